@@ -1,0 +1,157 @@
+//! What the account answers, as plain data: the same whichever target answers.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who we are, from STS GetCallerIdentity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub account: String,
+    pub arn: String,
+}
+
+/// An Auto Scaling group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub name: String,
+    pub min: u32,
+    pub max: u32,
+    pub desired: u32,
+    /// ARNs of the target groups it registers its instances with.
+    pub target_groups: Vec<String>,
+    pub health_check_type: String,
+    pub grace_seconds: u32,
+    /// Suspended processes.
+    pub suspended: BTreeSet<String>,
+    /// Sorted by id.
+    pub instances: Vec<Instance>,
+}
+
+impl Group {
+    pub fn in_service(&self) -> usize {
+        self.instances.iter().filter(|i| i.lifecycle == "InService").count()
+    }
+}
+
+/// A member of a group, as Auto Scaling sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub id: String,
+    /// `Pending`, `InService`, `Terminating`, `Standby`, …
+    pub lifecycle: String,
+    /// Auto Scaling's own health status is `Healthy`.
+    pub healthy: bool,
+    pub zone: String,
+    pub instance_type: String,
+    pub protected: bool,
+}
+
+/// A scaling activity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    pub id: String,
+    pub start: jiff::Timestamp,
+    pub end: Option<jiff::Timestamp>,
+    /// `Successful`, `Failed`, `InProgress`, …
+    pub status: String,
+    pub description: String,
+    pub cause: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetGroup {
+    pub arn: String,
+    pub name: String,
+    pub port: u16,
+    pub check_path: String,
+    pub check_interval_seconds: u32,
+    pub healthy_threshold: u32,
+    pub unhealthy_threshold: u32,
+    /// ARNs of the load balancers in whose rules it stands; empty: nothing checks its targets.
+    pub load_balancers: Vec<String>,
+}
+
+/// One registered target, as the load balancer sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub id: String,
+    /// `healthy`, `initial`, `unhealthy`, `unused`, `draining`, `unavailable`.
+    pub state: String,
+    /// E.g. `Elb.InitialHealthChecking`; empty when healthy.
+    pub reason: String,
+    pub description: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    pub arn: String,
+    pub port: u16,
+    pub protocol: String,
+    pub forward: Option<Forward>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub arn: String,
+    pub listener: String,
+    /// `default`, or 1 to 50000 as text, as AWS has it.
+    pub priority: String,
+    /// Values of its path-pattern conditions.
+    pub paths: Vec<String>,
+    /// Values of its host-header conditions.
+    pub hosts: Vec<String>,
+    /// Kinds of conditions other than path-pattern and host-header.
+    pub other_conditions: Vec<String>,
+    pub forward: Option<Forward>,
+}
+
+/// The forward action of a rule, normalised: a single-target forward is one group with weight 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// Target group ARN to weight.
+    pub weights: BTreeMap<String, u32>,
+    /// Target group stickiness of the action, where it is on.
+    pub stickiness_seconds: Option<u32>,
+}
+
+impl Forward {
+    /// The target groups that get traffic.
+    pub fn live(&self) -> Vec<&str> {
+        self.weights.iter().filter(|(_, w)| **w > 0).map(|(arn, _)| arn.as_str()).collect()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    pub value: String,
+    pub version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    pub body: Vec<u8>,
+    pub etag: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectInfo {
+    pub key: String,
+    pub size: u64,
+    pub etag: String,
+}
+
+/// A plain HTTP request to an instance or a host named in `bgx.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    pub method: String,
+    pub url: String,
+    pub body: Option<String>,
+    pub timeout_seconds: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpReply {
+    pub status: u16,
+    pub body: String,
+}

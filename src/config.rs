@@ -1,0 +1,324 @@
+//! `bgx.toml`: which environments there are, what belongs to each, and where they live. Names are rendered here, once.
+
+mod file;
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A configuration that cannot be used; always exit 2, nothing touched.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("no bgx.toml in `{0}` or any folder above it")]
+    Missing(String),
+    #[error("could not read `{path}`")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("`{path}` is not a valid configuration\n{text}")]
+    Invalid { path: String, text: String },
+    #[error("there is no environment `{name}` in bgx.toml{hint}")]
+    UnknownEnv { name: String, hint: String },
+    #[error("environment `{env}`: {what}")]
+    Env { env: String, what: String },
+}
+
+/// Where an environment lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Sandbox,
+    Aws,
+    /// A server given by URL: moto, LocalStack, `bgx sandbox serve`.
+    Endpoint(String),
+}
+
+impl std::str::FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        match text {
+            "sandbox" => Ok(Target::Sandbox),
+            "aws" => Ok(Target::Aws),
+            url if url.starts_with("http://") || url.starts_with("https://") => Ok(Target::Endpoint(url.trim_end_matches('/').to_owned())),
+            other => Err(format!("`{other}` is not a target; use `sandbox`, `aws` or a URL such as `http://127.0.0.1:5000`")),
+        }
+    }
+}
+
+/// Resources beyond the environment's own that its playbooks may write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Extra {
+    pub asgs: Vec<String>,
+    pub parameters: Vec<String>,
+    pub objects: Vec<String>,
+    /// Hosts that `http` may reach besides the environment's instances.
+    pub hosts: Vec<String>,
+}
+
+/// How the sandbox makes this environment.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxEnv {
+    /// Instances of the live colour at the start.
+    pub size: u32,
+    pub min: u32,
+    pub max: u32,
+    /// Number of the build that runs at the start.
+    pub build: u32,
+    /// Pending until InService, `"45s..90s"`, drawn for each instance.
+    pub boot: String,
+    /// InService until the application answers.
+    pub app_start: String,
+    pub grace_seconds: u32,
+    pub instance_types: Vec<String>,
+    /// Set: instances above this many are spot.
+    pub on_demand_base: Option<u32>,
+    pub spot_interruptions_per_hour: f64,
+    /// Target tracking on CPU, per cent.
+    pub cpu_target: Option<f64>,
+    pub requests_per_second: f64,
+    pub full_load_per_instance: f64,
+    /// Routers beside it that answer `/admin/clear-cache`: group name and size.
+    pub routers: Option<(String, u32)>,
+}
+
+impl Default for SandboxEnv {
+    fn default() -> SandboxEnv {
+        SandboxEnv {
+            size: 2,
+            min: 0,
+            max: 4,
+            build: 41000,
+            boot: "45s..90s".to_owned(),
+            app_start: "10s..30s".to_owned(),
+            grace_seconds: 240,
+            instance_types: vec!["t3.medium".to_owned()],
+            on_demand_base: None,
+            spot_interruptions_per_hour: 0.0,
+            cpu_target: None,
+            requests_per_second: 5.0,
+            full_load_per_instance: 20.0,
+            routers: None,
+        }
+    }
+}
+
+/// A configuration that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of `bgx.toml`; paths in it and team modules start here.
+    pub root: PathBuf,
+    pub target: Target,
+    pub stdlib: Option<PathBuf>,
+    pub envs: BTreeMap<String, Environment>,
+    pub sandbox_seed: u64,
+    /// Builds that the sandbox's bucket holds: branch and number.
+    pub sandbox_builds: Vec<(String, u32)>,
+}
+
+/// One environment with every name filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Environment {
+    pub name: String,
+    /// Set in the environment's own table; wins over the file's.
+    pub target: Option<Target>,
+    pub load_balancer: String,
+    pub bucket: String,
+    /// Prefix of its SSM parameters, without a trailing `/`.
+    pub parameters: String,
+    pub colors: [ColorNames; 2],
+    pub routes: Vec<Route>,
+    pub builds: Option<String>,
+    pub discovery: Option<String>,
+    pub discovery_from: Vec<String>,
+    pub discovery_name: String,
+    pub version_probe: Option<String>,
+    /// Fewest instances the serving colour is left with.
+    pub min: u32,
+    pub guarded: bool,
+    pub boot_timeout: Duration,
+    pub healthy_timeout: Duration,
+    /// Logical module name, e.g. `team/compiler_explorer`.
+    pub hooks: Option<String>,
+    pub alarms: Vec<String>,
+    pub extra: Extra,
+    pub account: Option<String>,
+    pub region: String,
+    pub sandbox: SandboxEnv,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColorNames {
+    pub name: String,
+    pub asg: String,
+    pub target_group: String,
+    pub version_key: String,
+}
+
+/// Where traffic comes in: a listener port, and the path, host or default it matches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    pub listener: u16,
+    pub matches: Match,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Match {
+    Default,
+    Path(String),
+    Host(String),
+}
+
+impl Environment {
+    pub fn color(&self, name: &str) -> Option<&ColorNames> {
+        self.colors.iter().find(|c| c.name == name)
+    }
+
+    pub fn other(&self, name: &str) -> &ColorNames {
+        if self.colors[0].name == name { &self.colors[1] } else { &self.colors[0] }
+    }
+
+    pub fn active_color_parameter(&self) -> String {
+        format!("{}/active-color", self.parameters)
+    }
+
+    pub fn active_target_group_parameter(&self) -> String {
+        format!("{}/active-target-group-arn", self.parameters)
+    }
+
+    /// Where the version that a colour runs is recorded.
+    pub fn version_parameter(&self, color: &str) -> String {
+        format!("{}/{color}-version", self.parameters)
+    }
+
+    /// Both colours boot from one key: whatever boots while it changes is a risk.
+    pub fn shares_version_key(&self) -> bool {
+        self.colors[0].version_key == self.colors[1].version_key
+    }
+
+    /// Key of the discovery file of `version` for environment `name` (its discovery name).
+    pub fn discovery_key(&self, name: &str, version: &str) -> Option<String> {
+        Some(self.discovery.as_ref()?.replace("{env}", name).replace("{version}", version))
+    }
+}
+
+impl Config {
+    /// Reads the nearest `bgx.toml` at or above `start`.
+    pub fn find(start: &Path) -> Result<Config, ConfigError> {
+        let found = start.ancestors().map(|folder| folder.join("bgx.toml")).find(|path| path.is_file());
+        let path = found.ok_or_else(|| ConfigError::Missing(start.display().to_string()))?;
+        Config::read(&path)
+    }
+
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let shown = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: shown.clone(), source })?;
+        let text = String::from_utf8(bytes).map_err(|e| ConfigError::Invalid {
+            path: shown.clone(),
+            text: format!("byte {} is not UTF-8", e.utf8_error().valid_up_to()),
+        })?;
+        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Config::parse(&text, root).map_err(|text| ConfigError::Invalid { path: shown, text })
+    }
+
+    pub fn env(&self, name: &str) -> Result<&Environment, ConfigError> {
+        self.envs.get(name).ok_or_else(|| {
+            let near = self.envs.keys().filter(|known| strsim::damerau_levenshtein(known, name) <= 1 + name.len() / 4).collect::<Vec<_>>();
+            let hint = match near.first() {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => format!("; there are {}", self.envs.keys().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            ConfigError::UnknownEnv { name: name.to_owned(), hint }
+        })
+    }
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.listener == 443 { "https" } else { "http" };
+        match &self.matches {
+            Match::Default => write!(f, "{scheme}:{} default", self.listener),
+            Match::Path(path) => write!(f, "{scheme}:{} {path}", self.listener),
+            Match::Host(host) => write!(f, "{scheme}:{} {host}", self.listener),
+        }
+    }
+}
+
+/// A duration such as `"90s"`, `"5m"`, `"1h30m"`, `"500ms"`; never negative.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is not a duration; write it as \"90s\", \"5m\" or \"1h30m\"");
+    let starts_with_digit = text.starts_with(|c: char| c.is_ascii_digit());
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
+    if !starts_with_digit {
+        return Err(bad());
+    }
+    Duration::try_from(parsed).map_err(|_| bad())
+}
+
+/// Two durations, `"45s..90s"`, or one.
+pub fn range(text: &str) -> Result<(Duration, Duration), String> {
+    let (low, high) = text.split_once("..").unwrap_or((text, text));
+    let (low, high) = (duration(low.trim())?, duration(high.trim())?);
+    if low <= high { Ok((low, high)) } else { Err(format!("`{text}` ends before it begins")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        [app]
+        load_balancer = "lb"
+        bucket = "b"
+        parameters = "/app/{env}"
+        asg = "{env}-{color}"
+        target_group = "{Env}-{Color}"
+        version_key = "version/{env}"
+        [env.beta]
+        route = { path = "/beta*" }
+    "#;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, PathBuf::from("/p"))
+    }
+
+    #[test]
+    fn names_are_rendered_for_each_color() {
+        let config = parse(SMALL).unwrap();
+        let beta = config.env("beta").unwrap();
+        assert_eq!(beta.colors[1].asg, "beta-green");
+        assert_eq!(beta.colors[0].target_group, "Beta-Blue");
+        assert_eq!(beta.active_color_parameter(), "/app/beta/active-color");
+        assert!(beta.shares_version_key());
+        assert_eq!(beta.routes, vec![Route { listener: 443, matches: Match::Path("/beta*".to_owned()) }]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_place() {
+        let text = SMALL.replace("bucket", "buckett");
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains("buckett") && error.contains("line 4"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_environment_is_met_with_a_suggestion() {
+        let config = parse(SMALL).unwrap();
+        assert_eq!(config.env("bata").unwrap_err().to_string(), "there is no environment `bata` in bgx.toml; did you mean `beta`?");
+    }
+
+    #[test]
+    fn two_environments_may_not_share_a_route() {
+        let text = format!("{SMALL}\n[env.gamma]\nroute = {{ path = \"/beta*\" }}\n");
+        assert!(parse(&text).unwrap_err().contains("same route: https:443 /beta*"));
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_are_not_negative() {
+        assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
+        for bad in ["", "5", "-5m", "5 parsecs", "m5", "PT5M"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(range("90s..45s").is_err());
+    }
+}

@@ -1,0 +1,243 @@
+//! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
+
+use super::{ColorNames, Config, Environment, Extra, Match, Route, SandboxEnv, duration, range};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The file as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    target: Option<String>,
+    /// A folder to use in place of the embedded stdlib.
+    stdlib: Option<PathBuf>,
+    app: App,
+    env: BTreeMap<String, EnvFile>,
+    #[serde(default)]
+    sandbox: SandboxFile,
+}
+
+/// What all environments share; `{env}`, `{Env}`, `{color}`, `{Color}` are replaced.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct App {
+    load_balancer: String,
+    bucket: String,
+    parameters: String,
+    asg: String,
+    target_group: String,
+    version_key: String,
+    /// Key pattern of a build, with `{branch}` and `{number}`; the version key's text is such a key.
+    builds: Option<String>,
+    /// Key pattern of a build's discovery file, with `{env}` and `{version}`.
+    discovery: Option<String>,
+    /// Path on each instance that answers with the version it runs.
+    version_probe: Option<String>,
+    #[serde(default = "two_colors")]
+    colors: [String; 2],
+    account: Option<String>,
+    #[serde(default = "us_east_1")]
+    region: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvFile {
+    target: Option<String>,
+    route: Option<RouteFile>,
+    routes: Option<Vec<RouteFile>>,
+    #[serde(default = "https_only")]
+    listeners: Vec<u16>,
+    version_key: Option<String>,
+    #[serde(default)]
+    discovery_from: Vec<String>,
+    /// Name used in the discovery key where it differs from the environment's.
+    discovery_name: Option<String>,
+    #[serde(default = "one")]
+    min: u32,
+    #[serde(default)]
+    guarded: bool,
+    #[serde(default)]
+    timeout: TimeoutFile,
+    hooks: Option<String>,
+    #[serde(default)]
+    alarms: Vec<String>,
+    #[serde(default)]
+    extra: Extra,
+    #[serde(default)]
+    sandbox: SandboxEnv,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "a route is \"default\", { path = \"/beta*\" } or { host = \"api.example.com\" }")]
+enum RouteFile {
+    Word(String),
+    Match(MatchFile),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchFile {
+    path: Option<String>,
+    host: Option<String>,
+    listener: Option<u16>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TimeoutFile {
+    boot: Option<String>,
+    healthy: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SandboxFile {
+    seed: Option<u64>,
+    builds: Vec<(String, u32)>,
+}
+
+fn two_colors() -> [String; 2] {
+    ["blue".to_owned(), "green".to_owned()]
+}
+
+fn us_east_1() -> String {
+    "us-east-1".to_owned()
+}
+
+fn https_only() -> Vec<u16> {
+    vec![443]
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Config {
+    /// Parses the text of a `bgx.toml` that lies in `root`.
+    pub fn parse(text: &str, root: PathBuf) -> Result<Config, String> {
+        let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+        let target = file.target.as_deref().unwrap_or("sandbox").parse()?;
+        if file.env.is_empty() {
+            return Err("it has no [env.NAME] table".to_owned());
+        }
+        let mut envs = BTreeMap::new();
+        for (name, env) in &file.env {
+            envs.insert(name.clone(), environment(&file.app, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
+        }
+        no_shared_route(&envs)?;
+        Ok(Config {
+            stdlib: file.stdlib.map(|folder| root.join(folder)),
+            root,
+            target,
+            envs,
+            sandbox_seed: file.sandbox.seed.unwrap_or(1),
+            sandbox_builds: file.sandbox.builds,
+        })
+    }
+}
+
+fn environment(app: &App, name: &str, env: &EnvFile) -> Result<Environment, String> {
+    check_name(name)?;
+    let colors = [0, 1].map(|i| {
+        let color = &app.colors[i];
+        let key = env.version_key.as_ref().unwrap_or(&app.version_key);
+        ColorNames {
+            name: color.clone(),
+            asg: render(&app.asg, name, color),
+            target_group: render(&app.target_group, name, color),
+            version_key: render(key, name, color),
+        }
+    });
+    if colors[0].asg == colors[1].asg || colors[0].target_group == colors[1].target_group {
+        return Err("both colours have the same group or target group; `asg` and `target_group` need {color}".to_owned());
+    }
+    check_range(&env.sandbox.boot)?;
+    check_range(&env.sandbox.app_start)?;
+    Ok(Environment {
+        name: name.to_owned(),
+        target: env.target.as_deref().map(str::parse).transpose()?,
+        load_balancer: app.load_balancer.clone(),
+        bucket: app.bucket.clone(),
+        parameters: render(&app.parameters, name, "").trim_end_matches('/').to_owned(),
+        colors,
+        routes: routes(env)?,
+        builds: app.builds.clone(),
+        discovery: app.discovery.clone(),
+        discovery_from: env.discovery_from.clone(),
+        discovery_name: env.discovery_name.clone().unwrap_or_else(|| name.to_owned()),
+        version_probe: app.version_probe.clone(),
+        min: env.min,
+        guarded: env.guarded,
+        boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
+        healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
+        hooks: env.hooks.clone(),
+        alarms: env.alarms.clone(),
+        extra: env.extra.clone(),
+        account: app.account.clone(),
+        region: app.region.clone(),
+        sandbox: env.sandbox.clone(),
+    })
+}
+
+fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
+    let given = match (&env.route, &env.routes) {
+        (Some(one), None) => vec![one.clone()],
+        (None, Some(many)) if !many.is_empty() => many.clone(),
+        (None, _) => return Err("it needs `route = …` or `routes = [ … ]`".to_owned()),
+        (Some(_), Some(_)) => return Err("it has both `route` and `routes`".to_owned()),
+    };
+    let mut all = Vec::new();
+    for route in given {
+        let (matches, listener) = match route {
+            RouteFile::Word(word) if word == "default" => (Match::Default, None),
+            RouteFile::Word(word) => return Err(format!("`{word}` is not a route; use \"default\", {{ path = … }} or {{ host = … }}")),
+            RouteFile::Match(MatchFile { path: Some(path), host: None, listener }) => (Match::Path(path), listener),
+            RouteFile::Match(MatchFile { path: None, host: Some(host), listener }) => (Match::Host(host), listener),
+            RouteFile::Match(_) => return Err("a route has either `path` or `host`".to_owned()),
+        };
+        let ports = listener.map_or_else(|| env.listeners.clone(), |port| vec![port]);
+        all.extend(ports.into_iter().map(|listener| Route { listener, matches: matches.clone() }));
+    }
+    if all.is_empty() {
+        return Err("`listeners` is empty".to_owned());
+    }
+    Ok(all)
+}
+
+fn no_shared_route(envs: &BTreeMap<String, Environment>) -> Result<(), String> {
+    let mut owner: BTreeMap<(&str, &Route), &str> = BTreeMap::new();
+    for env in envs.values() {
+        for route in &env.routes {
+            if let Some(other) = owner.insert((&env.load_balancer, route), &env.name) {
+                return Err(format!("`{other}` and `{}` have the same route: {route}", env.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn render(template: &str, env: &str, color: &str) -> String {
+    template.replace("{env}", env).replace("{Env}", &capital(env)).replace("{color}", color).replace("{Color}", &capital(color))
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}
+
+/// Environment names go into ARNs, S3 keys and file names.
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = !name.is_empty() && name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if plain { Ok(()) } else { Err("a name has 1 to 32 letters, digits, `-` and `_`".to_owned()) }
+}
+
+fn timeout(given: Option<&str>, otherwise: &str) -> Result<Duration, String> {
+    duration(given.unwrap_or(otherwise))
+}
+
+fn check_range(text: &str) -> Result<(), String> {
+    range(text).map(drop)
+}

@@ -18,8 +18,6 @@ pub enum ConfigError {
     Invalid { path: String, text: String },
     #[error("there is no environment `{name}` in bgx.toml{hint}")]
     UnknownEnv { name: String, hint: String },
-    #[error("environment `{env}`: {what}")]
-    Env { env: String, what: String },
 }
 
 /// Where an environment lives.
@@ -130,7 +128,8 @@ pub struct Environment {
     pub routes: Vec<Route>,
     pub builds: Option<String>,
     pub discovery: Option<String>,
-    pub discovery_from: Vec<String>,
+    /// Sources of discovery files: environment to its name in the key.
+    pub discovery_from: BTreeMap<String, String>,
     pub discovery_name: String,
     pub version_probe: Option<String>,
     /// Fewest instances the serving colour is left with.
@@ -140,7 +139,6 @@ pub struct Environment {
     pub healthy_timeout: Duration,
     /// Logical module name, e.g. `team/compiler_explorer`.
     pub hooks: Option<String>,
-    pub alarms: Vec<String>,
     pub extra: Extra,
     pub account: Option<String>,
     pub region: String,

@@ -63,8 +63,6 @@ struct EnvFile {
     timeout: TimeoutFile,
     hooks: Option<String>,
     #[serde(default)]
-    alarms: Vec<String>,
-    #[serde(default)]
     extra: Extra,
     #[serde(default)]
     sandbox: SandboxEnv,
@@ -127,6 +125,7 @@ impl Config {
         for (name, env) in &file.env {
             envs.insert(name.clone(), environment(&file.app, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
         }
+        discovery_sources(&file.env, &mut envs)?;
         no_shared_route(&envs)?;
         Ok(Config {
             stdlib: file.stdlib.map(|folder| root.join(folder)),
@@ -166,7 +165,7 @@ fn environment(app: &App, name: &str, env: &EnvFile) -> Result<Environment, Stri
         routes: routes(env)?,
         builds: app.builds.clone(),
         discovery: app.discovery.clone(),
-        discovery_from: env.discovery_from.clone(),
+        discovery_from: BTreeMap::new(),
         discovery_name: env.discovery_name.clone().unwrap_or_else(|| name.to_owned()),
         version_probe: app.version_probe.clone(),
         min: env.min,
@@ -174,7 +173,6 @@ fn environment(app: &App, name: &str, env: &EnvFile) -> Result<Environment, Stri
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
         hooks: env.hooks.clone(),
-        alarms: env.alarms.clone(),
         extra: env.extra.clone(),
         account: app.account.clone(),
         region: app.region.clone(),
@@ -205,6 +203,20 @@ fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
         return Err("`listeners` is empty".to_owned());
     }
     Ok(all)
+}
+
+/// Each source of discovery files, with the name that it has in the key.
+fn discovery_sources(files: &BTreeMap<String, EnvFile>, envs: &mut BTreeMap<String, Environment>) -> Result<(), String> {
+    for (name, file) in files {
+        for from in &file.discovery_from {
+            let source = envs.get(from).map(|env| env.discovery_name.clone());
+            let source = source.ok_or_else(|| format!("[env.{name}]: `discovery_from` names `{from}`, which is not an environment"))?;
+            if let Some(env) = envs.get_mut(name) {
+                env.discovery_from.insert(from.clone(), source);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn no_shared_route(envs: &BTreeMap<String, Environment>) -> Result<(), String> {

@@ -1,0 +1,97 @@
+//! The command line: one file per command. The only room that prints, asks and picks an exit code.
+
+mod failure;
+mod list;
+mod prompt;
+mod report;
+mod run;
+mod sandbox;
+mod screen;
+mod signals;
+mod status;
+mod style;
+
+use crate::config::Config;
+use crate::script::session::Playbook;
+use clap::{ArgMatches, Command};
+use failure::Failure;
+use std::io::Write;
+use style::Paint;
+
+/// Runs bgx with these arguments (the program's name first); the exit code.
+pub fn main(args: Vec<String>) -> i32 {
+    match dispatch(&args) {
+        Ok(code) => code,
+        Err(End::Clap(error)) => {
+            let _ = error.print();
+            error.exit_code()
+        }
+        Err(End::Failure(failure)) => {
+            failure.print();
+            failure.code
+        }
+    }
+}
+
+/// A command that did not come to run.
+enum End {
+    /// Help, version, or a command line that does not parse.
+    Clap(clap::Error),
+    Failure(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> End {
+        End::Failure(failure)
+    }
+}
+
+fn bgx() -> Command {
+    Command::new("bgx")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Deployments on AWS Auto Scaling groups and load balancers, as playbooks that can be proved and taken back")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run::command())
+        .subcommand(status::command())
+        .subcommand(Command::new("list").about("List the project's playbooks"))
+        .subcommand(sandbox::command())
+}
+
+fn dispatch(args: &[String]) -> Result<i32, End> {
+    if args.get(1).is_some_and(|word| word == "run") {
+        return run_playbook(args);
+    }
+    let matches = bgx().try_get_matches_from(args).map_err(End::Clap)?;
+    let config = config()?;
+    let code = match matches.subcommand() {
+        Some(("status", matches)) => status::run(matches, &config)?,
+        Some(("sandbox", matches)) => sandbox::run(matches, &config)?,
+        _ => list::run(&config)?,
+    };
+    Ok(code)
+}
+
+fn config() -> Result<Config, Failure> {
+    let here = std::env::current_dir().map_err(|e| Failure::usage(format!("the current folder cannot be read: {e}")))?;
+    Ok(Config::find(&here)?)
+}
+
+/// `bgx run`: the playbook is read first, because its parameters are flags.
+fn run_playbook(args: &[String]) -> Result<i32, End> {
+    let Some(name) = run::playbook_of(&args[2..]) else {
+        let error = bgx().try_get_matches_from(args).err();
+        return Err(error.map_or_else(|| Failure::usage("no playbook is named").into(), End::Clap));
+    };
+    let config = config()?;
+    let path = run::find(name, &config);
+    let playbook = Playbook::load(&path, &config, run::hooks(&config, args)).map_err(|problems| {
+        let _ = writeln!(std::io::stderr(), "{}", problems.render(Paint::stderr().is_on()).trim_end());
+        Failure::usage(format!("`{}` was not run", path.display()))
+    })?;
+    let command = run::with_params(run::command(), &playbook)?;
+    let command = bgx().mut_subcommand("run", |_| command);
+    let matches: ArgMatches = command.try_get_matches_from(args).map_err(End::Clap)?;
+    let matches = matches.subcommand_matches("run").cloned().unwrap_or_default();
+    Ok(run::run(&matches, &config, &playbook)?)
+}

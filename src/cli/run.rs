@@ -1,0 +1,228 @@
+//! `bgx run PLAYBOOK --env ENV`: a playbook's parameters become flags, then it is played and its end is told.
+
+use super::failure::Failure;
+use super::prompt;
+use super::report;
+use super::screen::{Screen, Show};
+use super::signals;
+use super::style::Paint;
+use crate::config::{Config, Environment, Target};
+use crate::host::{self, Host, Options};
+use crate::run::journal::Journal;
+use crate::run::{Answers, Halt};
+use crate::script::params::{self, ParamSpec};
+use crate::script::session::{self, Playbook, Request};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// Flags of `bgx run` that take a value: needed to find the playbook before its own flags are known.
+const VALUED: [&str; 9] = ["env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config"];
+const SWITCHES: [&str; 4] = ["yes", "json", "help", "version"];
+
+/// The command without a playbook's own flags.
+pub fn command() -> Command {
+    let value = |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
+    Command::new("run")
+        .about("Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags")
+        .arg(Arg::new("playbook").value_name("PLAYBOOK").required(true).help("a .rhai file, or the name of one in playbooks/"))
+        .arg(value("env", "ENV", "environment of bgx.toml").short('e').required(true))
+        .arg(value("answer", "ID=KEY", "answer a question beforehand; may be repeated").action(ArgAction::Append))
+        .arg(Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("answer the questions that are not for a human"))
+        .arg(value("confirm", "ENV", "the name of a guarded environment, in place of typing it"))
+        .arg(value("target", "TARGET", "sandbox, aws, or the URL of a server; wins over bgx.toml"))
+        .arg(value("seed", "N", "draws of the sandbox and of retries; the same seed gives the same run").value_parser(clap::value_parser!(u64)))
+        .arg(value("pace", "60x", "sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes").value_parser(pace))
+        .arg(value("reason", "TEXT", "goes to the journal"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("events as JSON lines on standard output"))
+}
+
+fn pace(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    number.ok_or_else(|| format!("`{text}` is not a pace; write 60x"))
+}
+
+/// The playbook that a command line names, found before its own flags are known.
+pub fn playbook_of(args: &[String]) -> Option<&str> {
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let Some(flag) = arg.strip_prefix('-') else { return Some(arg) };
+        let name = flag.trim_start_matches('-');
+        if VALUED.contains(&name) || name == "e" {
+            rest.next();
+        }
+    }
+    None
+}
+
+/// `deploy` -> `playbooks/deploy.rhai`, in the project or here.
+pub fn find(name: &str, config: &Config) -> PathBuf {
+    let plain = Path::new(name);
+    if name.ends_with(".rhai") || plain.components().count() > 1 {
+        return plain.to_path_buf();
+    }
+    let file = format!("{name}.rhai");
+    let places = [PathBuf::from("playbooks").join(&file), config.root.join("playbooks").join(&file)];
+    places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("playbooks").join(&file))
+}
+
+/// Adds a playbook's parameters as flags.
+pub fn with_params(command: Command, playbook: &Playbook) -> Result<Command, Failure> {
+    let mut command = command.about(playbook.header.summary.clone()).long_about(playbook.header.description.clone());
+    for spec in &playbook.params {
+        if VALUED.contains(&spec.name.as_str()) || SWITCHES.contains(&spec.name.as_str()) || spec.name == "playbook" {
+            return Err(Failure::usage(format!("parameter `{}` has the name of a flag of `bgx run`", spec.name)));
+        }
+        command = command.arg(flag(spec));
+    }
+    Ok(command)
+}
+
+fn flag(spec: &ParamSpec) -> Arg {
+    let help = match (&spec.otherwise, spec.required) {
+        (Some(otherwise), _) => format!("{} [default: {otherwise}]", spec.doc),
+        (None, true) => format!("{} (required)", spec.doc),
+        (None, false) => spec.doc.clone(),
+    };
+    let heading = "Parameters of the playbook";
+    Arg::new(spec.name.clone()).long(spec.name.clone()).value_name(spec.kind.word().to_uppercase()).help(help).help_heading(heading).allow_negative_numbers(true)
+}
+
+/// Carries the command out; the exit code.
+pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result<i32, Failure> {
+    let env = config.env(text(matches, "env").unwrap_or_default())?.clone();
+    let options = options(matches)?;
+    let (target, named) = host::target_of(config, &env, &options);
+    if env.guarded && !named && target != Target::Sandbox && !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("`{}` is guarded and its target was not named", env.name))
+            .hinted(format!("say it with --target, or with `target = …` under [env.{}]", env.name)));
+    }
+    let given: BTreeMap<String, String> =
+        playbook.params.iter().filter_map(|spec| Some((spec.name.clone(), text(matches, &spec.name)?.to_owned()))).collect();
+    let params = params::parse(&playbook.params, &given).map_err(|e| Failure::usage(e.to_string()))?;
+    let answers = answers(matches)?;
+    let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
+    let host = Host::open(config, &target, &options)?;
+    let run_id = run_id(host.seed);
+    let journal = journal(config, &host, &run_id)?;
+    let show = show(matches, &host);
+    let paint = Paint::stderr();
+    report::first_line(&host, show.json);
+    let mut screen = Screen::new(show, paint);
+    let request = Request {
+        answers: Answers { terminal: asker(&interrupt, paint), ..answers },
+        params,
+        observer: Box::new(move |event| screen.see(event)),
+        interrupt,
+        journal,
+        run_id,
+        reason: text(matches, "reason").map(str::to_owned),
+        actor: actor(&host),
+        commit: commit(&config.root, &host),
+        host_name: host_name(&host),
+        env: env.clone(),
+    };
+    let played = session::run(playbook, &host, request).map_err(not_begun)?;
+    host.save()?;
+    if let Some(error) = &played.error {
+        report::error(error, &playbook.sources);
+    }
+    report::end(&played, &host, &env, show.json);
+    Ok(played.ended.outcome.code())
+}
+
+fn not_begun(halt: Halt) -> Failure {
+    Failure { code: 2, text: format!("the run could not begin: {halt}"), causes: Vec::new(), hint: None }
+}
+
+pub fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    matches.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+}
+
+/// Where to run and from which seed, as the command line says.
+pub fn options(matches: &ArgMatches) -> Result<Options, Failure> {
+    let target = text(matches, "target").map(str::parse).transpose().map_err(Failure::usage)?;
+    let seed = matches.try_get_one::<u64>("seed").ok().flatten().copied();
+    Ok(Options { target, seed, in_memory: false })
+}
+
+fn answers(matches: &ArgMatches) -> Result<Answers, Failure> {
+    let mut given = BTreeMap::new();
+    for pair in matches.get_many::<String>("answer").into_iter().flatten() {
+        let (id, key) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("`--answer {pair}` has no `=`; write --answer ID=KEY")))?;
+        if given.insert(id.to_owned(), key.to_owned()).is_some() {
+            return Err(Failure::usage(format!("`--answer {id}=…` is given twice")));
+        }
+    }
+    Ok(Answers { given, yes: matches.get_flag("yes"), confirm: text(matches, "confirm").map(str::to_owned), terminal: None })
+}
+
+/// Questions go to the terminal only where a person sits at it.
+fn asker(interrupt: &watch::Receiver<String>, paint: Paint) -> Option<crate::run::Asker> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let interrupt = interrupt.clone();
+    Some(Box::new(move |question| prompt::ask(question, paint, &interrupt)))
+}
+
+fn show(matches: &ArgMatches, host: &Host) -> Show {
+    let json = matches.get_flag("json");
+    let terminal = std::io::stderr().is_terminal() && !json;
+    let default = (terminal && host.is_sandbox()).then_some(60.0);
+    let pace = matches.get_one::<f64>("pace").copied().or(default).filter(|pace| *pace > 0.0 && host.is_sandbox());
+    Show { json, pace, terminal }
+}
+
+/// Short, without letters that look alike, and the seed's own.
+fn run_id(seed: u64) -> String {
+    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut rng = fastrand::Rng::with_seed(seed);
+    (0..6).map(|_| char::from(LETTERS[rng.usize(..LETTERS.len())])).collect()
+}
+
+fn journal(config: &Config, host: &Host, run_id: &str) -> Result<Journal, Failure> {
+    let folder = if host.is_sandbox() { host::world::folder(&config.root).join("runs") } else { config.root.join(".bgx/runs") };
+    let path = folder.join(format!("{run_id}.jsonl"));
+    Journal::create(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::usage(format!("there is a run `{run_id}` already, from the same seed"))
+            .hinted("give another --seed, or make a new sandbox: bgx sandbox reset"),
+        _ => Failure::usage(format!("could not write the journal `{}`: {error}", path.display())),
+    })
+}
+
+fn actor(host: &Host) -> Option<String> {
+    if host.is_sandbox() {
+        return None;
+    }
+    ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "USER"].iter().find_map(|name| std::env::var(name).ok())
+}
+
+/// The commit that the playbooks come from, with `+` where the tree was changed; read from `.git` by git itself.
+fn commit(root: &Path, host: &Host) -> Option<String> {
+    if host.is_sandbox() {
+        return None;
+    }
+    let git = |args: &[&str]| std::process::Command::new("git").arg("-C").arg(root).args(args).output().ok().filter(|o| o.status.success());
+    let head = String::from_utf8(git(&["rev-parse", "HEAD"])?.stdout).ok()?.trim().to_owned();
+    let dirty = git(&["status", "--porcelain"]).is_some_and(|o| !o.stdout.is_empty());
+    Some(if dirty { format!("{head}+") } else { head })
+}
+
+fn host_name(host: &Host) -> String {
+    if host.is_sandbox() {
+        return "sandbox".to_owned();
+    }
+    std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// For `list` and `--help`: the environment's hooks are part of what is checked.
+pub fn hooks<'a>(config: &'a Config, args: &[String]) -> Option<&'a str> {
+    let at = args.iter().position(|arg| arg == "--env" || arg == "-e");
+    let named = at.and_then(|at| args.get(at + 1)).cloned();
+    let joined = args.iter().find_map(|arg| arg.strip_prefix("--env=").map(str::to_owned));
+    let env: &Environment = config.envs.get(&named.or(joined)?)?;
+    env.hooks.as_deref()
+}

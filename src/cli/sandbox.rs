@@ -1,0 +1,134 @@
+//! `bgx sandbox`: show the simulated account, make it new, or serve it on a loopback port.
+
+use super::failure::Failure;
+use super::signals;
+use super::style::clean;
+use crate::config::Config;
+use crate::host::{HostError, world};
+use crate::sandbox::Sandbox;
+use crate::sandbox::server::{self, Serve};
+use crate::sandbox::world::World;
+use clap::{Arg, ArgMatches, Command};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+pub fn command() -> Command {
+    let serve = Command::new("serve")
+        .about("Answer AWS's bytes on 127.0.0.1, in real time or faster")
+        .arg(Arg::new("port").long("port").value_name("N").default_value("4566").value_parser(clap::value_parser!(u16)).help("0: any free one"))
+        .arg(Arg::new("pace").long("pace").value_name("60x").default_value("1x").help("seconds of the world in one real second"));
+    Command::new("sandbox")
+        .about("The simulated AWS account")
+        .subcommand_required(true)
+        .subcommand(Command::new("show").about("Print the world"))
+        .subcommand(Command::new("reset").about("Make the world new from bgx.toml; its runs go too"))
+        .subcommand(serve)
+}
+
+pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    match matches.subcommand() {
+        Some(("reset", _)) => reset(config),
+        Some(("serve", matches)) => serve(matches, config),
+        _ => show(config),
+    }
+}
+
+fn load(config: &Config) -> Result<(world::Stored, World), Failure> {
+    let stored = world::Stored::open(&config.root)?;
+    let world = match stored.load()? {
+        Some(world) => world,
+        None => world::new_world(config, config.sandbox_seed).map_err(HostError::Refused)?,
+    };
+    Ok((stored, world))
+}
+
+fn show(config: &Config) -> Result<i32, Failure> {
+    let (_stored, world) = load(config)?;
+    let _ = std::io::stdout().write_all(clean(&page(&world)).as_bytes());
+    Ok(0)
+}
+
+/// The world as text: what an AWS console would show, in one page.
+fn page(world: &World) -> String {
+    let mut out = format!("SANDBOX account {} in {}, {}\n", world.account, world.region, world.now);
+    for balancer in world.load_balancers.values() {
+        let _ = writeln!(out, "load balancer {}", balancer.name);
+        for listener in world.listeners.values().filter(|l| l.load_balancer == balancer.arn) {
+            let _ = writeln!(out, "  {}:{} default → {}", listener.protocol, listener.port, actions(world, &listener.actions.api));
+            for rule in world.rules.values().filter(|r| r.listener == listener.arn) {
+                let conditions = rule.conditions.iter().map(|c| c.values.join(",")).collect::<Vec<_>>().join(" and ");
+                let _ = writeln!(out, "  {}:{} {conditions} → {}", listener.protocol, listener.port, actions(world, &rule.actions.api));
+            }
+        }
+    }
+    for group in world.groups.values() {
+        let _ = writeln!(out, "group {}: desired {}, min {}, max {}", group.name, group.desired, group.min, group.max);
+        for instance in world.instances.values().filter(|i| i.group == group.name) {
+            let version = instance.version.as_deref().unwrap_or("not booted");
+            let _ = writeln!(out, "  {} {:?} {} {} {version}", instance.id, instance.lifecycle, instance.instance_type, instance.private_ip);
+        }
+    }
+    for (name, parameter) in &world.parameters {
+        let _ = writeln!(out, "parameter {name} = {} (version {})", parameter.value, parameter.version);
+    }
+    for (bucket, objects) in &world.buckets {
+        let _ = writeln!(out, "bucket {bucket}: {} object(s)", objects.len());
+        for (key, object) in objects.iter().filter(|(key, _)| key.starts_with("version/")) {
+            let _ = writeln!(out, "  {key} = {}", String::from_utf8_lossy(&object.body));
+        }
+    }
+    out
+}
+
+fn actions(world: &World, actions: &[crate::sandbox::world::Action]) -> String {
+    use crate::sandbox::world::Action;
+    let one = |action: &Action| match action {
+        Action::Forward { targets, .. } => {
+            let name = |arn: &str| world.target_groups.get(arn).map_or(arn.to_owned(), |group| group.name.clone());
+            targets.iter().map(|t| format!("{} {}", name(&t.target_group), t.weight)).collect::<Vec<_>>().join(", ")
+        }
+        Action::FixedResponse { status, .. } => format!("fixed response {status}"),
+        Action::Redirect { status, .. } => format!("redirect {status}"),
+    };
+    actions.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn reset(config: &Config) -> Result<i32, Failure> {
+    let stored = world::Stored::open(&config.root)?;
+    let failed = |e: std::io::Error| Failure::usage(format!("could not reset the sandbox: {e}"));
+    stored.reset().map_err(failed)?;
+    match std::fs::remove_dir_all(world::folder(&config.root).join("runs")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let _ = writeln!(std::io::stdout(), "the sandbox is new");
+    Ok(0)
+}
+
+fn serve(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    let pace = matches.get_one::<String>("pace").map_or("1", String::as_str);
+    let pace = pace.strip_suffix('x').unwrap_or(pace).parse::<f64>().ok().filter(|p| p.is_finite() && *p > 0.0);
+    let pace = pace.ok_or_else(|| Failure::usage("`--pace` wants a number above 0, such as 60x"))?;
+    let port = matches.get_one::<u16>("port").copied().unwrap_or(0);
+    let (stored, world) = load(config)?;
+    let stored = Arc::new(stored);
+    let saved = stored.clone();
+    let mut interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
+    let sandbox = Arc::new(Mutex::new(Sandbox::new(world)));
+    let failed = |e: std::io::Error| Failure::usage(format!("could not serve on 127.0.0.1:{port}: {e}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let stop = async move { drop(interrupt.wait_for(|signal| !signal.is_empty()).await) };
+        let serve = Serve { port, pace, save: Some(Arc::new(move |world| saved.save(world))) };
+        server::serve(sandbox.clone(), serve, stop, |address| {
+            let _ = writeln!(std::io::stdout(), "SANDBOX on http://{address} at {pace}x: nothing real is touched; Ctrl-C ends it");
+            let _ = std::io::stdout().flush();
+        })
+        .await
+    })
+    .map_err(failed)?;
+    let sandbox = sandbox.lock().expect("no panic while the sandbox was held");
+    stored.save(&sandbox.world).map_err(|e| Failure::usage(format!("could not save the sandbox: {e}")))?;
+    Ok(0)
+}

@@ -1,0 +1,119 @@
+//! `bgx status`: where each environment stands, where the listener really points, and what does not agree.
+
+use super::failure::Failure;
+use super::style::{Paint, clean};
+use crate::config::{Config, Environment};
+use crate::host::{self, Host, Options};
+use crate::run::survey::{self, ColorSurvey, Survey};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+pub fn command() -> Command {
+    Command::new("status")
+        .about("Show where an environment stands, or all of them")
+        .arg(Arg::new("env").long("env").short('e').value_name("ENV").help("environment of bgx.toml; all when left away"))
+        .arg(Arg::new("detailed").long("detailed").action(ArgAction::SetTrue).help("also each instance"))
+        .arg(Arg::new("target").long("target").value_name("TARGET").help("sandbox, aws, or the URL of a server; wins over bgx.toml"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("as JSON on standard output"))
+}
+
+pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    let envs: Vec<&Environment> = match super::run::text(matches, "env") {
+        Some(name) => vec![config.env(name)?],
+        None => config.envs.values().collect(),
+    };
+    let options = super::run::options(matches)?;
+    let mut by_target: BTreeMap<String, Vec<&Environment>> = BTreeMap::new();
+    for env in envs {
+        by_target.entry(format!("{:?}", host::target_of(config, env, &options).0)).or_default().push(env);
+    }
+    let mut failed = false;
+    let mut documents = Vec::new();
+    for envs in by_target.values() {
+        let host = Host::open(config, &host::target_of(config, envs[0], &options).0, &Options { seed: None, ..options.clone() })?;
+        let surveys = host.driver.block_on(futures_util::future::join_all(envs.iter().map(|env| survey::survey(&host.account, env))));
+        for (env, survey) in envs.iter().zip(surveys) {
+            failed |= survey.is_err();
+            match (matches.get_flag("json"), survey) {
+                (true, Ok(survey)) => documents.push(serde_json::json!(survey)),
+                (true, Err(error)) => documents.push(serde_json::json!({ "env": env.name, "error": error.to_string() })),
+                (false, Ok(survey)) => print(&page(&survey, matches.get_flag("detailed"), Paint::stdout())),
+                (false, Err(error)) => print(&format!("{}: {error}\n\n", env.name)),
+            }
+        }
+        if !matches.get_flag("json") {
+            print(&format!("{}\n", host.words));
+        }
+    }
+    if matches.get_flag("json") {
+        let all = if documents.len() == 1 { documents.remove(0) } else { serde_json::json!(documents) };
+        print(&format!("{all}\n"));
+    }
+    Ok(if failed { 3 } else { 0 })
+}
+
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(clean(text).as_bytes());
+}
+
+/// One environment as text.
+pub fn page(survey: &Survey, detailed: bool, paint: Paint) -> String {
+    let mut out = String::new();
+    let idle = survey.colors.iter().find(|c| !c.live && survey.live.is_some());
+    let _ = writeln!(out, "{}", paint.bold(&format!("Status of {}", survey.env)));
+    let _ = writeln!(out, "  Active color:   {}", survey.live.as_deref().unwrap_or(&survey.traffic));
+    let _ = writeln!(out, "  Inactive color: {}", idle.map_or("unknown", |c| c.color.as_str()));
+    for route in &survey.routes {
+        let weights = route.weights.iter().map(|(name, weight)| format!("{name} {weight}")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(out, "  Listener:       {} → {weights}", route.route);
+    }
+    let _ = writeln!(out, "  SSM says:       {}", survey.recorded_color.as_deref().unwrap_or("nothing"));
+    for color in &survey.colors {
+        out.push_str(&color_text(color, detailed, paint));
+    }
+    let _ = writeln!(out, "  Rollback: {}", survey.rollback);
+    match survey.disagreements.as_slice() {
+        [] => drop(writeln!(out, "  Listener, SSM, version key and instances agree.")),
+        many => many.iter().for_each(|d| drop(writeln!(out, "  {} {}", paint.bad("DISAGREES:"), d.text))),
+    }
+    out.push('\n');
+    out
+}
+
+fn color_text(color: &ColorSurvey, detailed: bool, paint: Paint) -> String {
+    let mut out = String::new();
+    let name = if color.live { paint.bold(&format!("{} (ACTIVE)", color.color)) } else { color.color.clone() };
+    let healthy = color.targets.get("healthy").copied().unwrap_or(0);
+    let registered: usize = color.targets.values().sum();
+    let others: Vec<String> =
+        color.targets.iter().filter(|(state, _)| *state != "healthy").map(|(state, count)| format!("{count} {state}")).collect();
+    let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+    let http = match color.http {
+        Some((ok, all)) => format!("{ok}/{all} healthy"),
+        None => "instances cannot be reached from here".to_owned(),
+    };
+    let _ = writeln!(out, "  {name}:");
+    let _ = writeln!(out, "    ASG Name:        {}", color.asg);
+    let _ = writeln!(out, "    Desired/Min/Max: {}/{}/{}", color.desired, color.min, color.max);
+    let _ = writeln!(out, "    ASG Health:      {}/{} healthy", color.asg_healthy, color.asg_total);
+    let _ = writeln!(out, "    Target Group:    {healthy}/{registered} healthy{others} in {}", color.target_group);
+    let _ = writeln!(out, "    HTTP Health:     {http}");
+    let _ = writeln!(out, "    Version:         {}", color.version.as_deref().unwrap_or("not recorded"));
+    let _ = writeln!(out, "    Next boot:       {}", color.next_boot.as_deref().unwrap_or("no version key"));
+    if !color.suspended.is_empty() {
+        let _ = writeln!(out, "    Suspended:       {}", color.suspended.join(", "));
+    }
+    for instance in color.instances.iter().filter(|_| detailed) {
+        let version = instance.version.as_deref().unwrap_or("version unknown");
+        let http = instance.http.map_or("no answer".to_owned(), |status| status.to_string());
+        let address = instance.address.as_deref().unwrap_or("no address");
+        let _ = writeln!(
+            out,
+            "      {}  {}  {}  {}  {address}  HTTP {http}  target {}  {version}",
+            instance.id, instance.lifecycle, instance.instance_type, instance.zone, instance.target
+        );
+    }
+    out
+}

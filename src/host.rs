@@ -1,0 +1,245 @@
+//! Opens a target: the SDK's configuration, the clock, the runtime that drives it, and for the sandbox a world made from `bgx.toml`.
+//!
+//! Nothing above this file knows whether AWS, a server or the simulated AWS answers.
+
+pub mod world;
+
+use crate::account::{Account, AccountError, Connection, Identity};
+use crate::config::{Config, Environment, Target};
+use crate::sandbox::Sandbox;
+use crate::sandbox::door::{Door, Save};
+use crate::sandbox::world::{Time, Users};
+use aws_credential_types::Credentials;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource, TimeSource};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::{Handle, Runtime};
+use tokio::time::Instant;
+use world::Stored;
+
+/// A target that could not be opened; nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("could not ask who we are")]
+    Identity(#[source] AccountError),
+    #[error("{what}")]
+    Io { what: String, source: std::io::Error },
+}
+
+/// A target that is open.
+pub struct Host {
+    pub account: Arc<Account>,
+    pub time: SharedTimeSource,
+    pub driver: Driver,
+    pub identity: Identity,
+    /// Which target this is, in words, for the first and last line.
+    pub words: String,
+    /// Draws run ids and jitter.
+    pub seed: u64,
+    pub sandbox: Option<Arc<Mutex<Sandbox>>>,
+    stored: Option<Arc<Stored>>,
+}
+
+/// Runs async code for the script's thread, in real or in virtual time.
+#[derive(Clone)]
+pub struct Driver(Arc<Runtime>);
+
+impl Driver {
+    /// Many threads, the machine's clock: heartbeats go on while the script computes.
+    fn real() -> std::io::Result<Driver> {
+        Ok(Driver(Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)))
+    }
+
+    /// One thread and a clock that jumps to the next timer whenever nothing else is to do.
+    fn virtual_time() -> std::io::Result<Driver> {
+        Ok(Driver(Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?)))
+    }
+
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    pub fn handle(&self) -> &Handle {
+        self.0.handle()
+    }
+}
+
+/// The clock of a virtual runtime: where the world stood when it was opened, and what the runtime has slept since.
+#[derive(Clone, Debug)]
+struct VirtualClock {
+    base: SystemTime,
+    start: Instant,
+    handle: Handle,
+}
+
+impl VirtualClock {
+    fn new(base: Time, driver: &Driver) -> VirtualClock {
+        let handle = driver.handle().clone();
+        let entered = handle.enter();
+        let start = Instant::now();
+        drop(entered);
+        VirtualClock { base: UNIX_EPOCH + Duration::from_millis(base.0), start, handle }
+    }
+}
+
+impl TimeSource for VirtualClock {
+    fn now(&self) -> SystemTime {
+        let _entered = self.handle.enter();
+        self.base + self.start.elapsed()
+    }
+}
+
+/// What the command line may say about opening.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--target`; wins over `bgx.toml`.
+    pub target: Option<Target>,
+    pub seed: Option<u64>,
+    /// No file is read or written: a new world for this run alone.
+    pub in_memory: bool,
+}
+
+/// Which target an environment lives on, and whether that was said for it by name (guarded environments ask for that).
+pub fn target_of(config: &Config, env: &Environment, options: &Options) -> (Target, bool) {
+    match (&options.target, &env.target) {
+        (Some(given), _) => (given.clone(), true),
+        (None, Some(own)) => (own.clone(), true),
+        (None, None) => (config.target.clone(), false),
+    }
+}
+
+impl Host {
+    pub fn open(config: &Config, target: &Target, options: &Options) -> Result<Host, HostError> {
+        match target {
+            Target::Sandbox => Host::sandbox(config, options),
+            Target::Aws => Host::aws(config, options),
+            Target::Endpoint(url) => Host::endpoint(config, url, options),
+        }
+    }
+
+    fn sandbox(config: &Config, options: &Options) -> Result<Host, HostError> {
+        let stored = if options.in_memory { None } else { Some(Arc::new(Stored::open(&config.root)?)) };
+        let loaded = stored.as_ref().map(|stored| stored.load()).transpose()?.flatten();
+        let mut world = match loaded {
+            Some(world) => world,
+            None => world::new_world(config, options.seed.unwrap_or(config.sandbox_seed)).map_err(HostError::Refused)?,
+        };
+        if let Some(seed) = options.seed {
+            world.rng = crate::sandbox::world::Rng(seed);
+        }
+        let seed = options.seed.unwrap_or(world.rng.0);
+        Host::over(Sandbox::new(world), seed, stored)
+    }
+
+    /// A host over a sandbox that is already there; the world is saved through `stored` where given.
+    pub fn over(sandbox: Sandbox, seed: u64, stored: Option<Arc<Stored>>) -> Result<Host, HostError> {
+        let driver = Driver::virtual_time().map_err(|source| HostError::Io { what: "no runtime could be made".to_owned(), source })?;
+        let account_id = sandbox.world.account.clone();
+        let region = sandbox.world.region.clone();
+        let clock = SharedTimeSource::new(VirtualClock::new(sandbox.world.now, &driver));
+        let sandbox = Arc::new(Mutex::new(sandbox));
+        let save = stored.clone().map(|stored| -> Save { Arc::new(move |world| stored.save(world)) });
+        let connection = Connection {
+            http_client: Door::client(sandbox.clone(), clock.clone(), save),
+            sleep: SharedAsyncSleep::new(TokioSleep::new()),
+            time: clock.clone(),
+            credentials: Credentials::new("AKIASANDBOX", "sandbox", None, None, "sandbox").into(),
+            region,
+            endpoint: None,
+            app_name: None,
+            seed,
+        };
+        let identity = Identity { account: account_id.clone(), arn: format!("arn:aws:sts::{account_id}:assumed-role/deployer/bgx") };
+        Ok(Host {
+            account: Arc::new(Account::new(&connection)),
+            time: clock,
+            driver,
+            identity,
+            words: "SANDBOX: nothing real is touched".to_owned(),
+            seed,
+            sandbox: Some(sandbox),
+            stored,
+        })
+    }
+
+    fn aws(config: &Config, options: &Options) -> Result<Host, HostError> {
+        if let Some((name, _)) = std::env::vars().find(|(name, value)| name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty()) {
+            return Err(HostError::Refused(format!("`{name}` is set, so calls would not go to AWS; unset it, or use --target URL")));
+        }
+        let (region, account) = only_one(config)?;
+        let driver = real_driver()?;
+        let connection = driver.block_on(Connection::real(&region, None));
+        let host = Host::connect(connection, driver, options)?;
+        let account = account.ok_or_else(|| HostError::Refused("target `aws` needs `account = \"…\"` under [app] in bgx.toml".to_owned()))?;
+        if host.identity.account != account {
+            return Err(HostError::Refused(format!(
+                "these credentials belong to account {}, bgx.toml names {account}",
+                host.identity.account
+            )));
+        }
+        let who = host.identity.arn.rsplit_once(':').map_or(host.identity.arn.as_str(), |(_, who)| who).to_owned();
+        Ok(Host { words: format!("AWS {account}, {region}, as {who}"), ..host })
+    }
+
+    fn endpoint(config: &Config, url: &str, options: &Options) -> Result<Host, HostError> {
+        let (region, _) = only_one(config)?;
+        let driver = real_driver()?;
+        let connection = driver.block_on(Connection::endpoint(url, &region));
+        let host = Host::connect(connection, driver, options)?;
+        Ok(Host { words: format!("SERVER {url}: not AWS"), ..host })
+    }
+
+    fn connect(mut connection: Connection, driver: Driver, options: &Options) -> Result<Host, HostError> {
+        let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+        connection.seed = seed;
+        let account = Arc::new(Account::new(&connection));
+        let identity = driver.block_on(account.identity()).map_err(HostError::Identity)?;
+        Ok(Host {
+            account,
+            time: SharedTimeSource::new(SystemTimeSource::new()),
+            driver,
+            identity,
+            words: String::new(),
+            seed,
+            sandbox: None,
+            stored: None,
+        })
+    }
+
+    pub fn is_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    /// What the users of an environment saw since a moment; only a sandbox knows.
+    pub fn users(&self, env: &str, since: jiff::Timestamp) -> Option<Users> {
+        let mut sandbox = self.sandbox.as_ref()?.lock().expect("no panic while the sandbox was held");
+        sandbox.world.advance(now(&self.time));
+        Some(sandbox.world.users(env, Time(since.as_millisecond().unsigned_abs())))
+    }
+
+    /// Keeps the sandbox's world as it stands, its clock too, for the next command.
+    pub fn save(&self) -> Result<(), HostError> {
+        let (Some(stored), Some(sandbox)) = (&self.stored, &self.sandbox) else { return Ok(()) };
+        let mut sandbox = sandbox.lock().expect("no panic while the sandbox was held");
+        sandbox.world.advance(now(&self.time));
+        stored.save(&sandbox.world).map_err(|source| HostError::Io { what: "could not save the sandbox".to_owned(), source })
+    }
+}
+
+fn now(time: &SharedTimeSource) -> Time {
+    let since = time.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn real_driver() -> Result<Driver, HostError> {
+    Driver::real().map_err(|source| HostError::Io { what: "no runtime could be made".to_owned(), source })
+}
+
+/// The region and account of the file; environments share them.
+fn only_one(config: &Config) -> Result<(String, Option<String>), HostError> {
+    let env = config.envs.values().next().ok_or_else(|| HostError::Refused("bgx.toml has no environment".to_owned()))?;
+    Ok((env.region.clone(), env.account.clone()))
+}

@@ -1,0 +1,186 @@
+//! The sandbox's world: made from `bgx.toml`, and kept in `.bgx/` between commands by one process at a time.
+
+use super::HostError;
+use crate::config::{Config, Environment, Match, SandboxEnv, range};
+use crate::sandbox::world::{ColorSpec, EnvSpec, Parameter, Range, RouteSpec, Time, Timing, World, WorldSpec};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The moment at which every new sandbox begins: 2026-01-01T00:00:00Z.
+const START: Time = Time(1_767_225_600_000);
+/// The account id of a sandbox where `bgx.toml` names none: the one in AWS's own examples.
+const ACCOUNT: &str = "123456789012";
+/// What every sandbox target group is checked with (the load balancer's fastest documented interval is 5 s).
+const CHECK_INTERVAL_SECONDS: u32 = 10;
+const DEREGISTRATION_DELAY_SECONDS: u32 = 20;
+
+/// A new world from the configuration.
+pub fn new_world(config: &Config, seed: u64) -> Result<World, String> {
+    let mut world = World::new(&spec(config, seed)?);
+    for env in config.envs.values() {
+        let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
+        let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
+        let parameter = Parameter { value: arn, version: 1, kind: "String".to_owned(), modified: world.now };
+        world.parameters.insert(env.active_target_group_parameter(), parameter);
+    }
+    Ok(world)
+}
+
+/// The description of the world that `bgx.toml` stands for.
+pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
+    let first = config.envs.values().next().ok_or("bgx.toml has no environment")?;
+    let mut ports: Vec<u16> = config.envs.values().flat_map(|env| env.routes.iter().map(|r| r.listener)).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let builds = match config.sandbox_builds.is_empty() {
+        true => config.envs.values().flat_map(|env| (0..3).map(|n| ("main".to_owned(), env.sandbox.build + n))).collect(),
+        false => config.sandbox_builds.clone(),
+    };
+    let mut builds: Vec<(String, u32)> = builds;
+    builds.sort();
+    builds.dedup();
+    let mut objects = Vec::new();
+    for env in config.envs.values() {
+        for (branch, number) in &builds {
+            let key = env.discovery_key(&env.discovery_name, &format!("gh-{number}"));
+            objects.extend(key.filter(|_| branch == "main").map(|key| (key, "{}".to_owned())));
+        }
+    }
+    let mut priority = 100;
+    let envs = config.envs.values().map(|env| env_spec(env, &mut priority)).collect::<Result<Vec<_>, _>>()?;
+    Ok(WorldSpec {
+        seed,
+        start: START,
+        account: first.account.clone().unwrap_or_else(|| ACCOUNT.to_owned()),
+        region: first.region.clone(),
+        load_balancer: first.load_balancer.clone(),
+        listeners: ports,
+        bucket: first.bucket.clone(),
+        timing: Timing::default(),
+        envs,
+        builds,
+        objects,
+    })
+}
+
+fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
+    let routes = env.routes.iter().map(|route| {
+        *priority += 10;
+        let (path, host) = match &route.matches {
+            Match::Default => (None, None),
+            Match::Path(path) => (Some(path.clone()), None),
+            Match::Host(host) => (None, Some(host.clone())),
+        };
+        RouteSpec { port: route.listener, path, host, priority: *priority }
+    });
+    let shape = &env.sandbox;
+    let version = version(env, shape.build);
+    let mut parameters = vec![(env.active_color_parameter(), env.colors[0].name.clone())];
+    if shape.size > 0 {
+        parameters.push((env.version_parameter(&env.colors[0].name), version.clone()));
+    }
+    Ok(EnvSpec {
+        name: env.name.clone(),
+        routes: routes.collect(),
+        colors: vec![color_spec(env, 0, shape.size, &version)?, color_spec(env, 1, 0, &version)?],
+        parameters,
+        per_second: shape.requests_per_second,
+        full_load_per_instance: shape.full_load_per_instance,
+        side_groups: shape.routers.iter().cloned().collect(),
+    })
+}
+
+/// The text of the version key for a build number.
+fn version(env: &Environment, number: u32) -> String {
+    match &env.builds {
+        Some(pattern) => pattern.replace("{branch}", "main").replace("{number}", &number.to_string()),
+        None => number.to_string(),
+    }
+}
+
+fn color_spec(env: &Environment, index: usize, size: u32, version: &str) -> Result<ColorSpec, String> {
+    let names = &env.colors[index];
+    let shape: &SandboxEnv = &env.sandbox;
+    let live = index == 0 && size > 0;
+    Ok(ColorSpec {
+        name: names.name.clone(),
+        group: names.asg.clone(),
+        target_group: names.target_group.clone(),
+        min: if live { shape.min } else { 0 },
+        max: shape.max,
+        size,
+        version_key: names.version_key.clone(),
+        version: version.to_owned(),
+        boot: drawn(&shape.boot)?,
+        app_start: drawn(&shape.app_start)?,
+        grace_seconds: shape.grace_seconds,
+        instance_types: shape.instance_types.clone(),
+        on_demand_base: shape.on_demand_base,
+        spot_interruptions_per_hour: shape.spot_interruptions_per_hour,
+        cpu_target: shape.cpu_target,
+        check_interval_seconds: CHECK_INTERVAL_SECONDS,
+        deregistration_delay_seconds: DEREGISTRATION_DELAY_SECONDS,
+    })
+}
+
+fn drawn(text: &str) -> Result<Range, String> {
+    let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    range(text).map(|(low, high)| Range::ms(ms(low), ms(high)))
+}
+
+/// The world's file; held by one process at a time.
+pub struct Stored {
+    path: PathBuf,
+    /// Its lock ends with the process, whatever ends that.
+    _lock: File,
+}
+
+/// The folder of everything that the sandbox keeps.
+pub fn folder(root: &Path) -> PathBuf {
+    root.join(".bgx/sandbox")
+}
+
+impl Stored {
+    pub fn open(root: &Path) -> Result<Stored, HostError> {
+        let folder = folder(root);
+        let io = |source| HostError::Io { what: format!("could not use `{}`", folder.display()), source };
+        std::fs::create_dir_all(&folder).map_err(io)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Stored { path: folder.join("world.json"), _lock: lock }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(HostError::Refused(format!("another bgx is using the sandbox in `{}`; wait for it to end", folder.display())))
+            }
+            Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// The world as it was left; `None`: there is none yet.
+    pub fn load(&self) -> Result<Option<World>, HostError> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(HostError::Io { what: format!("could not read `{}`", self.path.display()), source }),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+            HostError::Refused(format!("`{}` does not hold a world ({e}); `bgx sandbox reset` makes a new one", self.path.display()))
+        })
+    }
+
+    /// Whole or not at all: another file, then a rename. Not synced: it must outlive the process, not the machine.
+    pub fn save(&self, world: &World) -> io::Result<()> {
+        let next = self.path.with_extension("json.next");
+        std::fs::write(&next, serde_json::to_vec(world)?)?;
+        std::fs::rename(&next, &self.path)
+    }
+
+    /// Forgets the world.
+    pub fn reset(&self) -> io::Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

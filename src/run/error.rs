@@ -1,0 +1,91 @@
+//! What stops a verb, and what stops a run.
+
+use crate::account::{AccountError, Kind};
+
+/// A verb that did not do what it was asked. A script can catch all of these but `Halt`.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Account(AccountError),
+    /// A guard said no: the fact, the limit, and the way to go on.
+    #[error("{text}")]
+    Refused { text: String, hint: Option<String> },
+    /// A wait ran out.
+    #[error("{text}")]
+    Timeout { text: String },
+    /// Something is not as it must be.
+    #[error("{text}")]
+    Failed { text: String, hint: Option<String> },
+    #[error(transparent)]
+    Halt(#[from] Halt),
+}
+
+/// Why a run stops whatever its script says; no `catch` sees it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    #[error("{signal} received")]
+    Signal { signal: String },
+    /// Stop as it is; somebody resumes or undoes later.
+    #[error("{why}")]
+    Paused { why: String },
+    #[error("the journal could not be written: {why}")]
+    Journal { why: String },
+    /// A question that nobody answered, or answered with no.
+    #[error("{text}")]
+    Declined { text: String },
+}
+
+impl From<AccountError> for RunError {
+    /// Credentials that ended are no failure of the playbook: undoing would fail the same way.
+    fn from(error: AccountError) -> RunError {
+        match error.kind {
+            Kind::Expired => Halt::Paused { why: format!("{error}") }.into(),
+            Kind::NotFound
+            | Kind::Denied
+            | Kind::Throttled
+            | Kind::Conflict
+            | Kind::Invalid
+            | Kind::Unavailable
+            | Kind::Lost
+            | Kind::Unreachable => RunError::Account(error),
+        }
+    }
+}
+
+impl RunError {
+    pub fn failed(text: impl Into<String>) -> RunError {
+        RunError::Failed { text: text.into(), hint: None }
+    }
+
+    pub fn refused(text: impl Into<String>, hint: impl Into<String>) -> RunError {
+        RunError::Refused { text: text.into(), hint: Some(hint.into()) }
+    }
+
+    /// The word that a script compares: `e.code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            RunError::Account(error) => match error.kind {
+                Kind::NotFound => "not_found",
+                Kind::Denied => "denied",
+                Kind::Expired => "expired",
+                Kind::Throttled => "throttled",
+                Kind::Conflict => "conflict",
+                Kind::Invalid => "invalid",
+                Kind::Unavailable => "unavailable",
+                Kind::Lost => "lost",
+                Kind::Unreachable => "unreachable",
+            },
+            RunError::Refused { .. } => "refused",
+            RunError::Timeout { .. } => "timeout",
+            RunError::Failed { .. } => "failed",
+            RunError::Halt(_) => "halt",
+        }
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            RunError::Refused { hint, .. } | RunError::Failed { hint, .. } => hint.as_deref(),
+            RunError::Account(_) | RunError::Timeout { .. } | RunError::Halt(_) => None,
+        }
+    }
+}

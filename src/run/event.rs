@@ -1,0 +1,270 @@
+//! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
+
+use crate::account::{AccountError, Action, Fields};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Format version of the journal; raised when a field is added.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub what: What,
+}
+
+/// A place in a playbook or module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// `step` is the number of the verb call; a `step "name" { … }` of a playbook is a block here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    Began(Box<Began>),
+    BlockStarted {
+        name: String,
+    },
+    BlockEnded {
+        name: String,
+        ok: bool,
+    },
+    /// A question to the account and its answer.
+    Read {
+        step: u64,
+        verb: String,
+        of: String,
+        answer: serde_json::Value,
+    },
+    /// Progress of a wait: shown, never kept.
+    Waiting {
+        step: u64,
+        what: String,
+        why: Vec<String>,
+        done: Option<u64>,
+        total: Option<u64>,
+        left_seconds: Option<u64>,
+    },
+    Waited {
+        step: u64,
+        what: String,
+        seconds: f64,
+        ok: bool,
+        last: String,
+    },
+    Asked {
+        step: u64,
+        id: String,
+        text: String,
+        choices: Vec<(String, String)>,
+    },
+    Answered {
+        step: u64,
+        id: String,
+        key: String,
+        by: Answerer,
+    },
+    /// Kept durably before the call goes out.
+    Started {
+        step: u64,
+        verb: String,
+        place: Option<Place>,
+        action: Action,
+        before: Fields,
+        undo: Option<Action>,
+        lease: bool,
+    },
+    /// The effect was read back.
+    Finished {
+        step: u64,
+        after: Fields,
+    },
+    /// The account was already so; nothing was sent.
+    Unchanged {
+        step: u64,
+        verb: String,
+        action: Action,
+    },
+    Failed {
+        step: u64,
+        error: AccountError,
+        effect: Effect,
+    },
+    Refused {
+        step: u64,
+        verb: String,
+        place: Option<Place>,
+        text: String,
+        hint: Option<String>,
+    },
+    /// `say` and `notify`.
+    Said {
+        step: u64,
+        text: String,
+        notify: bool,
+    },
+    /// An effect without a state to set, such as a cache clear.
+    Effect {
+        step: u64,
+        text: String,
+        ok: bool,
+        detail: String,
+    },
+    LeaseReturned {
+        step: u64,
+        action: Action,
+        held_seconds: f64,
+    },
+    LeaseKept {
+        step: u64,
+        why: String,
+    },
+    Committed {
+        step: u64,
+    },
+    Signalled {
+        signal: String,
+    },
+    /// The script ended with this error; what follows is undo.
+    Broke {
+        text: String,
+        place: Option<Place>,
+    },
+    UndoStarted {
+        step: u64,
+        action: Action,
+        expect: Fields,
+    },
+    UndoFinished {
+        step: u64,
+    },
+    /// Nothing to take back: the account is as it was before the step.
+    UndoSkipped {
+        step: u64,
+    },
+    UndoFailed {
+        step: u64,
+        action: Option<Action>,
+        why: String,
+    },
+    Ended(Box<Ended>),
+}
+
+/// The first event: all that another machine needs to know what this run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Began {
+    pub format: u32,
+    pub run: String,
+    pub playbook: String,
+    pub env: String,
+    pub bgx: String,
+    pub target: String,
+    pub account: String,
+    pub identity: String,
+    pub host: String,
+    pub commit: Option<String>,
+    pub reason: Option<String>,
+    pub actor: Option<String>,
+    pub parameters: Vec<(String, String)>,
+    /// Logical file name to text, of the whole import graph.
+    pub sources: Vec<(String, String)>,
+    /// Where the stdlib came from: `embedded` or a folder.
+    pub stdlib: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answerer {
+    Terminal,
+    Flag,
+    /// `--yes`.
+    Yes,
+    /// The question's own default for runs that nobody watches.
+    Unattended,
+}
+
+/// What a failed action left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Read back: the account is as before.
+    None,
+    /// Read back: some or all of it happened.
+    Some,
+    /// It could not be read back.
+    Unknown,
+}
+
+/// How a run ended, and so its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    /// Failed, and everything was taken back.
+    Undone,
+    /// Stopped as it is.
+    Paused,
+    /// An undo could not be done.
+    Stuck,
+    /// Refused before anything was touched.
+    Refused,
+}
+
+impl Outcome {
+    /// The exit code; the table is in the README.
+    pub fn code(self) -> i32 {
+        match self {
+            Outcome::Done => 0,
+            Outcome::Undone => 3,
+            Outcome::Paused => 4,
+            Outcome::Stuck => 5,
+            Outcome::Refused => 7,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    pub outcome: Outcome,
+    pub why: Option<String>,
+    pub seconds: f64,
+    /// Every field that is not as it was at the start: what, before, now.
+    pub changes: Vec<Change>,
+    /// Calls sent, by service.
+    pub calls: std::collections::BTreeMap<String, u64>,
+    /// Disagreements found when the end state was read.
+    pub disagreements: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub resource: String,
+    pub field: String,
+    pub before: Option<String>,
+    pub now: Option<String>,
+}
+
+impl What {
+    /// Progress is shown and never kept.
+    pub fn is_kept(&self) -> bool {
+        !matches!(self, What::Waiting { .. })
+    }
+
+    /// Must be on disk before the run goes on; the rest rides along with the next of these.
+    pub fn is_durable(&self) -> bool {
+        !matches!(self, What::Waiting { .. } | What::Read { .. } | What::BlockStarted { .. } | What::BlockEnded { .. } | What::Waited { .. })
+    }
+}

@@ -1,0 +1,179 @@
+//! What bgx refuses to do, whatever the playbook says; the rules are pure, the facts are read by the gate.
+//!
+//! They hold while undoing too. A refusal names the fact, the limit and the way to go on.
+
+use super::RunError;
+use super::traffic::{Topology, Traffic, target_group_name};
+use crate::account::{Action, Group};
+use crate::config::Environment;
+use std::collections::BTreeMap;
+
+/// What a playbook's header allows, always with a reason; guards 2 and 3 yield to nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allow {
+    TakeDown,
+    MixedVersions,
+    LessCapacity,
+}
+
+/// Guard 1: only what `bgx.toml` names for this environment is written.
+pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -> Result<(), RunError> {
+    let named = |list: &[String], name: &str| list.iter().any(|known| matches(known, name));
+    let own_asg = |asg: &str| env.colors.iter().any(|c| c.asg == asg) || named(&env.extra.asgs, asg);
+    let own_key = |key: &str| {
+        let discovery = env.discovery_key(&env.discovery_name, "*").is_some_and(|pattern| matches(&pattern, key));
+        env.colors.iter().any(|c| c.version_key == key) || discovery || named(&env.extra.objects, key)
+    };
+    let allowed = match action {
+        Action::Capacity { asg, .. } | Action::Processes { asg, .. } => own_asg(asg),
+        Action::Forward { env: name, routes, weights } => {
+            let known = topology.is_some_and(|t| {
+                routes.iter().all(|r| t.routes.contains(r)) && weights.iter().all(|(arn, w)| *w == 0 || t.color_of(arn).is_some())
+            });
+            *name == env.name && known
+        }
+        Action::Parameter { name, .. } => name.starts_with(&format!("{}/", env.parameters)) || named(&env.extra.parameters, name),
+        Action::Object { bucket, key, .. } => *bucket == env.bucket && own_key(key),
+        Action::Copy { bucket, to, .. } => *bucket == env.bucket && own_key(to),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("`{}` does not belong to environment `{}`", action.resource(), env.name),
+        format!("name it under [env.{}.extra] in bgx.toml", env.name),
+    ))
+}
+
+/// `*` at the end of a pattern matches any rest; `*` inside matches any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, tail)) => text.len() >= head.len() + tail.len() && text.starts_with(head) && text.ends_with(tail),
+    }
+}
+
+/// Guard 2: a group that production traffic reaches is never shrunk or emptied.
+pub fn keeps_serving(group: &Group, carries_traffic: bool, allow: &[Allow], action: &Action) -> Result<(), RunError> {
+    let Action::Capacity { asg, max, desired, .. } = action else { return Ok(()) };
+    if !carries_traffic || allow.contains(&Allow::TakeDown) {
+        return Ok(());
+    }
+    let lowest = desired.unwrap_or(group.desired).min(max.unwrap_or(u32::MAX));
+    if lowest >= group.desired {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("`{asg}` serves production traffic with {} instance(s) and would shrink to {lowest}", group.desired),
+        "switch traffic to the other colour first, or declare `//! allow: take_down \"reason\"` in the playbook",
+    ))
+}
+
+/// What guard 3 must know about one target group that is to get traffic.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    pub color: String,
+    pub arn: String,
+    pub healthy: u32,
+    /// Targets by state, for the refusal's text.
+    pub states: BTreeMap<String, u32>,
+    /// Healthy targets that it must have.
+    pub needed: u32,
+}
+
+/// Guard 3: traffic goes only to a target group with enough healthy targets.
+pub fn can_receive(receiver: &Receiver) -> Result<(), RunError> {
+    if receiver.healthy >= receiver.needed {
+        return Ok(());
+    }
+    let states = receiver.states.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ");
+    let states = if states.is_empty() { "no targets".to_owned() } else { states };
+    Err(RunError::refused(
+        format!(
+            "{} has {} healthy target(s) and needs {} to take production traffic ({states})",
+            receiver.color, receiver.healthy, receiver.needed
+        ),
+        "wait with wait_healthy(…) while it stands in the rule at weight 0, or ask for less with accept_less(…)",
+    ))
+}
+
+/// Guard 3: two versions serve at once only where the playbook says so.
+pub fn one_version(weights: &BTreeMap<String, u32>, allow: &[Allow]) -> Result<(), RunError> {
+    let live: Vec<&str> = weights.iter().filter(|(_, w)| **w > 0).map(|(arn, _)| target_group_name(arn)).collect();
+    match live.as_slice() {
+        [] => Err(RunError::refused("no target group would get traffic", "give one colour a weight above 0")),
+        [_] => Ok(()),
+        _ if allow.contains(&Allow::MixedVersions) => Ok(()),
+        many => Err(RunError::refused(
+            format!("{} would serve at the same time", many.join(" and ")),
+            "declare `//! allow: mixed_versions \"reason\"` in the playbook if that is what it is for",
+        )),
+    }
+}
+
+/// Target groups whose weight rises from nothing, or rises at all: these must be able to take it.
+pub fn receivers<'a>(traffic: &Traffic, weights: &'a BTreeMap<String, u32>) -> Vec<&'a str> {
+    weights.iter().filter(|(arn, weight)| **weight > 0 && **weight > traffic.weight(arn)).map(|(arn, _)| arn.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(desired: u32) -> Group {
+        Group {
+            name: "beta-blue".into(),
+            min: 0,
+            max: 4,
+            desired,
+            target_groups: vec![],
+            health_check_type: "ELB".into(),
+            grace_seconds: 0,
+            suspended: Default::default(),
+            instances: vec![],
+        }
+    }
+
+    fn capacity(min: Option<u32>, max: Option<u32>, desired: Option<u32>) -> Action {
+        Action::Capacity { asg: "beta-blue".into(), min, max, desired }
+    }
+
+    #[test]
+    fn a_group_with_traffic_is_not_shrunk_by_desired_or_by_max() {
+        assert!(keeps_serving(&group(3), true, &[], &capacity(None, None, Some(2))).is_err());
+        assert!(keeps_serving(&group(3), true, &[], &capacity(None, Some(2), None)).is_err());
+        assert!(keeps_serving(&group(3), true, &[], &capacity(Some(0), None, None)).is_ok());
+        assert!(keeps_serving(&group(3), true, &[], &capacity(None, None, Some(3))).is_ok());
+        assert!(keeps_serving(&group(3), false, &[], &capacity(None, None, Some(0))).is_ok());
+        assert!(keeps_serving(&group(3), true, &[Allow::TakeDown], &capacity(None, None, Some(0))).is_ok());
+    }
+
+    #[test]
+    fn traffic_needs_enough_healthy_targets() {
+        let receiver = |healthy| Receiver {
+            color: "green".into(),
+            arn: "a".into(),
+            healthy,
+            states: BTreeMap::from([("initial".to_owned(), 2)]),
+            needed: 2,
+        };
+        assert!(can_receive(&receiver(2)).is_ok());
+        let refusal = can_receive(&receiver(1)).unwrap_err().to_string();
+        assert_eq!(refusal, "green has 1 healthy target(s) and needs 2 to take production traffic (2 initial)");
+    }
+
+    #[test]
+    fn two_live_weights_need_the_header() {
+        let both = BTreeMap::from([("tg/a/1".to_owned(), 1), ("tg/b/2".to_owned(), 99)]);
+        assert!(one_version(&both, &[]).is_err());
+        assert!(one_version(&both, &[Allow::MixedVersions]).is_ok());
+        assert!(one_version(&BTreeMap::from([("tg/a/1".to_owned(), 0)]), &[Allow::MixedVersions]).is_err());
+    }
+
+    #[test]
+    fn a_star_in_a_pattern_stands_for_any_text() {
+        assert!(matches("dist/discovery/beta/*.json", "dist/discovery/beta/gh-1.json"));
+        assert!(!matches("dist/discovery/beta/*.json", "dist/discovery/prod/gh-1.json"));
+        assert!(!matches("version/beta", "version/beta2"));
+    }
+}

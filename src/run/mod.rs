@@ -1,0 +1,366 @@
+//! The gate: everything that a playbook sees or does passes here, and becomes events.
+//!
+//! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
+//! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
+//! and can be taken back. What is not here yet: lock, replay of a journal, and the invariants judged after each action.
+
+mod ask;
+mod error;
+pub mod event;
+pub mod guard;
+pub mod journal;
+mod perform;
+pub mod survey;
+pub mod traffic;
+mod undo;
+mod wait;
+
+pub use ask::{Answers, Question};
+pub use error::{Halt, RunError};
+pub use wait::{Progress, Wait};
+
+use crate::account::{Account, Action, Fields};
+use crate::config::Environment;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use event::{Began, Change, Ended, Event, Outcome, Place, What};
+use guard::Allow;
+use jiff::Timestamp;
+use journal::Journal;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use traffic::Topology;
+
+/// Sees every event once it is recorded: terminal, `--json`, tests.
+pub type Observer = Box<dyn FnMut(&Event) + Send>;
+
+/// One execution of a playbook in one environment.
+pub struct Run {
+    pub id: String,
+    pub env: Environment,
+    pub account: Arc<Account>,
+    pub allow: Vec<Allow>,
+    pub answers: Answers,
+    time: SharedTimeSource,
+    journal: Journal,
+    observer: Observer,
+    /// The name of a signal that asked the run to stop; empty while none came.
+    interrupt: watch::Receiver<String>,
+    began: Timestamp,
+    seq: u64,
+    step: u64,
+    /// Above 0 while the closure of a wait runs: its calls are part of that wait's step.
+    inside: u32,
+    entries: Vec<Entry>,
+    committed: bool,
+    undoing: bool,
+    touched: bool,
+    /// Somebody typed the name of a guarded environment, or it is not needed.
+    confirmed: bool,
+    topology: Option<Arc<Topology>>,
+    /// Colours that may take traffic with fewer healthy targets than guard 3 wants.
+    accepted: BTreeMap<String, u32>,
+    calls: BTreeMap<String, u64>,
+}
+
+/// What a run did, in order, so that it can be taken back.
+#[derive(Clone, Debug)]
+enum Entry {
+    Action(Done),
+    /// A request to send once what came after it was taken back.
+    OnUndo { step: u64, request: EffectRequest },
+}
+
+#[derive(Clone, Debug)]
+struct Done {
+    step: u64,
+    action: Action,
+    before: Fields,
+    undo: Option<Action>,
+    /// Must not outlive the run.
+    lease: bool,
+    at: Timestamp,
+    returned: bool,
+}
+
+/// An effect without a state to set: a request to every running instance of a group.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EffectRequest {
+    pub method: String,
+    pub path: String,
+    /// The group whose instances get it.
+    pub to: String,
+    /// A group that does not exist is no failure.
+    pub skip_if_absent: bool,
+}
+
+/// What a run starts from.
+pub struct Opening {
+    pub env: Environment,
+    pub account: Arc<Account>,
+    pub time: SharedTimeSource,
+    pub journal: Journal,
+    pub observer: Observer,
+    pub interrupt: watch::Receiver<String>,
+    pub answers: Answers,
+    pub allow: Vec<Allow>,
+    /// No typed confirmation is needed before the first write.
+    pub confirmed: bool,
+    pub began: Began,
+}
+
+impl Run {
+    /// Opens the run: its first event is durable before anything is read or done.
+    pub fn open(opening: Opening) -> Result<Run, Halt> {
+        let began = now(&opening.time);
+        let mut run = Run {
+            id: opening.began.run.clone(),
+            env: opening.env,
+            account: opening.account,
+            allow: opening.allow,
+            answers: opening.answers,
+            time: opening.time,
+            journal: opening.journal,
+            observer: opening.observer,
+            interrupt: opening.interrupt,
+            began,
+            seq: 0,
+            step: 0,
+            inside: 0,
+            entries: Vec::new(),
+            committed: false,
+            undoing: false,
+            touched: false,
+            confirmed: opening.confirmed,
+            topology: None,
+            accepted: BTreeMap::new(),
+            calls: BTreeMap::new(),
+        };
+        run.record(What::Began(Box::new(opening.began)))?;
+        Ok(run)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        now(&self.time)
+    }
+
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    pub fn is_committed(&self) -> bool {
+        self.committed
+    }
+
+    /// True once an action was sent to the account.
+    pub fn is_touched(&self) -> bool {
+        self.touched
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The only way an event comes into being: kept first, shown second.
+    pub fn record(&mut self, what: What) -> Result<(), Halt> {
+        let event = Event { seq: self.seq, at: self.now(), what };
+        if event.what.is_kept() {
+            self.seq += 1;
+            self.journal.append(&event).map_err(|e| Halt::Journal { why: e.to_string() })?;
+        }
+        (self.observer)(&event);
+        Ok(())
+    }
+
+    /// Number of a new verb call; calls inside a wait's closure keep the wait's.
+    pub fn next_step(&mut self) -> u64 {
+        if self.inside == 0 {
+            self.step += 1;
+        }
+        self.step
+    }
+
+    /// A signal stops the run at the next verb; while undoing it no longer does.
+    pub fn check_interrupt(&self) -> Result<(), Halt> {
+        let signal = self.interrupt.borrow().clone();
+        if signal.is_empty() || self.undoing { Ok(()) } else { Err(Halt::Signal { signal }) }
+    }
+
+    /// The environment's rules and target groups, found once.
+    pub async fn topology(&mut self) -> Result<Arc<Topology>, RunError> {
+        if let Some(topology) = &self.topology {
+            return Ok(topology.clone());
+        }
+        let found = Arc::new(traffic::discover(&self.account, &self.env).await?);
+        self.topology = Some(found.clone());
+        Ok(found)
+    }
+
+    /// Keeps the answer of a question to the account.
+    pub fn keep_read(&mut self, verb: &str, of: &str, answer: serde_json::Value) -> Result<(), RunError> {
+        let step = self.next_step();
+        if self.inside == 0 {
+            self.record(What::Read { step, verb: verb.to_owned(), of: of.to_owned(), answer })?;
+        }
+        Ok(())
+    }
+
+    pub fn say(&mut self, text: &str, notify: bool) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        Ok(self.record(What::Said { step, text: text.to_owned(), notify })?)
+    }
+
+    /// Guard 3 yields for this colour down to `healthy` targets, once a person said so.
+    pub fn accept_less(&mut self, color: &str, healthy: u32, reason: &str) -> Result<(), RunError> {
+        let question = Question {
+            id: format!("accept-{color}"),
+            text: format!("{color} may take production traffic with {healthy} healthy target(s): {reason}"),
+            choices: vec![("yes".to_owned(), "go on with less".to_owned()), ("no".to_owned(), "stop".to_owned())],
+            unattended: None,
+            human: true,
+        };
+        if self.ask(&question)? == "yes" {
+            self.accepted.insert(color.to_owned(), healthy.max(1));
+            return Ok(());
+        }
+        Err(Halt::Declined { text: format!("{}: answered no", question.text) }.into())
+    }
+
+    /// From here on a failure pauses and no longer undoes.
+    pub fn commit(&mut self) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        if self.committed {
+            return Ok(());
+        }
+        let step = self.next_step();
+        self.record(What::Committed { step })?;
+        self.committed = true;
+        Ok(())
+    }
+
+    pub fn block(&mut self, name: &str, ok: Option<bool>) -> Result<(), Halt> {
+        let name = name.to_owned();
+        self.record(match ok {
+            None => What::BlockStarted { name },
+            Some(ok) => What::BlockEnded { name, ok },
+        })
+    }
+
+    /// Ends the run after its script did: commits, gives leases back and reads the end state, or takes everything back.
+    pub async fn finish(&mut self, result: Result<(), Broke>) -> Ended {
+        let (outcome, why) = match result {
+            Ok(()) => match self.complete().await {
+                Ok(()) => (Outcome::Done, None),
+                Err(error) => self.settle(Broke::by(error)).await,
+            },
+            Err(broke) => self.settle(broke).await,
+        };
+        let disagreements = match outcome {
+            Outcome::Done => self.end_state().await,
+            Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused => Vec::new(),
+        };
+        let (outcome, why) = match disagreements.first() {
+            Some(first) => (Outcome::Paused, Some(format!("the end state is not as it should be: {first}"))),
+            None => (outcome, why),
+        };
+        self.count_calls();
+        let seconds = self.now().duration_since(self.began).as_secs_f64();
+        let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
+        // A journal that cannot be written at the very end changes nothing in the account; the text still reaches the operator.
+        let _ = self.record(What::Ended(Box::new(ended.clone())));
+        ended
+    }
+
+    async fn complete(&mut self) -> Result<(), RunError> {
+        self.commit()?;
+        self.return_leases().await
+    }
+
+    /// What is left to do after a failure, by where the run stood.
+    async fn settle(&mut self, broke: Broke) -> (Outcome, Option<String>) {
+        let why = Some(broke.text.clone());
+        if let Some(Halt::Signal { signal }) = &broke.halt {
+            let _ = self.record(What::Signalled { signal: signal.clone() });
+        }
+        let recorded = self.record(What::Broke { text: broke.text.clone(), place: broke.place.clone() });
+        match &broke.halt {
+            Some(Halt::Paused { .. } | Halt::Journal { .. }) => return (Outcome::Paused, why),
+            Some(Halt::Signal { .. } | Halt::Declined { .. }) | None => {}
+        }
+        if recorded.is_err() {
+            return (Outcome::Paused, why);
+        }
+        self.undoing = true;
+        if self.committed {
+            return match self.return_leases().await {
+                Ok(()) => (Outcome::Paused, why),
+                Err(error) => (Outcome::Paused, Some(format!("{}; and a lease was not given back: {error}", broke.text))),
+            };
+        }
+        if !self.touched {
+            let refused = broke.refused || matches!(broke.halt, Some(Halt::Declined { .. }));
+            return (if refused { Outcome::Refused } else { Outcome::Undone }, why);
+        }
+        match self.take_back().await {
+            Ok(()) => (Outcome::Undone, why),
+            Err(stuck) => (Outcome::Stuck, Some(stuck.to_string())),
+        }
+    }
+
+    /// Disagreements after a run that says it is done; only a run that changed something is held to them.
+    async fn end_state(&mut self) -> Vec<String> {
+        if !self.touched {
+            return Vec::new();
+        }
+        match survey::survey(&self.account, &self.env).await {
+            Ok(survey) => survey.disagreements.iter().filter(|d| d.blocks).map(|d| d.text.clone()).collect(),
+            Err(error) => vec![format!("the end state could not be read: {error}")],
+        }
+    }
+
+    /// First and last value of every field that a run set and that is not as it was.
+    fn changes(&self) -> Vec<Change> {
+        let mut fields: BTreeMap<(String, String), (Option<String>, Option<String>)> = BTreeMap::new();
+        for entry in &self.entries {
+            let Entry::Action(done) = entry else { continue };
+            let now = if done.returned { &done.before } else { &done.action.wanted() };
+            for (field, value) in now {
+                let before = done.before.get(field).cloned().flatten();
+                fields.entry((done.action.resource(), field.clone())).or_insert_with(|| (before, None)).1.clone_from(value);
+            }
+        }
+        let changed = fields.into_iter().filter(|(_, (before, now))| before != now);
+        changed.map(|((resource, field), (before, now))| Change { resource, field, before, now }).collect()
+    }
+
+    fn count_calls(&mut self) {
+        for call in self.account.take_calls() {
+            *self.calls.entry(call.service).or_default() += 1;
+        }
+    }
+}
+
+/// How a script ended when it did not end well.
+#[derive(Clone, Debug)]
+pub struct Broke {
+    pub text: String,
+    pub place: Option<Place>,
+    pub halt: Option<Halt>,
+    /// A guard said no.
+    pub refused: bool,
+}
+
+impl Broke {
+    pub fn by(error: RunError) -> Broke {
+        let text = error.to_string();
+        let refused = matches!(error, RunError::Refused { .. });
+        let halt = if let RunError::Halt(halt) = error { Some(halt) } else { None };
+        Broke { text, place: None, halt, refused }
+    }
+}
+
+fn now(time: &SharedTimeSource) -> Timestamp {
+    let now = Timestamp::try_from(time.now()).expect("the clock is within the years that a timestamp holds");
+    Timestamp::from_millisecond(now.as_millisecond()).expect("a whole millisecond of a timestamp is one")
+}

@@ -1,0 +1,176 @@
+//! Carries out one action: guards, journal, call, read-back. The only path by which bgx changes anything going forward.
+
+use super::event::{Effect, Place, What};
+use super::guard::{self, Receiver};
+use super::traffic::{self, Traffic};
+use super::{Done, Entry, Halt, Run, RunError};
+use crate::account::{AccountError, Action, Facts, Fields, Kind};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An effect must be seen within this long after its call.
+const READ_BACK: Duration = Duration::from_secs(60);
+/// First and longest pause between two looks.
+const LOOK_FIRST: Duration = Duration::from_millis(500);
+const LOOK_LONGEST: Duration = Duration::from_secs(5);
+
+/// One request to the gate.
+#[derive(Clone, Debug)]
+pub struct Perform {
+    pub verb: &'static str,
+    pub place: Option<Place>,
+    pub action: Action,
+    /// The change must not outlive the run.
+    pub lease: bool,
+}
+
+impl Run {
+    /// Carries out one action, once in effect. `Ok(true)`: the account was changed; `Ok(false)`: it was already so.
+    pub async fn perform(&mut self, perform: Perform) -> Result<bool, RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        let result = self.attempt(step, &perform).await;
+        if let Err(RunError::Refused { text, hint }) = &result {
+            let (text, hint) = (text.clone(), hint.clone());
+            self.record(What::Refused { step, verb: perform.verb.to_owned(), place: perform.place, text, hint })?;
+        }
+        result
+    }
+
+    async fn attempt(&mut self, step: u64, perform: &Perform) -> Result<bool, RunError> {
+        let Perform { verb, place, action, lease } = perform;
+        let facts = self.account.facts(action).await?;
+        self.guard(action, &facts).await?;
+        let before = facts.fields(action);
+        if before == action.wanted() {
+            self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone() })?;
+            return Ok(false);
+        }
+        self.confirm_guarded()?;
+        self.check_interrupt()?;
+        let undo = action.undo(&before);
+        self.record(What::Started {
+            step,
+            verb: (*verb).to_owned(),
+            place: place.clone(),
+            action: action.clone(),
+            before: before.clone(),
+            undo: undo.clone(),
+            lease: *lease,
+        })?;
+        self.touched = true;
+        let at = self.now();
+        self.entries.push(Entry::Action(Done { step, action: action.clone(), before: before.clone(), undo, lease: *lease, at, returned: false }));
+        match self.send(action, &facts, &before).await {
+            Ok(after) => self.record(What::Finished { step, after })?,
+            Err(Unsent::Error(error, effect)) => {
+                if effect == Effect::None {
+                    self.entries.pop();
+                }
+                self.record(What::Failed { step, error: error.clone(), effect })?;
+                return Err(error.into());
+            }
+            Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
+        }
+        Ok(true)
+    }
+
+    /// Sends the call and reads the account until the effect is seen.
+    pub(super) async fn send(&self, action: &Action, facts: &Facts, before: &Fields) -> Result<Fields, Unsent> {
+        match self.account.apply(action, facts).await {
+            Ok(()) => self.read_back(action, before).await,
+            Err(error) if error.kind == Kind::Lost => match self.read_back(action, before).await {
+                Ok(fields) => Ok(fields),
+                Err(_) => Err(self.left_behind(action, before, error).await),
+            },
+            Err(error) => Err(self.left_behind(action, before, error).await),
+        }
+    }
+
+    async fn read_back(&self, action: &Action, before: &Fields) -> Result<Fields, Unsent> {
+        let deadline = tokio::time::Instant::now() + READ_BACK;
+        let mut pause = LOOK_FIRST;
+        loop {
+            let facts = self.account.facts(action).await.map_err(|e| {
+                Unsent::Unseen(format!("{action} was sent, but the account could not be read after it: {e}"))
+            })?;
+            if action.seen(&facts, before) {
+                return Ok(facts.fields(action));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(Unsent::Unseen(format!("{action} was accepted, but is not seen after {} s", READ_BACK.as_secs())));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK_LONGEST);
+        }
+    }
+
+    /// After an error: did nothing happen, or something?
+    async fn left_behind(&self, action: &Action, before: &Fields, error: AccountError) -> Unsent {
+        let effect = match self.account.facts(action).await {
+            Ok(facts) if facts.fields(action) == *before => Effect::None,
+            Ok(_) => Effect::Some,
+            Err(_) => Effect::Unknown,
+        };
+        Unsent::Error(error, effect)
+    }
+
+    /// Guards 1 to 4 on what was just read.
+    pub(super) async fn guard(&mut self, action: &Action, facts: &Facts) -> Result<(), RunError> {
+        match (action, facts) {
+            (Action::Capacity { asg, .. } | Action::Processes { asg, .. }, Facts::Group(group)) => {
+                guard::within(&self.env, None, action)?;
+                let Some(color) = self.env.colors.iter().find(|c| c.asg == *asg).map(|c| c.name.clone()) else { return Ok(()) };
+                let topology = self.topology().await?;
+                let traffic = traffic::read(&self.account, &self.env, &topology).await?;
+                let carries = topology.arn(&color).is_some_and(|arn| traffic.carries(arn));
+                guard::keeps_serving(group, carries, &self.allow, action)
+            }
+            (Action::Forward { weights, .. }, Facts::Routes(routes)) => {
+                let topology = self.topology().await?;
+                guard::within(&self.env, Some(&topology), action)?;
+                guard::one_version(weights, &self.allow)?;
+                let traffic = Traffic { routes: routes.clone() };
+                for receiver in self.receivers(&traffic, weights).await? {
+                    guard::can_receive(&receiver)?;
+                }
+                Ok(())
+            }
+            _ => guard::within(&self.env, None, action),
+        }
+    }
+
+    /// Reads, at this moment, the health of every target group that is to get more traffic, and the capacity that serves now.
+    async fn receivers(&mut self, traffic: &Traffic, weights: &BTreeMap<String, u32>) -> Result<Vec<Receiver>, RunError> {
+        let topology = self.topology().await?;
+        let rising: Vec<String> = guard::receivers(traffic, weights).into_iter().map(str::to_owned).collect();
+        if rising.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = self.env.colors.iter().map(|c| c.asg.as_str()).collect();
+        let groups = self.account.groups(&names).await?;
+        let desired = |color: &str| self.env.color(color).and_then(|c| groups.get(&c.asg)).map(|g| g.desired);
+        let serving = topology.target_groups.iter().filter(|(_, tg)| traffic.carries(&tg.arn));
+        let live = serving.filter_map(|(color, _)| desired(color)).max().unwrap_or(0);
+        let mut receivers = Vec::new();
+        for arn in rising {
+            let color = topology.color_of(&arn).unwrap_or(&arn).to_owned();
+            let mut states: BTreeMap<String, u32> = BTreeMap::new();
+            for target in self.account.target_health(&arn).await? {
+                *states.entry(target.state).or_default() += 1;
+            }
+            // Going back, the old colour has what it had when it served; a larger new colour must not block the way.
+            let asked = if self.undoing { desired(&color).unwrap_or(live).min(live) } else { live };
+            let needed = self.accepted.get(&color).copied().unwrap_or(asked).max(1);
+            receivers.push(Receiver { healthy: states.get("healthy").copied().unwrap_or(0), color, arn, states, needed });
+        }
+        Ok(receivers)
+    }
+}
+
+/// An action that did not go through.
+pub(super) enum Unsent {
+    Error(AccountError, Effect),
+    /// Accepted, but not seen.
+    Unseen(String),
+}

@@ -1,0 +1,310 @@
+//! Everything that an environment is right now, read concurrently: what `bgx status` shows and what the end of a run is held to.
+
+use super::RunError;
+use super::traffic::{self, Serving, Topology, Traffic, target_group_name};
+use crate::account::{Account, Group, HttpRequest, Instance, Object, Parameter, Target};
+use crate::config::{ColorNames, Environment};
+use futures_util::future::{join_all, try_join_all};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How long a probe of an instance may take.
+const PROBE_SECONDS: u32 = 3;
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Survey {
+    pub env: String,
+    /// The colour that the listener names, where it is one of ours and only one.
+    pub live: Option<String>,
+    /// In words, where it is not.
+    pub traffic: String,
+    pub recorded_color: Option<String>,
+    pub routes: Vec<RouteSurvey>,
+    pub colors: Vec<ColorSurvey>,
+    pub disagreements: Vec<Disagreement>,
+    /// `instant`, or what must happen first.
+    pub rollback: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RouteSurvey {
+    pub route: String,
+    /// Target group name to weight.
+    pub weights: BTreeMap<String, u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ColorSurvey {
+    pub color: String,
+    pub live: bool,
+    pub asg: String,
+    pub desired: u32,
+    pub min: u32,
+    pub max: u32,
+    pub suspended: Vec<String>,
+    /// `Healthy` for Auto Scaling, and all of them.
+    pub asg_healthy: usize,
+    pub asg_total: usize,
+    pub target_group: String,
+    /// Target state to count.
+    pub targets: BTreeMap<String, usize>,
+    /// Instances that answered the health check path with 200, and those that were asked; `None`: none could be reached.
+    pub http: Option<(usize, usize)>,
+    /// The version recorded for this colour.
+    pub version: Option<String>,
+    /// What the next instance of this colour would boot.
+    pub next_boot: Option<String>,
+    pub instances: Vec<InstanceSurvey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InstanceSurvey {
+    pub id: String,
+    pub lifecycle: String,
+    pub instance_type: String,
+    pub zone: String,
+    /// `healthy`, or `initial (Elb.InitialHealthChecking)`.
+    pub target: String,
+    pub address: Option<String>,
+    /// Status of the health check path, where it could be reached.
+    pub http: Option<u16>,
+    pub version: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Disagreement {
+    pub text: String,
+    /// A run that left this behind is not done.
+    pub blocks: bool,
+}
+
+/// What was read, before it is judged.
+struct Reading {
+    topology: Topology,
+    traffic: Traffic,
+    groups: BTreeMap<String, Group>,
+    targets: BTreeMap<String, Vec<Target>>,
+    parameters: BTreeMap<String, Parameter>,
+    keys: BTreeMap<String, Option<Object>>,
+    addresses: BTreeMap<String, String>,
+    probes: BTreeMap<String, Probe>,
+    boot_seconds: Option<u64>,
+}
+
+#[derive(Default)]
+struct Probe {
+    health: Option<u16>,
+    version: Option<String>,
+}
+
+/// Reads and judges one environment. Any read that fails is an error: never an empty group, never 0.
+pub async fn survey(account: &Account, env: &Environment) -> Result<Survey, RunError> {
+    let reading = read(account, env).await?;
+    let serving = reading.traffic.serving(&reading.topology);
+    let live = if let Serving::Color(color) = &serving { Some(color.clone()) } else { None };
+    let colors = env.colors.iter().map(|color| color_survey(&reading, color, live.as_deref() == Some(&color.name), env)).collect::<Vec<_>>();
+    let recorded_color = reading.parameters.get(&env.active_color_parameter()).map(|p| p.value.clone());
+    let disagreements = disagreements(&reading, env, &serving, &colors);
+    Ok(Survey {
+        env: env.name.clone(),
+        traffic: match &serving {
+            Serving::Color(color) => color.clone(),
+            Serving::Split { text, .. } | Serving::Foreign { text } => text.clone(),
+        },
+        recorded_color,
+        routes: reading.traffic.routes.iter().map(route_survey).collect(),
+        rollback: rollback(&colors, reading.boot_seconds),
+        live,
+        colors,
+        disagreements,
+    })
+}
+
+async fn read(account: &Account, env: &Environment) -> Result<Reading, RunError> {
+    let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
+    let names = parameter_names(env);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (topology, groups, parameters) =
+        tokio::join!(traffic::discover(account, env), account.groups(&asgs), account.parameters(&names));
+    let (topology, groups, parameters) = (topology?, groups?, parameters?);
+    for color in &env.colors {
+        if !groups.contains_key(&color.asg) {
+            return Err(RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)));
+        }
+    }
+    let health = try_join_all(topology.target_groups.iter().map(async |(color, group)| {
+        Ok::<_, RunError>((color.clone(), account.target_health(&group.arn).await?))
+    }));
+    let keys = try_join_all(version_keys(env).into_iter().map(async |key| {
+        let object = account.object(&env.bucket, &key).await?;
+        Ok::<_, RunError>((key, object))
+    }));
+    let ids: Vec<&str> = groups.values().flat_map(|g| g.instances.iter().map(|i| i.id.as_str())).collect();
+    let (traffic, health, keys, addresses, boot_seconds) = tokio::join!(
+        traffic::read(account, env, &topology),
+        health,
+        keys,
+        account.addresses(&ids),
+        boot_seconds(account, &asgs)
+    );
+    // Addresses serve the probes only: without the right to list them the rest is still true.
+    let addresses = addresses.unwrap_or_default();
+    let probes = probe_all(account, env, &topology, &addresses).await;
+    Ok(Reading {
+        traffic: traffic?,
+        targets: health?.into_iter().collect(),
+        keys: keys?.into_iter().collect(),
+        topology,
+        groups,
+        parameters,
+        addresses,
+        probes,
+        boot_seconds,
+    })
+}
+
+fn parameter_names(env: &Environment) -> Vec<String> {
+    let versions = env.colors.iter().map(|c| env.version_parameter(&c.name));
+    [env.active_color_parameter(), env.active_target_group_parameter()].into_iter().chain(versions).collect()
+}
+
+fn version_keys(env: &Environment) -> Vec<String> {
+    let mut keys: Vec<String> = env.colors.iter().map(|c| c.version_key.clone()).collect();
+    keys.dedup();
+    keys
+}
+
+/// The slowest of the last launches that the account remembers: what a boot takes here.
+async fn boot_seconds(account: &Account, asgs: &[&str]) -> Option<u64> {
+    let activities = join_all(asgs.iter().map(|asg| account.activities(asg, 20))).await;
+    let launches = activities.into_iter().flatten().flatten().filter(|a| a.status == "Successful" && a.description.starts_with("Launching"));
+    launches.filter_map(|a| u64::try_from(a.end?.duration_since(a.start).as_secs()).ok()).max()
+}
+
+async fn probe_all(account: &Account, env: &Environment, topology: &Topology, addresses: &BTreeMap<String, String>) -> BTreeMap<String, Probe> {
+    let path = topology.target_groups.values().next().map(|group| group.check_path.clone()).unwrap_or_default();
+    let get = async |ip: &str, path: &str| {
+        let url = format!("http://{ip}{path}");
+        account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: PROBE_SECONDS }).await.ok()
+    };
+    let probe = async |(id, ip): (&String, &String)| {
+        let version = async {
+            let reply = get(ip, env.version_probe.as_ref()?).await?;
+            (reply.status == 200).then(|| reply.body.trim().to_owned())
+        };
+        let (health, version) = tokio::join!(get(ip, &path), version);
+        (id.clone(), Probe { health: health.map(|h| h.status), version })
+    };
+    join_all(addresses.iter().map(probe)).await.into_iter().collect()
+}
+
+fn route_survey(route: &crate::account::action::RouteFacts) -> RouteSurvey {
+    let weights = route.forward.iter().flat_map(|f| f.weights.iter().map(|(arn, w)| (target_group_name(arn).to_owned(), *w))).collect();
+    RouteSurvey { route: route.route.label.clone(), weights }
+}
+
+fn color_survey(reading: &Reading, color: &ColorNames, live: bool, env: &Environment) -> ColorSurvey {
+    let group = &reading.groups[&color.asg];
+    let targets = reading.targets.get(&color.name).map(Vec::as_slice).unwrap_or_default();
+    let mut states: BTreeMap<String, usize> = BTreeMap::new();
+    targets.iter().for_each(|t| *states.entry(t.state.clone()).or_default() += 1);
+    let instances: Vec<InstanceSurvey> = group.instances.iter().map(|i| instance_survey(reading, i, targets)).collect();
+    let answered: Vec<u16> = instances.iter().filter_map(|i| i.http).collect();
+    ColorSurvey {
+        color: color.name.clone(),
+        live,
+        asg: color.asg.clone(),
+        desired: group.desired,
+        min: group.min,
+        max: group.max,
+        suspended: group.suspended.iter().cloned().collect(),
+        asg_healthy: group.instances.iter().filter(|i| i.healthy && i.lifecycle == "InService").count(),
+        asg_total: group.instances.len(),
+        target_group: color.target_group.clone(),
+        targets: states,
+        http: (!answered.is_empty() || instances.is_empty())
+            .then(|| (answered.iter().filter(|status| **status == 200).count(), instances.len())),
+        version: reading.parameters.get(&env.version_parameter(&color.name)).map(|p| p.value.clone()),
+        next_boot: key_text(reading, &color.version_key),
+        instances,
+    }
+}
+
+fn key_text(reading: &Reading, key: &str) -> Option<String> {
+    let object = reading.keys.get(key)?.as_ref()?;
+    Some(String::from_utf8_lossy(&object.body).trim().to_owned())
+}
+
+fn instance_survey(reading: &Reading, instance: &Instance, targets: &[Target]) -> InstanceSurvey {
+    let target = targets.iter().find(|t| t.id == instance.id).map(|t| match t.reason.is_empty() {
+        true => t.state.clone(),
+        false => format!("{} ({})", t.state, t.reason),
+    });
+    let probe = reading.probes.get(&instance.id);
+    InstanceSurvey {
+        id: instance.id.clone(),
+        lifecycle: instance.lifecycle.clone(),
+        instance_type: instance.instance_type.clone(),
+        zone: instance.zone.clone(),
+        target: target.unwrap_or_else(|| "not registered".to_owned()),
+        address: reading.addresses.get(&instance.id).cloned(),
+        http: probe.and_then(|p| p.health),
+        version: probe.and_then(|p| p.version.clone()),
+    }
+}
+
+/// Where listener, SSM, version key and instances do not say the same.
+fn disagreements(reading: &Reading, env: &Environment, serving: &Serving, colors: &[ColorSurvey]) -> Vec<Disagreement> {
+    let mut found = Vec::new();
+    let mut add = |blocks: bool, text: String| found.push(Disagreement { text, blocks });
+    let recorded = |name: &str| reading.parameters.get(name).map(|p| p.value.as_str());
+    let live = match serving {
+        Serving::Color(color) => color,
+        Serving::Split { text, .. } => return vec![Disagreement { text: format!("traffic is split: {text}"), blocks: true }],
+        Serving::Foreign { text } => return vec![Disagreement { text: text.clone(), blocks: true }],
+    };
+    let color = recorded(&env.active_color_parameter());
+    if color != Some(live) {
+        add(true, format!("the listener sends traffic to {live}, `{}` says {}", env.active_color_parameter(), color.unwrap_or("nothing")));
+    }
+    let arn = recorded(&env.active_target_group_parameter());
+    if arn != reading.topology.arn(live) {
+        let said = arn.map(target_group_name).unwrap_or("nothing");
+        add(true, format!("the listener sends traffic to {live}, `{}` says {said}", env.active_target_group_parameter()));
+    }
+    for color in colors {
+        if color.live && color.desired > 0 && color.version.is_some() && color.next_boot != color.version {
+            let (next, version) = (color.next_boot.as_deref().unwrap_or("nothing"), color.version.as_deref().unwrap_or("nothing"));
+            add(true, format!("{} runs {version}, the next instance would boot {next}", color.color));
+        }
+        let odd = color.instances.iter().filter(|i| i.version.is_some() && color.version.is_some() && i.version != color.version);
+        for instance in odd {
+            let version = instance.version.as_deref().unwrap_or_default();
+            add(false, format!("{} of {} runs {version}, recorded is {}", instance.id, color.asg, color.version.as_deref().unwrap_or_default()));
+        }
+        if color.live && color.desired > 0 && color.min == color.max {
+            add(false, format!("{} serves and is pinned: min = max = {}", color.asg, color.max));
+        }
+        if color.live && !color.suspended.is_empty() {
+            add(false, format!("{} serves with suspended processes: {}", color.asg, color.suspended.join(", ")));
+        }
+    }
+    found
+}
+
+/// What stands between now and the other colour serving again.
+fn rollback(colors: &[ColorSurvey], boot_seconds: Option<u64>) -> String {
+    let (Some(live), Some(idle)) = (colors.iter().find(|c| c.live), colors.iter().find(|c| !c.live)) else {
+        return "unknown: the listener does not name one colour".to_owned();
+    };
+    if idle.version.is_none() && idle.asg_total == 0 {
+        return format!("none: {} never served here", idle.color);
+    }
+    let ready = idle.instances.iter().filter(|i| i.lifecycle == "InService").count() as u32;
+    let missing = live.desired.saturating_sub(ready);
+    match (missing, boot_seconds) {
+        (0, _) => "instant".to_owned(),
+        (missing, Some(seconds)) => format!("boot {missing} first, about {} min", (seconds + 30).div_ceil(60)),
+        (missing, None) => format!("boot {missing} first"),
+    }
+}

@@ -1,0 +1,223 @@
+//! Takes a run back, last step first, and gives its leases back. Nothing else here changes the account.
+
+use super::event::{Effect, What};
+use super::perform::Unsent;
+use super::{Done, EffectRequest, Entry, Run, RunError};
+use crate::account::{Action, Facts, Fields, HttpRequest};
+use std::collections::BTreeSet;
+
+/// An undo that could not be done; names what a person must look at.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("step {step} could not be taken back: {why}")]
+pub struct Stuck {
+    pub step: u64,
+    pub why: String,
+}
+
+impl Run {
+    /// Takes back everything that was done, last first, and stops at the first step that cannot be: what came before it may rest on it.
+    pub(super) async fn take_back(&mut self) -> Result<(), Stuck> {
+        while let Some(entry) = self.entries.last().cloned() {
+            match entry {
+                Entry::Action(done) if done.returned => {}
+                Entry::Action(done) => self.undo_action(&done).await?,
+                Entry::OnUndo { step, request } => {
+                    // A cache that stays warm is no reason to stop half-way; the failure is in the journal.
+                    let _ = self.send_effect(step, &request).await;
+                }
+            }
+            self.entries.pop();
+        }
+        Ok(())
+    }
+
+    async fn undo_action(&mut self, done: &Done) -> Result<(), Stuck> {
+        let step = done.step;
+        let result = self.try_undo(done).await;
+        let (why, action) = match result {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed,
+        };
+        let _ = self.record(What::UndoFailed { step, action, why: why.clone() });
+        Err(Stuck { step, why: format!("{} ({why})", done.action) })
+    }
+
+    async fn try_undo(&mut self, done: &Done) -> Result<(), (String, Option<Action>)> {
+        let step = done.step;
+        let facts = self.account.facts(&done.action).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
+        let found = facts.fields(&done.action);
+        if found == done.before {
+            return self.record(What::UndoSkipped { step }).map_err(|e| (e.to_string(), None));
+        }
+        strangers(done, &found).map_err(|why| (why, done.undo.clone()))?;
+        let undo = done.action.undo(&done.before).ok_or_else(|| ("there is no way to take it back".to_owned(), None))?;
+        let undo = self.never_lower_live(undo, &facts).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
+        let failed = |why: String| (why, Some(undo.clone()));
+        self.guard(&undo, &facts).await.map_err(|e| failed(e.to_string()))?;
+        let before = facts.fields(&undo);
+        self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() }).map_err(|e| failed(e.to_string()))?;
+        match self.send(&undo, &facts, &before).await {
+            Ok(_) => self.record(What::UndoFinished { step }).map_err(|e| failed(e.to_string())),
+            Err(Unsent::Unseen(why)) => Err(failed(why)),
+            Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// `desired` is never lowered on a group with traffic, also when that is how it was before.
+    async fn never_lower_live(&mut self, undo: Action, facts: &Facts) -> Result<Action, RunError> {
+        let (Action::Capacity { asg, min, max, desired: Some(desired) }, Facts::Group(group)) = (&undo, facts) else { return Ok(undo) };
+        if *desired >= group.desired || !self.carries_traffic(asg).await? {
+            return Ok(undo);
+        }
+        Ok(Action::Capacity { asg: asg.clone(), min: *min, max: *max, desired: None })
+    }
+
+    async fn carries_traffic(&mut self, asg: &str) -> Result<bool, RunError> {
+        let Some(color) = self.env.colors.iter().find(|c| c.asg == asg).map(|c| c.name.clone()) else { return Ok(false) };
+        let topology = self.topology().await?;
+        let traffic = super::traffic::read(&self.account, &self.env, &topology).await?;
+        Ok(topology.arn(&color).is_some_and(|arn| traffic.carries(arn)))
+    }
+
+    /// Gives back every lease that is still held; a field that a later action set is that action's.
+    pub(super) async fn return_leases(&mut self) -> Result<(), RunError> {
+        for index in (0..self.entries.len()).rev() {
+            self.return_lease(index).await?;
+        }
+        Ok(())
+    }
+
+    /// Resumes, before the run ends, the processes of a group that this run suspended.
+    pub async fn thaw(&mut self, asg: &str) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        self.next_step();
+        for index in (0..self.entries.len()).rev() {
+            if matches!(&self.entries[index], Entry::Action(Done { action: Action::Processes { asg: own, .. }, .. }) if own == asg) {
+                self.return_lease(index).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn return_lease(&mut self, index: usize) -> Result<(), RunError> {
+        let Entry::Action(done) = &self.entries[index] else { return Ok(()) };
+        if !done.lease || done.returned {
+            return Ok(());
+        }
+        let done = done.clone();
+        let taken_over = self.fields_set_after(index, &done.action);
+        let mut before = done.before.clone();
+        let facts = self.account.facts(&done.action).await?;
+        let found = facts.fields(&done.action);
+        // What a later action owns stays as it is found.
+        taken_over.iter().for_each(|field| drop(before.insert(field.clone(), found.get(field).cloned().flatten())));
+        if let Some(undo) = done.action.undo(&before).filter(|_| found != before) {
+            let undo = self.never_lower_live(undo, &facts).await?;
+            self.guard(&undo, &facts).await?;
+            let step = done.step;
+            self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() })?;
+            let sent = self.send(&undo, &facts, &facts.fields(&undo)).await;
+            match sent {
+                Ok(_) => {}
+                Err(Unsent::Error(error, _)) => {
+                    self.record(What::LeaseKept { step, why: error.to_string() })?;
+                    return Err(error.into());
+                }
+                Err(Unsent::Unseen(why)) => {
+                    self.record(What::LeaseKept { step, why: why.clone() })?;
+                    return Err(RunError::failed(why));
+                }
+            }
+            let held_seconds = self.now().duration_since(done.at).as_secs_f64();
+            self.record(What::LeaseReturned { step, action: undo, held_seconds })?;
+        }
+        if let Entry::Action(done) = &mut self.entries[index] {
+            done.returned = true;
+            done.before = before;
+        }
+        Ok(())
+    }
+
+    fn fields_set_after(&self, index: usize, action: &Action) -> BTreeSet<String> {
+        let later = self.entries[index + 1..].iter().filter_map(|entry| match entry {
+            Entry::Action(done) if done.action.resource() == action.resource() && !done.returned => Some(done.action.wanted()),
+            Entry::Action(_) | Entry::OnUndo { .. } => None,
+        });
+        let own = action.wanted();
+        later.flat_map(|fields| fields.into_keys()).filter(|field| own.contains_key(field)).collect()
+    }
+
+    /// Registers a request that is sent once everything after it was taken back.
+    pub fn on_undo(&mut self, request: EffectRequest) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        self.entries.push(Entry::OnUndo { step, request });
+        Ok(())
+    }
+
+    /// Sends a request to every running instance of a group.
+    pub async fn effect(&mut self, request: &EffectRequest) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        self.send_effect(step, request).await
+    }
+
+    async fn send_effect(&mut self, step: u64, request: &EffectRequest) -> Result<(), RunError> {
+        let result = self.reach(request).await;
+        let text = format!("{} {} to {}", request.method, request.path, request.to);
+        let (ok, detail) = match &result {
+            Ok(detail) => (true, detail.clone()),
+            Err(error) => (false, error.to_string()),
+        };
+        self.record(What::Effect { step, text, ok, detail })?;
+        result.map(drop)
+    }
+
+    async fn reach(&mut self, request: &EffectRequest) -> Result<String, RunError> {
+        let known = self.env.extra.asgs.contains(&request.to) || self.env.colors.iter().any(|c| c.asg == request.to);
+        if !known {
+            let hint = format!("add it to asgs under [env.{}.extra] in bgx.toml", self.env.name);
+            return Err(RunError::refused(format!("`{}` does not belong to environment `{}`", request.to, self.env.name), hint));
+        }
+        let groups = self.account.groups(&[&request.to]).await?;
+        let Some(group) = groups.get(&request.to) else {
+            return match request.skip_if_absent {
+                true => Ok(format!("there is no group `{}`: skipped", request.to)),
+                false => Err(RunError::failed(format!("there is no group `{}`", request.to))),
+            };
+        };
+        let ids: Vec<&str> = group.instances.iter().filter(|i| i.lifecycle == "InService").map(|i| i.id.as_str()).collect();
+        let addresses = self.account.addresses(&ids).await?;
+        for id in &ids {
+            let ip = addresses.get(*id).ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
+            let url = format!("http://{ip}{}", request.path);
+            let reply = self.account.http(&HttpRequest { method: request.method.clone(), url, body: None, timeout_seconds: 5 }).await?;
+            if !(200..300).contains(&reply.status) {
+                return Err(RunError::failed(format!("`{id}` answered {} to {} {}", reply.status, request.method, request.path)));
+            }
+        }
+        Ok(format!("{} instance(s)", ids.len()))
+    }
+}
+
+/// Fields that are neither as they were before the step nor as it left them: somebody else changed them.
+fn strangers(done: &Done, found: &Fields) -> Result<(), String> {
+    let wanted = done.action.wanted();
+    let number = |fields: &Fields, name: &str| fields.get(name).cloned().flatten().and_then(|v| v.parse::<u32>().ok());
+    let mut odd = Vec::new();
+    for (field, value) in found {
+        let (left, was) = (wanted.get(field), done.before.get(field));
+        let moved_by_scaling = field == "desired"
+            && matches!(done.action, Action::Capacity { .. })
+            && number(found, "desired") >= number(found, "min").or(Some(0))
+            && number(found, "desired") <= number(found, "max").or(Some(u32::MAX));
+        if Some(value) != left && Some(value) != was && !moved_by_scaling {
+            let show = |v: Option<&Option<String>>| v.cloned().flatten().unwrap_or_else(|| "absent".to_owned());
+            odd.push(format!("{field} is {}, this run left {} and found {}", show(Some(value)), show(left), show(was)));
+        }
+    }
+    match odd.is_empty() {
+        true => Ok(()),
+        false => Err(format!("somebody else changed {}: {}", done.action.resource(), odd.join("; "))),
+    }
+}

@@ -1,0 +1,107 @@
+//! Waiting: a limit on every wait, progress that says why, and a signal that ends it at once.
+
+use super::event::What;
+use super::{Run, RunError};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How far a wait is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// `beta-green 2/4 healthy`.
+    pub what: String,
+    /// Why it is not there yet, one line each.
+    pub why: Vec<String>,
+    pub done: Option<u64>,
+    pub total: Option<u64>,
+}
+
+/// A wait that has begun.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    step: u64,
+    what: String,
+    started: Timestamp,
+    timeout: Duration,
+    last: String,
+    outermost: bool,
+}
+
+impl Run {
+    /// Begins a wait; its timeout starts now.
+    pub fn begin_wait(&mut self, what: &str, timeout: Duration) -> Result<Wait, RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        let wait =
+            Wait { step, what: what.to_owned(), started: self.now(), timeout, last: String::new(), outermost: self.inside == 0 };
+        self.inside += 1;
+        Ok(wait)
+    }
+
+    /// Shows where the wait stands and sleeps until the next look, or ends it when its time is over.
+    pub async fn keep_waiting(&mut self, wait: &mut Wait, progress: Progress, every: Duration) -> Result<(), RunError> {
+        let elapsed = self.elapsed(wait);
+        wait.last = std::iter::once(&progress.what).chain(&progress.why).cloned().collect::<Vec<_>>().join(" · ");
+        let left = wait.timeout.saturating_sub(elapsed);
+        self.record(What::Waiting {
+            step: wait.step,
+            what: progress.what,
+            why: progress.why,
+            done: progress.done,
+            total: progress.total,
+            left_seconds: Some(left.as_secs()),
+        })?;
+        if left.is_zero() {
+            let text = format!("{} did not come true within {}: {}", wait.what, short(wait.timeout), wait.last);
+            return Err(RunError::Timeout { text });
+        }
+        self.pause(every.min(left)).await
+    }
+
+    /// Ends a wait, well or badly; every wait that began must come here.
+    pub fn end_wait(&mut self, wait: Wait, ok: bool) -> Result<(), RunError> {
+        self.inside = self.inside.saturating_sub(1);
+        if !wait.outermost {
+            return Ok(());
+        }
+        let seconds = self.elapsed(&wait).as_secs_f64();
+        Ok(self.record(What::Waited { step: wait.step, what: wait.what, seconds, ok, last: wait.last })?)
+    }
+
+    /// Sleeps; a signal ends the sleep.
+    pub async fn pause(&mut self, length: Duration) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        if self.undoing {
+            tokio::time::sleep(length).await;
+            return Ok(());
+        }
+        let interrupt = &mut self.interrupt;
+        let signalled = async move {
+            if interrupt.wait_for(|signal| !signal.is_empty()).await.is_err() {
+                std::future::pending::<()>().await; // nobody is left who could signal
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            () = signalled => {}
+        }
+        Ok(self.check_interrupt()?)
+    }
+
+    fn elapsed(&self, wait: &Wait) -> Duration {
+        Duration::try_from(self.now().duration_since(wait.started)).unwrap_or_default()
+    }
+}
+
+/// `90s` -> `1m 30s`, for people.
+pub fn short(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, s) if s < 10 && length.subsec_millis() > 0 => format!("{:.1}s", length.as_secs_f64()),
+        (0, 0, s) => format!("{s}s"),
+        (0, m, 0) => format!("{m}m"),
+        (0, m, s) => format!("{m}m {s}s"),
+        (h, 0, _) => format!("{h}h"),
+        (h, m, _) => format!("{h}h {m}m"),
+    }
+}

@@ -1,0 +1,227 @@
+//! Loads a playbook and plays it against an open target: the place where script, run and host meet.
+
+use super::check::check;
+use super::diagnose::Diagnostic;
+use super::engine::{self, STACK_BYTES};
+use super::header::{Header, Permission};
+use super::params::{self, ParamSpec, ParamValue};
+use super::play::{self, Play, PlayError, StepMark};
+use super::sources::{Roots, Sources, Stdlib};
+use super::verbs::{self, Stage};
+use crate::config::{Config, Environment};
+use crate::host::Host;
+use crate::run::event::{Began, Ended, FORMAT, Place};
+use crate::run::guard::Allow;
+use crate::run::journal::Journal;
+use crate::run::{Answers, Broke, Halt, Observer, Opening, Run};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// The stdlib as it was when bgx was built.
+const STDLIB: &[(&str, &str)] = &[("blue_green", include_str!("../../stdlib/blue_green.rhai"))];
+
+/// A playbook that was read and checked; nothing of it has run.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    pub sources: Arc<Sources>,
+    pub header: Header,
+    pub params: Vec<ParamSpec>,
+    /// `embedded`, or the folder that was used in its place.
+    pub stdlib: String,
+}
+
+/// What is wrong with a playbook, and its sources where they could be read.
+#[derive(Debug)]
+pub struct Problems {
+    pub diagnostics: Vec<Diagnostic>,
+    pub sources: Sources,
+}
+
+impl Problems {
+    fn one(diagnostic: Diagnostic) -> Problems {
+        Problems { diagnostics: vec![diagnostic], sources: Sources::default() }
+    }
+
+    pub fn render(&self, color: bool) -> String {
+        self.diagnostics.iter().map(|d| d.render(&self.sources, color)).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+impl Playbook {
+    /// Reads and checks a playbook with all that it imports, and the hooks of an environment.
+    pub fn load(path: &Path, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
+        let (stdlib, words) = match &config.stdlib {
+            Some(folder) => (Stdlib::Folder(folder.clone()), folder.display().to_string()),
+            None => (Stdlib::Embedded(STDLIB), "embedded".to_owned()),
+        };
+        let roots = Roots { stdlib, project: config.root.clone() };
+        let also: Vec<&str> = hooks.into_iter().collect();
+        let sources = Sources::load_with(path, &roots, &also).map_err(Problems::one)?;
+        Playbook::of(sources, words)
+    }
+
+    /// Checks sources that were read.
+    pub fn of(sources: Sources, stdlib: String) -> Result<Playbook, Problems> {
+        let main = sources.main().map(|file| (file.name.clone(), file.text.clone())).unwrap_or_default();
+        let header = match Header::parse(&main.0, &main.1) {
+            Ok(header) => header,
+            Err(diagnostics) => return Err(Problems { diagnostics, sources }),
+        };
+        let engine = engine::bare(verbs::all());
+        let diagnostics = check(&sources, &engine, verbs::all());
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(Problems { diagnostics, sources });
+        }
+        match params::find(&sources) {
+            Ok(params) => Ok(Playbook { sources: Arc::new(sources), header, params, stdlib }),
+            Err(diagnostics) => Err(Problems { diagnostics, sources }),
+        }
+    }
+
+    pub fn name(&self) -> String {
+        self.sources.main().map(|file| file.name.clone()).unwrap_or_default()
+    }
+
+    fn allow(&self) -> Vec<Allow> {
+        let allow = |what| match what {
+            Permission::TakeDown => Allow::TakeDown,
+            Permission::MixedVersions => Allow::MixedVersions,
+            Permission::LessCapacity => Allow::LessCapacity,
+        };
+        self.header.allow.iter().map(|a| allow(a.what)).collect()
+    }
+}
+
+/// One run to do.
+pub struct Request {
+    pub env: Environment,
+    pub params: BTreeMap<String, ParamValue>,
+    pub answers: Answers,
+    pub observer: Observer,
+    pub interrupt: watch::Receiver<String>,
+    pub journal: Journal,
+    pub run_id: String,
+    pub reason: Option<String>,
+    /// CI user, git commit: who and from what.
+    pub actor: Option<String>,
+    pub commit: Option<String>,
+    pub host_name: String,
+}
+
+/// How a run ended, with the script's error where there was one.
+pub struct Played {
+    pub ended: Ended,
+    pub error: Option<Diagnostic>,
+    pub began: jiff::Timestamp,
+}
+
+/// Plays a playbook to its end on a thread of its own, in the target's time.
+pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
+    let seed = host.seed;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
+        let handle = thread.spawn_scoped(scope, || {
+            fastrand::seed(seed);
+            play_through(playbook, host, request)
+        });
+        let handle = handle.map_err(|e| Halt::Paused { why: format!("no thread for the playbook: {e}") })?;
+        match handle.join() {
+            Ok(played) => played,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
+    let params = request.params.clone();
+    let opening = opening(playbook, host, request);
+    // Entered so that the clock is the runtime's from the first event on.
+    let run = host.driver.block_on(async { Run::open(opening) })?;
+    let began = run.began();
+    let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
+    let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
+    play.params = params;
+    let blocks = stage.clone();
+    play.on_step = Box::new(move |name, mark, _| {
+        let ok = match mark {
+            StepMark::Started => None,
+            StepMark::Finished => Some(true),
+            StepMark::Failed => Some(false),
+        };
+        // A journal that cannot be written stops the run at its next action.
+        let _ = held(&blocks).block(name, ok);
+    });
+    let prints = stage.clone();
+    play.on_print = Box::new(move |text| drop(held(&prints).say(text, false)));
+    let play = Arc::new(play);
+    let engine = engine::for_play(&play, verbs::all());
+    let result = play::play(&engine, &play);
+    let (broke, error) = match result {
+        Ok(_) => (Ok(()), None),
+        Err(error) => {
+            let (broke, diagnostic) = broke(error);
+            (Err(broke), diagnostic)
+        }
+    };
+    let mut run = held(&stage);
+    let ended = host.driver.block_on(run.finish(broke));
+    Ok(Played { ended, error, began })
+}
+
+fn held(stage: &Stage) -> MutexGuard<'_, Run> {
+    stage.run.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
+    let began = Began {
+        format: FORMAT,
+        run: request.run_id,
+        playbook: playbook.name(),
+        env: request.env.name.clone(),
+        bgx: env!("CARGO_PKG_VERSION").to_owned(),
+        target: host.words.clone(),
+        account: host.identity.account.clone(),
+        identity: host.identity.arn.clone(),
+        host: request.host_name,
+        commit: request.commit,
+        reason: request.reason,
+        actor: request.actor,
+        parameters: request.params.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+        sources: playbook.sources.texts().into_iter().collect(),
+        stdlib: playbook.stdlib.clone(),
+    };
+    Opening {
+        env: request.env,
+        account: host.account.clone(),
+        time: host.time.clone(),
+        journal: request.journal,
+        observer: request.observer,
+        interrupt: request.interrupt,
+        answers: request.answers,
+        allow: playbook.allow(),
+        confirmed: host.is_sandbox(),
+        began,
+    }
+}
+
+/// How the script ended, in the gate's words.
+fn broke(error: PlayError) -> (Broke, Option<Diagnostic>) {
+    match error {
+        PlayError::Halted(halt) => {
+            let text = halt.to_string();
+            match halt.downcast_ref::<Halt>() {
+                Some(halt) => (Broke { text, place: None, halt: Some(halt.clone()), refused: false }, None),
+                // A panic in a verb is a bug: what was done is taken back as for any failure.
+                None => (Broke { text: format!("a bug in bgx: {text}"), place: None, halt: None, refused: false }, None),
+            }
+        }
+        PlayError::Script(uncaught) => {
+            let place = uncaught.diagnostic.at.as_ref().map(|at| Place { file: at.file.clone(), line: at.line, column: at.column });
+            let refused = uncaught.raised.as_ref().is_some_and(|raised| raised.kind == "refused");
+            let broke = Broke { text: uncaught.diagnostic.message.clone(), place, halt: None, refused };
+            (broke, Some(uncaught.diagnostic))
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Verbs that ask the account something; the answers are kept in the journal.
+
+use super::environment::own_color;
+use super::{Answer, number, text, with};
+use crate::account::{Group, HttpRequest, Instance, Target};
+use crate::run::RunError;
+use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
+use crate::script::{Call, Record};
+use rhai::{Array, Dynamic, Map};
+use std::collections::BTreeMap;
+
+const COLOR: Param = Param::required("color", Kind::Color, "such as c.idle");
+
+pub static VERBS: &[Verb] = &[
+    Verb {
+        name: "asg",
+        params: &[COLOR],
+        options: &[],
+        returns: "name, desired, min, max, total, in_service, healthy, suspended",
+        summary: "The Auto Scaling group of a colour as it is now.",
+        errors: &["denied", "failed"],
+        example: "asg(c.live).desired",
+        effect: Effect::Read,
+        since: 1,
+        call: asg,
+    },
+    Verb {
+        name: "target_health",
+        params: &[COLOR],
+        options: &[],
+        returns: "healthy, total, and a count for each target state",
+        summary: "What the load balancer thinks of a colour's instances now.",
+        errors: &["denied"],
+        example: "target_health(c.idle).healthy",
+        effect: Effect::Read,
+        since: 1,
+        call: target_health,
+    },
+    Verb {
+        name: "instances",
+        params: &[COLOR],
+        options: &[],
+        returns: "a list with id, lifecycle, zone, type, target, address, version; address and version may be ()",
+        summary: "The instances of a colour, with the version that each says it runs.",
+        errors: &["denied", "failed"],
+        example: "instances(c.idle).len()",
+        effect: Effect::Read,
+        since: 1,
+        call: instances,
+    },
+    Verb {
+        name: "parameter",
+        params: &[Param::required("name", Kind::Text, "full name of an SSM parameter")],
+        options: &[],
+        returns: "its value, or () where there is none",
+        summary: "Reads an SSM parameter.",
+        errors: &["denied"],
+        example: "parameter(\"/compiler-explorer/beta/active-color\")",
+        effect: Effect::Read,
+        since: 1,
+        call: parameter,
+    },
+    Verb {
+        name: "object",
+        params: &[Param::required("key", Kind::Text, "key in the environment's bucket")],
+        options: &[],
+        returns: "its text, or () where there is none",
+        summary: "Reads an S3 object of the environment's bucket as text.",
+        errors: &["denied"],
+        example: "object(\"version/beta\")",
+        effect: Effect::Read,
+        since: 1,
+        call: object,
+    },
+    Verb {
+        name: "http",
+        params: &[
+            Param::required("instance", Kind::Record, "one of instances(c)"),
+            Param::required("path", Kind::Text, "path and query, starting with /"),
+        ],
+        options: &[Opt::new("timeout", Kind::Duration, "for the whole request; default \"5s\"")],
+        returns: "status, body, json (() where the body is not JSON)",
+        summary: "GETs a path from one of the environment's instances.",
+        errors: &["unreachable", "lost"],
+        example: "http(instances(c.live)[0], \"/healthcheck\").status",
+        effect: Effect::Read,
+        since: 1,
+        call: http,
+    },
+    Verb {
+        name: "now",
+        params: &[],
+        options: &[],
+        returns: "seconds since 1970-01-01 UTC",
+        summary: "The run's clock; the only one a playbook has.",
+        errors: &[],
+        example: "now()",
+        effect: Effect::Read,
+        since: 1,
+        call: now,
+    },
+];
+
+fn asg(call: &Call) -> Answer {
+    let color = call.record(0);
+    let group = with(call, async |run| {
+        let asg = own_color(run, &color)?.asg;
+        let mut groups = run.account.groups(&[&asg]).await?;
+        let group = groups.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+        let kept = serde_json::json!({ "desired": group.desired, "min": group.min, "max": group.max, "in_service": group.in_service() });
+        run.keep_read("asg", &asg, kept)?;
+        Ok(group)
+    })?;
+    Ok(Dynamic::from(group_record(&group)))
+}
+
+fn group_record(group: &Group) -> Record {
+    let suspended: Array = group.suspended.iter().cloned().map(Dynamic::from).collect();
+    Record::new("asg", [
+        ("name", Dynamic::from(group.name.clone())),
+        ("desired", number(group.desired)),
+        ("min", number(group.min)),
+        ("max", number(group.max)),
+        ("total", number(group.instances.len())),
+        ("in_service", number(group.in_service())),
+        ("healthy", number(group.instances.iter().filter(|i| i.healthy).count())),
+        ("suspended", Dynamic::from(suspended)),
+    ])
+}
+
+fn target_health(call: &Call) -> Answer {
+    let color = call.record(0);
+    let targets = with(call, async |run| {
+        let (arn, tg) = target_group(run, &color).await?;
+        let targets = run.account.target_health(&arn).await?;
+        run.keep_read("target_health", &tg, serde_json::json!(states(&targets)))?;
+        Ok(targets)
+    })?;
+    let counts = states(&targets);
+    let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));
+    Ok(Dynamic::from(Record::new("health", [
+        ("total", number(targets.len())),
+        ("healthy", of("healthy")),
+        ("initial", of("initial")),
+        ("unhealthy", of("unhealthy")),
+        ("unused", of("unused")),
+        ("draining", of("draining")),
+        ("unavailable", of("unavailable")),
+    ])))
+}
+
+/// ARN and name of a colour's target group.
+async fn target_group(run: &mut crate::run::Run, color: &Record) -> Result<(String, String), RunError> {
+    let names = own_color(run, color)?;
+    let topology = run.topology().await?;
+    let arn = topology.arn(&names.name).ok_or_else(|| RunError::failed(format!("{} has no target group", names.name)))?;
+    Ok((arn.to_owned(), names.target_group))
+}
+
+pub(super) fn states(targets: &[Target]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    targets.iter().for_each(|t| *counts.entry(t.state.clone()).or_default() += 1);
+    counts
+}
+
+fn instances(call: &Call) -> Answer {
+    let color = call.record(0);
+    let found = with(call, async |run| {
+        let asg = own_color(run, &color)?.asg;
+        let (arn, _) = target_group(run, &color).await?;
+        let (groups, targets) = tokio::join!(run.account.groups(&[&asg]), run.account.target_health(&arn));
+        let mut groups = groups?;
+        let group = groups.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+        let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
+        let addresses = run.account.addresses(&ids).await?;
+        let versions = ask_versions(run, &addresses).await;
+        run.keep_read("instances", &asg, serde_json::json!(versions))?;
+        Ok(instance_records(&group.instances, &targets?, &addresses, &versions))
+    })?;
+    Ok(Dynamic::from(found))
+}
+
+/// What each instance says it runs; one that does not answer is absent, which is not a version.
+async fn ask_versions(run: &crate::run::Run, addresses: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let Some(path) = &run.env.version_probe else { return BTreeMap::new() };
+    let ask = async |(id, ip): (&String, &String)| {
+        let request = HttpRequest { method: "GET".to_owned(), url: format!("http://{ip}{path}"), body: None, timeout_seconds: 5 };
+        let reply = run.account.http(&request).await.ok()?;
+        (reply.status == 200).then(|| (id.clone(), reply.body.trim().to_owned()))
+    };
+    futures_util::future::join_all(addresses.iter().map(ask)).await.into_iter().flatten().collect()
+}
+
+fn instance_records(
+    members: &[Instance],
+    targets: &[Target],
+    addresses: &BTreeMap<String, String>,
+    versions: &BTreeMap<String, String>,
+) -> Array {
+    let record = |member: &Instance| {
+        let target = targets.iter().find(|t| t.id == member.id).map(|t| t.state.clone());
+        Dynamic::from(Record::new("instance", [
+            ("id", Dynamic::from(member.id.clone())),
+            ("lifecycle", Dynamic::from(member.lifecycle.clone())),
+            ("zone", Dynamic::from(member.zone.clone())),
+            ("type", Dynamic::from(member.instance_type.clone())),
+            ("target", text(target)),
+            ("address", text(addresses.get(&member.id).cloned())),
+            ("version", text(versions.get(&member.id).cloned())),
+        ]))
+    };
+    members.iter().map(record).collect()
+}
+
+fn parameter(call: &Call) -> Answer {
+    let name = call.text(0);
+    let value = with(call, async |run| {
+        let value = run.account.parameter(&name).await?.map(|p| p.value);
+        run.keep_read("parameter", &name, serde_json::json!(value))?;
+        Ok(value)
+    })?;
+    Ok(text(value))
+}
+
+fn object(call: &Call) -> Answer {
+    let key = call.text(0);
+    let value = with(call, async |run| {
+        let bucket = run.env.bucket.clone();
+        let object = run.account.object(&bucket, &key).await?;
+        let value = object.map(|o| String::from_utf8_lossy(&o.body).into_owned());
+        run.keep_read("object", &key, serde_json::json!(value))?;
+        Ok(value)
+    })?;
+    Ok(text(value))
+}
+
+fn http(call: &Call) -> Answer {
+    let (instance, path) = (call.record(0), call.text(1));
+    let timeout = call.opt_duration("timeout").map_or(5, |d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1));
+    let reply = with(call, async |run| {
+        let id = instance.text("id").unwrap_or_default();
+        let ip = instance.text("address").ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
+        if !path.starts_with('/') {
+            return Err(RunError::failed(format!("`{path}` is not a path: it must start with /")));
+        }
+        let url = format!("http://{ip}{path}");
+        let reply = run.account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout }).await?;
+        run.keep_read("http", &format!("{id} {path}"), serde_json::json!(reply.status))?;
+        Ok(reply)
+    })?;
+    let json = serde_json::from_str::<Dynamic>(&reply.body).unwrap_or(Dynamic::UNIT);
+    Ok(Dynamic::from(Record::new("reply", [
+        ("status", number(reply.status)),
+        ("body", Dynamic::from(reply.body)),
+        ("json", if json.is::<Map>() || json.is::<Array>() { json } else { Dynamic::UNIT }),
+    ])))
+}
+
+fn now(call: &Call) -> Answer {
+    let seconds = with(call, async |run| {
+        let seconds = run.now().as_second();
+        run.keep_read("now", "", serde_json::json!(seconds))?;
+        Ok(seconds)
+    })?;
+    Ok(Dynamic::from(seconds))
+}

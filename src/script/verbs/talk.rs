@@ -1,0 +1,192 @@
+//! Verbs that talk: to the operator, to the team's hooks, to instances; and the ones that end or commit the run.
+
+use super::{Answer, environment, with};
+use crate::run::{EffectRequest, Halt, Question};
+use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
+use crate::script::{Call, Raised, VerbError};
+use rhai::{Array, Dynamic, ImmutableString};
+use std::sync::Arc;
+
+pub static VERBS: &[Verb] = &[
+    Verb {
+        name: "say",
+        params: &[Param::required("text", Kind::Text, "one line")],
+        options: &[],
+        returns: "nothing",
+        summary: "Tells the operator something.",
+        errors: &[],
+        example: "say(\"half-way\")",
+        effect: Effect::Say,
+        since: 1,
+        call: |call| with(call, async |run| run.say(&call.text(0), false)).map(Dynamic::from),
+    },
+    Verb {
+        name: "notify",
+        params: &[Param::required("text", Kind::Text, "one line")],
+        options: &[],
+        returns: "nothing",
+        summary: "As say, and marked in the events for those who forward them.",
+        errors: &[],
+        example: "notify(\"beta is switched\")",
+        effect: Effect::Say,
+        since: 1,
+        call: |call| with(call, async |run| run.say(&call.text(0), true)).map(Dynamic::from),
+    },
+    Verb {
+        name: "confirm",
+        params: &[Param::required("id", Kind::Text, "for --answer ID=yes"), Param::required("text", Kind::Text, "the question")],
+        options: &[Opt::new("human", Kind::Bool, "true: --yes does not answer it")],
+        returns: "nothing; an answer of no ends the run",
+        summary: "Asks the operator to go on.",
+        errors: &[],
+        example: "confirm(\"switch\", \"send traffic to green?\")",
+        effect: Effect::Ask,
+        since: 1,
+        call: confirm,
+    },
+    Verb {
+        name: "choose",
+        params: &[
+            Param::required("id", Kind::Text, "for --answer ID=KEY"),
+            Param::required("text", Kind::Text, "the question"),
+            Param::required("choices", Kind::List, "[key, what it does] for each answer"),
+        ],
+        options: &[
+            Opt::new("unattended", Kind::Text, "key that is taken where nobody can be asked; without it, that is an error"),
+            Opt::new("human", Kind::Bool, "true: --yes does not answer it"),
+        ],
+        returns: "the key of the answer",
+        summary: "Asks the operator to choose.",
+        errors: &[],
+        example: "choose(\"existing\", \"it runs already\", [[\"fresh\", \"empty it first\"], [\"stop\", \"stop\"]])",
+        effect: Effect::Ask,
+        since: 1,
+        call: choose,
+    },
+    Verb {
+        name: "decline",
+        params: &[Param::required("why", Kind::Text, "goes to the journal")],
+        options: &[],
+        returns: "never",
+        summary: "Ends the run because the operator said so: what was done is undone; exit 7 where nothing was.",
+        errors: &[],
+        example: "decline(\"stopped by the operator\")",
+        effect: Effect::Ask,
+        since: 1,
+        call: |call| Err(VerbError::Halt(Arc::new(Halt::Declined { text: call.text(0) }))),
+    },
+    Verb {
+        name: "commit",
+        params: &[],
+        options: &[],
+        returns: "nothing",
+        summary: "From here on a failure leaves things as they are, and undoes nothing. The end of the playbook commits, too.",
+        errors: &[],
+        example: "commit()",
+        effect: Effect::Say,
+        since: 1,
+        call: |call| with(call, async |run| run.commit()).map(Dynamic::from),
+    },
+    Verb {
+        name: "effect",
+        params: &[Param::required("request", Kind::Map, "post: path; to: group name; if_absent: \"skip\" where the group may be missing")],
+        options: &[],
+        returns: "nothing",
+        summary: "POSTs to every running instance of a group, such as a cache to clear; for effects that set no state.",
+        errors: &["refused", "failed", "unreachable"],
+        example: "effect(#{ post: \"/admin/clear-cache\", to: \"ce-router-beta\", if_absent: \"skip\" })",
+        effect: Effect::Write,
+        since: 1,
+        call: |call| {
+            let request = request(call)?;
+            with(call, async |run| run.effect(&request).await).map(Dynamic::from)
+        },
+    },
+    Verb {
+        name: "on_undo",
+        params: &[Param::required("request", Kind::Map, "as for effect")],
+        options: &[],
+        returns: "nothing",
+        summary: "Registers an effect that is carried out once everything after this line was taken back.",
+        errors: &[],
+        example: "on_undo(#{ post: \"/admin/clear-cache\", to: \"ce-router-beta\", if_absent: \"skip\" })",
+        effect: Effect::Write,
+        since: 1,
+        call: |call| {
+            let request = request(call)?;
+            with(call, async |run| run.on_undo(request)).map(Dynamic::from)
+        },
+    },
+    Verb {
+        name: "run_hooks",
+        params: &[Param::required("name", Kind::Text, "function of the team's module"), Param::required("colors", Kind::Record, "what colors() gave")],
+        options: &[],
+        returns: "true if the team has such a hook",
+        summary: "Calls a function of the module that bgx.toml names as hooks, where there is one.",
+        errors: &[],
+        example: "run_hooks(\"before_switch\", c)",
+        effect: Effect::Write,
+        since: 1,
+        call: run_hooks,
+    },
+];
+
+fn confirm(call: &Call) -> Answer {
+    let question = Question {
+        id: call.text(0),
+        text: call.text(1),
+        choices: vec![("yes".to_owned(), "go on".to_owned()), ("no".to_owned(), "stop".to_owned())],
+        unattended: None,
+        human: call.opt_bool("human").unwrap_or(false),
+    };
+    let key = with(call, async |run| run.ask(&question))?;
+    match key.as_str() {
+        "yes" => Ok(Dynamic::UNIT),
+        _ => Err(VerbError::Halt(Arc::new(Halt::Declined { text: format!("{}: answered no", question.text) }))),
+    }
+}
+
+fn choose(call: &Call) -> Answer {
+    let choices = call.list(2).into_iter().map(choice).collect::<Option<Vec<_>>>();
+    let choices = choices.filter(|c| !c.is_empty()).ok_or_else(|| {
+        Raised::argument("choose: the choices are a list of pairs such as [[\"fresh\", \"empty it first\"], [\"stop\", \"stop\"]]")
+    })?;
+    let unattended = call.opt_text("unattended");
+    if let Some(odd) = unattended.as_ref().filter(|key| !choices.iter().any(|(known, _)| known == *key)) {
+        return Err(Raised::argument(format!("choose: `unattended` is `{odd}`, which is not one of the choices")).into());
+    }
+    let question =
+        Question { id: call.text(0), text: call.text(1), choices, unattended, human: call.opt_bool("human").unwrap_or(false) };
+    with(call, async |run| run.ask(&question)).map(Dynamic::from)
+}
+
+fn choice(pair: Dynamic) -> Option<(String, String)> {
+    let pair: Array = pair.try_cast()?;
+    match <[Dynamic; 2]>::try_from(pair) {
+        Ok([key, text]) => Some((key.into_string().ok()?, text.into_string().ok()?)),
+        Err(_) => None,
+    }
+}
+
+fn request(call: &Call) -> Result<EffectRequest, VerbError> {
+    let map = call.map(0);
+    let text = |key: &str| map.get(key).cloned().and_then(Dynamic::try_cast::<ImmutableString>).map(|s| s.to_string());
+    if let Some(odd) = map.keys().find(|key| !["post", "to", "if_absent"].contains(&key.as_str())) {
+        return Err(Raised::argument(format!("{}: `{odd}` is not known; there are post, to, if_absent", call.verb.name)).into());
+    }
+    let missing = |key: &str| Raised::argument(format!("{}: `{key}` is missing", call.verb.name));
+    let path = text("post").filter(|path| path.starts_with('/')).ok_or_else(|| missing("post"))?;
+    let skip_if_absent = match text("if_absent").as_deref() {
+        None => false,
+        Some("skip") => true,
+        Some(other) => return Err(Raised::argument(format!("{}: `if_absent` is \"skip\", got {other:?}", call.verb.name)).into()),
+    };
+    Ok(EffectRequest { method: "POST".to_owned(), path, to: text("to").ok_or_else(|| missing("to"))?, skip_if_absent })
+}
+
+fn run_hooks(call: &Call) -> Answer {
+    let (name, colors) = (call.text(0), call.args[1].clone());
+    let Some(module) = environment::environment(call)?.hooks else { return Ok(Dynamic::from(false)) };
+    let called = call.call_module_fn(&module, &name, vec![colors])?;
+    Ok(Dynamic::from(called.is_some()))
+}

@@ -1,0 +1,298 @@
+//! Verbs that wait: each has a limit, says why it is not there yet, and ends at once on a signal.
+
+use super::environment::own_color;
+use super::reads::states;
+use super::{Answer, lock, raise, with};
+use crate::account::{Activity, Group, Target};
+use crate::run::traffic::{self, Serving};
+use crate::run::{Progress, Run, RunError, Wait};
+use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
+use crate::script::{Call, Raised, Record, VerbError};
+use rhai::Dynamic;
+use std::time::Duration;
+
+/// Between two looks at the account: often enough to lose no time, far below the published API rates with nine environments at once.
+const EVERY: Duration = Duration::from_secs(5);
+/// Between two looks while watching a colour that serves.
+const WATCH_EVERY: Duration = Duration::from_secs(15);
+/// A serving colour may lack healthy targets for this long: a replacement takes about that.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+const COLOR: Param = Param::required("color", Kind::Color, "such as c.idle");
+const TIMEOUT: Opt = Opt::new("timeout", Kind::Duration, "how long at most; default from bgx.toml");
+
+pub static VERBS: &[Verb] = &[
+    Verb {
+        name: "wait_in_service",
+        params: &[COLOR],
+        options: &[Opt::new("count", Kind::Int, "instances; default: the desired capacity"), TIMEOUT],
+        returns: "nothing",
+        summary: "Waits until so many instances are InService: they have booted and read their version.",
+        errors: &["timeout", "denied"],
+        example: "wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" })",
+        effect: Effect::Wait,
+        since: 1,
+        call: wait_in_service,
+    },
+    Verb {
+        name: "wait_healthy",
+        params: &[COLOR],
+        options: &[Opt::new("count", Kind::Int, "targets; default: the desired capacity"), TIMEOUT],
+        returns: "nothing",
+        summary: "Waits until the load balancer itself finds so many targets healthy; its target group must stand in a rule.",
+        errors: &["timeout", "denied", "failed"],
+        example: "wait_healthy(c.idle, #{ timeout: \"10m\" })",
+        effect: Effect::Wait,
+        since: 1,
+        call: wait_healthy,
+    },
+    Verb {
+        name: "wait_until",
+        params: &[
+            Param::required("reason", Kind::Text, "what is waited for"),
+            Param::required("options", Kind::Map, "every: time between two looks, default \"5s\"; timeout: how long at most, default \"10m\""),
+            Param::required("check", Kind::Closure, "gives true, or the reason why not yet"),
+        ],
+        options: &[],
+        returns: "nothing",
+        summary: "Waits until a closure says true.",
+        errors: &["timeout"],
+        example: "wait_until(\"somebody is there\", #{ every: \"5s\", timeout: \"1m\" }, || asg(c.live).in_service > 0)",
+        effect: Effect::Wait,
+        since: 1,
+        call: wait_until,
+    },
+    Verb {
+        name: "watch",
+        params: &[Param::required("length", Kind::Duration, "how long")],
+        options: &[Opt::required("serving", Kind::Color, "the colour that must keep serving")],
+        returns: "nothing",
+        summary: "Watches a colour that serves; fails when traffic goes elsewhere or it lacks healthy targets.",
+        errors: &["failed", "denied"],
+        example: "watch(\"5m\", #{ serving: c.live })",
+        effect: Effect::Wait,
+        since: 1,
+        call: watch,
+    },
+    Verb {
+        name: "sleep",
+        params: &[Param::required("length", Kind::Duration, "how long")],
+        options: &[],
+        returns: "nothing",
+        summary: "Does nothing for a while.",
+        errors: &[],
+        example: "sleep(\"30s\")",
+        effect: Effect::Wait,
+        since: 1,
+        call: sleep,
+    },
+];
+
+fn wait_in_service(call: &Call) -> Answer {
+    let color = call.record(0);
+    let (count, timeout) = (call.opt_count("count")?, call.opt_duration("timeout"));
+    with(call, async |run| {
+        let asg = own_color(run, &color)?.asg;
+        let started = run.now();
+        let timeout = timeout.unwrap_or(run.env.boot_timeout);
+        let wait = run.begin_wait(&format!("{asg} in service"), timeout)?;
+        poll(run, wait, EVERY, async |run| {
+            let (groups, activities) = tokio::join!(run.account.groups(&[&asg]), run.account.activities(&asg, 10));
+            let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+            let failed = activities?.into_iter().find(|a| a.status == "Failed" && a.start >= started);
+            Ok(in_service(&group, count.unwrap_or(group.desired), failed.as_ref()))
+        })
+        .await
+    })?;
+    Ok(Dynamic::UNIT)
+}
+
+/// `None`: enough are in service.
+fn in_service(group: &Group, wanted: u32, failed: Option<&Activity>) -> Option<Progress> {
+    let there = group.in_service() as u64;
+    if there >= u64::from(wanted) {
+        return None;
+    }
+    let others = group.instances.iter().filter(|i| i.lifecycle != "InService");
+    let mut why: Vec<String> = others.map(|i| format!("{} {}", i.id, i.lifecycle)).collect();
+    why.extend(failed.map(|a| format!("a launch failed: {}", if a.message.is_empty() { &a.description } else { &a.message })));
+    let what = format!("{} {there}/{wanted} in service", group.name);
+    Some(Progress { what, why, done: Some(there), total: Some(u64::from(wanted)) })
+}
+
+fn wait_healthy(call: &Call) -> Answer {
+    let color = call.record(0);
+    let (count, timeout) = (call.opt_count("count")?, call.opt_duration("timeout"));
+    with(call, async |run| {
+        let names = own_color(run, &color)?;
+        let topology = run.topology().await?;
+        let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
+        in_a_rule(run, &arn, &names.target_group).await?;
+        let timeout = timeout.unwrap_or(run.env.healthy_timeout);
+        let wait = run.begin_wait(&format!("{} healthy", names.asg), timeout)?;
+        poll(run, wait, EVERY, async |run| {
+            let (groups, targets) = tokio::join!(run.account.groups(&[&names.asg]), run.account.target_health(&arn));
+            let desired = groups?.get(&names.asg).map(|g| g.desired);
+            let wanted = count.or(desired).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
+            Ok(healthy(&names.asg, &targets?, wanted))
+        })
+        .await
+    })?;
+    Ok(Dynamic::UNIT)
+}
+
+/// Targets of a group that stands in no rule are never checked: the wait could only run out.
+async fn in_a_rule(run: &Run, arn: &str, name: &str) -> Result<(), RunError> {
+    let topology_group = run.account.target_groups(&[name]).await?;
+    match topology_group.get(name) {
+        Some(group) if group.arn == arn && !group.load_balancers.is_empty() => Ok(()),
+        _ => Err(RunError::Failed {
+            text: format!("`{name}` stands in no rule, so the load balancer does not check its targets"),
+            hint: Some("put it into the rule first: set_weights(#{ live: …, idle: …, share: 0 })".to_owned()),
+        }),
+    }
+}
+
+/// `None`: enough are healthy.
+fn healthy(asg: &str, targets: &[Target], wanted: u32) -> Option<Progress> {
+    let there = states(targets).get("healthy").copied().unwrap_or(0) as u64;
+    if there >= u64::from(wanted) {
+        return None;
+    }
+    let what = format!("{asg} {there}/{wanted} healthy");
+    Some(Progress { what, why: unwell(targets), done: Some(there), total: Some(u64::from(wanted)) })
+}
+
+/// `i-0ab… initial: Elb.InitialHealthChecking`, one line for each target that is not healthy.
+fn unwell(targets: &[Target]) -> Vec<String> {
+    let others = targets.iter().filter(|t| t.state != "healthy");
+    others.map(|t| if t.reason.is_empty() { format!("{} {}", t.id, t.state) } else { format!("{} {}: {}", t.id, t.state, t.reason) }).collect()
+}
+
+/// Looks again and again until `look` gives `None`.
+async fn poll(
+    run: &mut Run,
+    mut wait: Wait,
+    every: Duration,
+    look: impl AsyncFn(&mut Run) -> Result<Option<Progress>, RunError>,
+) -> Result<(), RunError> {
+    let result = loop {
+        let progress = match look(run).await {
+            Ok(None) => break Ok(()),
+            Ok(Some(progress)) => progress,
+            Err(error) => break Err(error),
+        };
+        if let Err(error) = run.keep_waiting(&mut wait, progress, every).await {
+            break Err(error);
+        }
+    };
+    run.end_wait(wait, result.is_ok())?;
+    result
+}
+
+fn wait_until(call: &Call) -> Answer {
+    let reason = call.text(0);
+    let options = call.map(1);
+    let every = duration_of(&options, "every", EVERY)?;
+    let timeout = duration_of(&options, "timeout", Duration::from_secs(600))?;
+    if let Some(odd) = options.keys().find(|key| !["every", "timeout"].contains(&key.as_str())) {
+        return Err(Raised::argument(format!("wait_until: option `{odd}` is not known; there are every and timeout")).into());
+    }
+    let mut wait = with(call, async |run| run.begin_wait(&reason, timeout))?;
+    let result = loop {
+        // The run is not held while the closure runs: the closure's own verbs need it.
+        let why = match call.call_closure(2, vec![]) {
+            Ok(answer) if answer.as_bool() == Ok(true) => break Ok(()),
+            Ok(answer) => not_yet(&answer),
+            Err(error) => break Err(error),
+        };
+        let progress = Progress { what: reason.clone(), why, done: None, total: None };
+        let waited = with(call, async |run| run.keep_waiting(&mut wait, progress, every).await);
+        if let Err(error) = waited {
+            break Err(error);
+        }
+    };
+    let stage = call.play.user::<std::sync::Arc<super::Stage>>();
+    lock(stage).end_wait(wait, result.is_ok()).map_err(raise)?;
+    result.map(|()| Dynamic::UNIT)
+}
+
+fn not_yet(answer: &Dynamic) -> Vec<String> {
+    if answer.is_string() { vec![answer.to_string()] } else { Vec::new() }
+}
+
+fn duration_of(options: &rhai::Map, key: &str, otherwise: Duration) -> Result<Duration, VerbError> {
+    let Some(value) = options.get(key) else { return Ok(otherwise) };
+    let given = value.clone().try_cast::<rhai::ImmutableString>();
+    let parsed = given.ok_or_else(|| format!("`{key}` wants a duration such as \"5m\"")).and_then(|text| crate::config::duration(&text));
+    parsed.map_err(|why| Raised::argument(format!("wait_until: {why}")).into())
+}
+
+fn watch(call: &Call) -> Answer {
+    let length = call.duration(0);
+    let color: Record = call.opt_record("serving").ok_or_else(|| Raised::argument("watch: `serving` is missing"))?;
+    with(call, async |run| {
+        let names = own_color(run, &color)?;
+        let topology = run.topology().await?;
+        let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
+        let (began, mut lacking) = (run.now(), None);
+        let mut wait = run.begin_wait(&format!("watching {}", names.asg), length.saturating_add(PATIENCE))?;
+        let result = loop {
+            let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
+            let seen = match serving_well(run, &names.asg, &arn, &names.name).await {
+                Ok(seen) => seen,
+                Err(error) => break Err(error),
+            };
+            let now = run.now();
+            lacking = if seen.why.is_empty() { None } else { lacking.or(Some(now)) };
+            let lacks_for = lacking.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
+            if lacks_for.is_some_and(|d| d >= PATIENCE) {
+                break Err(RunError::failed(format!("{} for {} s: {}", seen.what, PATIENCE.as_secs(), seen.why.join(", "))));
+            }
+            if elapsed >= length && lacking.is_none() {
+                break Ok(());
+            }
+            let every = WATCH_EVERY.min(length.saturating_sub(elapsed)).max(Duration::from_secs(1));
+            if let Err(error) = run.keep_waiting(&mut wait, seen, every).await {
+                break Err(error);
+            }
+        };
+        run.end_wait(wait, result.is_ok())?;
+        result
+    })?;
+    Ok(Dynamic::UNIT)
+}
+
+/// Traffic goes to this colour alone, and somebody healthy is there; `why` says what it lacks.
+async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str) -> Result<Progress, RunError> {
+    let topology = run.topology().await?;
+    let (weights, targets, groups) =
+        tokio::join!(traffic::read(&run.account, &run.env, &topology), run.account.target_health(arn), run.account.groups(&[asg]));
+    let (targets, groups) = (targets?, groups?);
+    match weights?.serving(&topology) {
+        Serving::Color(name) if name == color => {}
+        Serving::Color(name) => return Err(RunError::failed(format!("somebody sent the traffic to {name} while {color} was watched"))),
+        Serving::Split { text, .. } | Serving::Foreign { text } => {
+            return Err(RunError::failed(format!("somebody changed the traffic while {color} was watched: {text}")));
+        }
+    }
+    let desired = groups.get(asg).map(|g| u64::from(g.desired)).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+    let there = states(&targets).get("healthy").copied().unwrap_or(0) as u64;
+    if there == 0 {
+        return Err(RunError::failed(format!("{asg} serves without a single healthy target: {}", unwell(&targets).join(", "))));
+    }
+    let why = if there < desired { unwell(&targets) } else { Vec::new() };
+    Ok(Progress { what: format!("watching {asg}: {there}/{desired} healthy"), why, done: None, total: None })
+}
+
+fn sleep(call: &Call) -> Answer {
+    let length = call.duration(0);
+    with(call, async |run| {
+        let mut wait = run.begin_wait("sleeping", length.saturating_add(Duration::from_secs(1)))?;
+        let progress = Progress { what: "sleeping".to_owned(), ..Progress::default() };
+        let result = run.keep_waiting(&mut wait, progress, length).await;
+        run.end_wait(wait, result.is_ok())?;
+        result
+    })?;
+    Ok(Dynamic::UNIT)
+}

@@ -1,7 +1,10 @@
-//! Rules that spoil a chosen call, or make the world misbehave between two calls; seeded by their place, never by chance.
+//! Rules that spoil a chosen call: which one is said by service, operation and place, never by chance.
+
+use super::wire;
+use super::world::Fault;
 
 /// The rules in force, consulted in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     pub rules: Vec<Rule>,
 }
@@ -9,9 +12,9 @@ pub struct Rules {
 /// Spoils the calls that match it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Service as in the host name: `autoscaling`, `elasticloadbalancing`, `ssm`, `s3`, `sts`; `None`: any.
+    /// Service as in the host name: `autoscaling`, `elasticloadbalancing`, `ssm`, `s3`, `sts`, and `instance` for HTTP to an instance; `None`: any.
     pub service: Option<String>,
-    /// Operation, e.g. `ModifyRule`; `None`: any.
+    /// Operation, e.g. `ModifyRule`; for an instance e.g. `GET /healthcheck`; `None`: any.
     pub operation: Option<String>,
     /// Matching calls to let through first.
     pub skip: u32,
@@ -34,4 +37,213 @@ pub enum Effect {
     HangAfter,
     /// 200 with this body in place of the reply; the call is not carried out.
     Body { content_type: String, body: String },
+}
+
+/// Makes a rule that spoils the next call to `operation` of `service`.
+pub type Make = fn(service: &str, operation: &str) -> Rule;
+
+/// Every kind of fault that any service can show, by name: what a sweep goes through.
+pub const KINDS: [(&str, Make); 8] = [
+    ("throttle", Rule::throttle),
+    ("denied", Rule::denied),
+    ("expired", Rule::expired),
+    ("server_error", Rule::server_error),
+    ("lost_request", Rule::lost_request),
+    ("lost_reply", Rule::lost_reply),
+    ("hang", Rule::hang),
+    ("garbage", Rule::garbage),
+];
+
+impl Rules {
+    pub fn add(&mut self, rule: Rule) {
+        self.rules.push(rule);
+    }
+
+    /// Counts a call against the rules that match it, and gives the effect of the first one whose turn it is.
+    pub fn strike(&mut self, service: &str, operation: &str) -> Option<Effect> {
+        let matching = self.rules.iter_mut().filter(|rule| rule.matches(service, operation));
+        for rule in matching {
+            if rule.skip > 0 {
+                rule.skip -= 1;
+            } else if rule.times > 0 {
+                if rule.times != u32::MAX {
+                    rule.times -= 1;
+                }
+                return Some(rule.effect.clone());
+            }
+        }
+        None
+    }
+}
+
+impl Rule {
+    /// Spoils the next matching call, once.
+    pub fn new(service: &str, operation: &str, effect: Effect) -> Rule {
+        Rule { service: Some(service.to_owned()), operation: Some(operation.to_owned()), skip: 0, times: 1, effect }
+    }
+
+    /// Lets so many matching calls through first.
+    #[must_use]
+    pub fn after(mut self, calls: u32) -> Rule {
+        self.skip = calls;
+        self
+    }
+
+    /// Spoils so many matching calls.
+    #[must_use]
+    pub fn times(mut self, calls: u32) -> Rule {
+        self.times = calls;
+        self
+    }
+
+    /// Spoils every matching call from now on.
+    #[must_use]
+    pub fn always(self) -> Rule {
+        self.times(u32::MAX)
+    }
+
+    /// Any operation of the service.
+    #[must_use]
+    pub fn any_operation(mut self) -> Rule {
+        self.operation = None;
+        self
+    }
+
+    /// Asked too often, in the words of the service.
+    pub fn throttle(service: &str, operation: &str) -> Rule {
+        let Fault { status, code, message } = wire::rate_exceeded(service);
+        Rule::new(service, operation, Effect::Error { status, code, message })
+    }
+
+    /// The caller may not do this.
+    pub fn denied(service: &str, operation: &str) -> Rule {
+        let message = format!("User is not authorized to perform: {service}:{operation} because no identity-based policy allows it");
+        match service {
+            "ssm" => Rule::error(service, operation, 400, "AccessDeniedException", &message),
+            "s3" => Rule::error(service, operation, 403, "AccessDenied", "Access Denied"),
+            _ => Rule::error(service, operation, 403, "AccessDenied", &message),
+        }
+    }
+
+    /// The credentials ran out in the middle of a run.
+    pub fn expired(service: &str, operation: &str) -> Rule {
+        let message = "The security token included in the request is expired";
+        match service {
+            "ssm" => Rule::error(service, operation, 400, "ExpiredTokenException", message),
+            "s3" => Rule::error(service, operation, 400, "ExpiredToken", "The provided token has expired."),
+            _ => Rule::error(service, operation, 403, "ExpiredToken", message),
+        }
+    }
+
+    /// An error inside the service; nothing happened.
+    pub fn server_error(service: &str, operation: &str) -> Rule {
+        match service {
+            "ssm" => Rule::error(service, operation, 500, "InternalServerError", "An error occurred on the server side."),
+            "s3" => Rule::error(service, operation, 500, "InternalError", "We encountered an internal error. Please try again."),
+            _ => Rule::error(service, operation, 500, "InternalFailure", "The request processing has failed because of an unknown error."),
+        }
+    }
+
+    /// The connection breaks before the service sees the request.
+    pub fn lost_request(service: &str, operation: &str) -> Rule {
+        Rule::new(service, operation, Effect::ResetBefore)
+    }
+
+    /// The call takes effect and its reply is lost.
+    pub fn lost_reply(service: &str, operation: &str) -> Rule {
+        Rule::new(service, operation, Effect::ResetAfter)
+    }
+
+    /// No answer ever comes, and nothing happened.
+    pub fn hang(service: &str, operation: &str) -> Rule {
+        Rule::new(service, operation, Effect::HangBefore)
+    }
+
+    /// No answer ever comes, and the call took effect.
+    pub fn hang_after(service: &str, operation: &str) -> Rule {
+        Rule::new(service, operation, Effect::HangAfter)
+    }
+
+    /// 200 with a page that some proxy wrote; nothing happened.
+    pub fn garbage(service: &str, operation: &str) -> Rule {
+        let body = "<html><body>Please log in to the guest network</body></html>".to_owned();
+        Rule::new(service, operation, Effect::Body { content_type: "text/html".to_owned(), body })
+    }
+
+    /// A scaling activity of the group blocks the call.
+    pub fn scaling_in_progress(operation: &str) -> Rule {
+        let message = "Scaling activity 5e1f3a2c-0000-4000-8000-000000000001 is in progress and blocks this action";
+        Rule::error("autoscaling", operation, 400, "ScalingActivityInProgress", message)
+    }
+
+    /// Two changes of one resource met: HTTP 500 from Auto Scaling, 429 from the load balancer, 400 from SSM, 409 from S3.
+    pub fn conflict(service: &str, operation: &str) -> Rule {
+        let (status, code) = match service {
+            "elasticloadbalancing" => (429, "PriorRequestNotComplete"),
+            "ssm" => (400, "TooManyUpdates"),
+            "s3" => (409, "ConditionalRequestConflict"),
+            _ => (500, "ResourceContention"),
+        };
+        Rule::error(service, operation, status, code, "There are concurrent updates for this resource")
+    }
+
+    pub fn error(service: &str, operation: &str, status: u16, code: &str, message: &str) -> Rule {
+        Rule::new(service, operation, Effect::Error { status, code: code.to_owned(), message: message.to_owned() })
+    }
+
+    fn matches(&self, service: &str, operation: &str) -> bool {
+        self.service.as_deref().is_none_or(|wanted| wanted == service) && self.operation.as_deref().is_none_or(|wanted| wanted == operation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(rules: &mut Rules, calls: usize) -> Vec<bool> {
+        (0..calls).map(|_| rules.strike("ssm", "PutParameter").is_some()).collect()
+    }
+
+    #[test]
+    fn a_rule_skips_then_strikes_then_is_done() {
+        let mut rules = Rules { rules: vec![Rule::throttle("ssm", "PutParameter").after(1).times(2)] };
+        assert_eq!(struck(&mut rules, 5), [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn always_never_wears_out() {
+        let mut rules = Rules { rules: vec![Rule::hang("ssm", "PutParameter").always()] };
+        assert_eq!(struck(&mut rules, 3), [true, true, true]);
+        assert_eq!(rules.rules[0].times, u32::MAX);
+    }
+
+    #[test]
+    fn other_services_and_operations_pass() {
+        let mut rules = Rules { rules: vec![Rule::denied("ssm", "PutParameter").always()] };
+        assert_eq!(rules.strike("ssm", "GetParameter"), None);
+        assert_eq!(rules.strike("s3", "PutParameter"), None);
+        let any = Rule { service: None, ..Rule::denied("ssm", "PutParameter").any_operation() };
+        assert!(Rules { rules: vec![any] }.strike("s3", "GetObject").is_some());
+    }
+
+    #[test]
+    fn the_first_rule_whose_turn_it_is_wins() {
+        let first = Rule::lost_reply("ssm", "PutParameter").after(1);
+        let mut rules = Rules { rules: vec![first, Rule::lost_request("ssm", "PutParameter").times(2)] };
+        assert_eq!(rules.strike("ssm", "PutParameter"), Some(Effect::ResetBefore));
+        assert_eq!(rules.strike("ssm", "PutParameter"), Some(Effect::ResetAfter));
+        assert_eq!(rules.strike("ssm", "PutParameter"), Some(Effect::ResetBefore));
+    }
+
+    #[test]
+    fn each_service_throttles_in_its_own_words() {
+        let code = |service: &str| match Rule::throttle(service, "X").effect {
+            Effect::Error { status, code, .. } => (status, code),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code("autoscaling"), (400, "Throttling".to_owned()));
+        assert_eq!(code("elasticloadbalancing"), (400, "Throttling".to_owned()));
+        assert_eq!(code("ssm"), (400, "ThrottlingException".to_owned()));
+        assert_eq!(code("s3"), (503, "SlowDown".to_owned()));
+    }
 }

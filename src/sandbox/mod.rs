@@ -10,9 +10,19 @@ pub mod server;
 pub mod wire;
 pub mod world;
 
-use fault::Rules;
+#[cfg(test)]
+mod tests;
+
+use fault::{Effect, Rules};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+use wire::{Call, Done};
 use world::{Time, World};
+
+/// Keeps the world somewhere safe; called after a call that changed it and before its reply goes out.
+pub type Save = Arc<dyn Fn(&World) -> io::Result<()> + Send + Sync>;
 
 /// An HTTP request as it reached the simulated AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +56,8 @@ pub struct Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Reply(Reply),
+    /// Nobody listens at that address; the call was not carried out.
+    Refused,
     /// The connection broke; whether the call took effect is not known to the caller.
     Reset,
     /// No answer ever comes.
@@ -57,19 +69,10 @@ pub enum Outcome {
 pub struct Sandbox {
     pub world: World,
     pub faults: Rules,
-}
-
-impl Sandbox {
-    pub fn new(world: World) -> Sandbox {
-        Sandbox { world, faults: Rules::default() }
-    }
-
-    /// Moves the world to `now`, carries out the request, and says how it ended, after what delay, and whether the world was changed by it.
-    pub fn handle(&mut self, now: Time, request: &Request) -> Answer {
-        self.world.advance(now);
-        let _ = request;
-        todo!()
-    }
+    /// How often each operation was called: by service (as in host names) and operation.
+    pub calls: BTreeMap<(String, String), u64>,
+    /// Requests so far; makes their ids.
+    requests: u64,
 }
 
 /// What `handle` gives back.
@@ -80,4 +83,53 @@ pub struct Answer {
     pub delay: Duration,
     /// True for a call that changed the world (it is saved before the reply goes out).
     pub changed: bool,
+}
+
+impl Sandbox {
+    pub fn new(world: World) -> Sandbox {
+        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), requests: 0 }
+    }
+
+    /// Moves the world to `now`, carries out the request, and says how it ended, after what delay, and whether the world was changed by it.
+    pub fn handle(&mut self, now: Time, request: &Request) -> Answer {
+        self.world.advance(now.max(self.world.now));
+        let delay = Duration::from_millis(self.world.timing.call.draw(&mut self.world.rng));
+        self.requests += 1;
+        let id = wire::uuid_of(&format!("request {}", self.requests));
+        let done = match wire::read(request) {
+            Ok(call) => self.carry_out(&call, request, &id),
+            Err(fault) => Done { outcome: Outcome::Reply(wire::no_service(&fault, &id)), changed: false },
+        };
+        Answer { outcome: stamped(done.outcome, &id, self.world.now), delay, changed: done.changed }
+    }
+
+    /// The call itself, or what a fault makes of it.
+    fn carry_out(&mut self, call: &Call, request: &Request, id: &str) -> Done {
+        let service = call.service.name();
+        *self.calls.entry((service.to_owned(), call.operation.clone())).or_default() += 1;
+        let instead = |outcome| Done { outcome, changed: false };
+        match self.faults.strike(service, &call.operation) {
+            None => wire::carry_out(&mut self.world, call, request, id),
+            Some(Effect::Error { status, code, message }) => {
+                let fault = world::Fault { status, code, message };
+                instead(Outcome::Reply(wire::error(call.service, request, &fault, id)))
+            }
+            Some(Effect::Body { content_type, body }) => {
+                let headers = vec![("content-type".to_owned(), content_type)];
+                instead(Outcome::Reply(Reply { status: 200, headers, body: body.into_bytes() }))
+            }
+            Some(Effect::ResetBefore) => instead(Outcome::Reset),
+            Some(Effect::HangBefore) => instead(Outcome::Hang),
+            Some(Effect::ResetAfter) => Done { outcome: Outcome::Reset, ..wire::carry_out(&mut self.world, call, request, id) },
+            Some(Effect::HangAfter) => Done { outcome: Outcome::Hang, ..wire::carry_out(&mut self.world, call, request, id) },
+        }
+    }
+}
+
+/// A reply with the headers that every answer of AWS has.
+fn stamped(outcome: Outcome, id: &str, now: Time) -> Outcome {
+    let Outcome::Reply(mut reply) = outcome else { return outcome };
+    let headers = [("date", wire::http_date(now)), ("x-amzn-requestid", id.to_owned()), ("x-amz-request-id", id.to_owned())];
+    reply.headers.extend(headers.map(|(name, value)| (name.to_owned(), value)));
+    Outcome::Reply(reply)
 }

@@ -1,7 +1,18 @@
 //! Builds a new world from a short description of it.
 
-use super::{Range, Time, Timing, World};
+use super::storage::new_object;
+use super::targets::NOT_IN_USE;
+use super::{
+    Action, Actions, Condition, Flow, Group, Instance, Lifecycle, Listener, LoadBalancer, Parameter, Past, Range, Rng, Rule, Target,
+    TargetGroup, TargetState, Throttle, Time, Timing, Weighted, World,
+};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Nodes of the load balancer: one in each of three availability zones.
+const NODES: u32 = 3;
+/// Running instances have been in service for a day.
+const SETTLED: u64 = 86_400_000;
 
 /// What a new world holds. The host makes one from `bgx.toml`; tests write their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +85,292 @@ pub struct ColorSpec {
 impl World {
     /// A settled account: everything in `spec` exists, running instances are InService and healthy, nothing is pending.
     pub fn new(spec: &WorldSpec) -> World {
-        let _ = spec;
-        todo!()
+        let mut world = World::empty(spec);
+        let balancer = world.add_load_balancer(spec);
+        world.add_storage(spec);
+        for env in &spec.envs {
+            for (index, color) in env.colors.iter().enumerate() {
+                world.add_color(spec, env, color, index == 0);
+            }
+            if let Some(live) = env.colors.first() {
+                for route in &env.routes {
+                    world.add_route(&balancer, env, route, &live.target_group);
+                }
+            }
+            for (name, count) in &env.side_groups {
+                world.add_side_group(spec, env, name, *count);
+            }
+            for (name, value) in &env.parameters {
+                let history = BTreeMap::from([(1, value.clone())]);
+                let kind = "String".to_owned();
+                let parameter = Parameter { value: value.clone(), version: 1, kind, modified: world.now, history, stale: Past::default() };
+                world.parameters.insert(name.clone(), parameter);
+            }
+        }
+        world.stir.traffic = true;
+        world.stir.groups = world.groups.keys().cloned().collect();
+        world.settle();
+        world
     }
+
+    /// An account without resources.
+    fn empty(spec: &WorldSpec) -> World {
+        World {
+            now: spec.start,
+            rng: Rng(spec.seed),
+            account: spec.account.clone(),
+            region: spec.region.clone(),
+            timing: spec.timing.clone(),
+            groups: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            load_balancers: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            target_groups: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            buckets: BTreeMap::from([(spec.bucket.clone(), BTreeMap::new())]),
+            flows: Vec::new(),
+            throttles: throttles(spec.start),
+            log: Vec::new(),
+            traffic: BTreeMap::new(),
+            next_id: 0,
+            stir: super::motion::Stir::default(),
+        }
+    }
+
+    /// `arn:aws:elasticloadbalancing:us-east-1:052730242331:` and the rest.
+    fn elb_arn(&self, rest: &str) -> String {
+        format!("arn:aws:elasticloadbalancing:{}:{}:{rest}", self.region, self.account)
+    }
+
+    fn add_load_balancer(&mut self, spec: &WorldSpec) -> String {
+        let id = self.rng.hex(16);
+        let name = spec.load_balancer.clone();
+        let arn = self.elb_arn(&format!("loadbalancer/app/{name}/{id}"));
+        let number = self.rng.between(100_000_000, 1_999_999_999);
+        let dns_name = format!("{name}-{number}.{}.elb.amazonaws.com", self.region);
+        self.load_balancers.insert(arn.clone(), LoadBalancer { arn: arn.clone(), name, dns_name, nodes: NODES });
+        for port in &spec.listeners {
+            self.listener_at(&arn, *port);
+        }
+        arn
+    }
+
+    /// The listener on a port, made with a fixed 404 as its default where there is none yet.
+    fn listener_at(&mut self, balancer: &str, port: u16) -> String {
+        if let Some(found) = self.listeners.values().find(|l| l.load_balancer == balancer && l.port == port) {
+            return found.arn.clone();
+        }
+        let base = balancer.replacen(":loadbalancer/", ":listener/", 1);
+        let arn = format!("{base}/{}", self.rng.hex(16));
+        let not_found =
+            Action::FixedResponse { status: 404, content_type: Some("text/plain".to_owned()), body: Some("Not Found".to_owned()) };
+        let listener = Listener {
+            arn: arn.clone(),
+            load_balancer: balancer.to_owned(),
+            port,
+            protocol: if port == 443 { "HTTPS" } else { "HTTP" }.to_owned(),
+            actions: Actions::settled(vec![not_found], NODES),
+        };
+        self.listeners.insert(arn.clone(), listener);
+        arn
+    }
+
+    fn add_route(&mut self, balancer: &str, env: &EnvSpec, route: &RouteSpec, target_group: &str) {
+        let listener = self.listener_at(balancer, route.port);
+        let live = self.target_groups.values().find(|g| g.name == target_group).map(|g| g.arn.clone()).unwrap_or_default();
+        let forward = Action::Forward { targets: vec![Weighted { target_group: live, weight: 1 }], stickiness_seconds: None };
+        let actions = Actions::settled(vec![forward], NODES);
+        let conditions: Vec<Condition> = [("path-pattern", &route.path), ("host-header", &route.host)]
+            .into_iter()
+            .filter_map(|(field, value)| value.clone().map(|v| Condition { field: field.to_owned(), values: vec![v] }))
+            .collect();
+        if conditions.is_empty() {
+            if let Some(found) = self.listeners.get_mut(&listener) {
+                found.actions = actions;
+            }
+        } else {
+            let arn = format!("{}/{}", listener.replacen(":listener/", ":listener-rule/", 1), self.rng.hex(16));
+            self.rules.insert(arn.clone(), Rule { arn, listener, priority: route.priority, conditions, actions });
+        }
+        let dns_name = self.load_balancers.get(balancer).map(|lb| lb.dns_name.clone()).unwrap_or_default();
+        self.flows.push(Flow {
+            env: env.name.clone(),
+            load_balancer: balancer.to_owned(),
+            port: route.port,
+            host: route.host.as_ref().map_or(dns_name, |h| h.replace('*', "www").replace('?', "x")),
+            path: route.path.as_ref().map_or_else(|| "/".to_owned(), |p| p.replace('*', "/").replace('?', "x")),
+            per_second: env.per_second,
+            full_load_per_instance: env.full_load_per_instance,
+        });
+    }
+
+    fn add_storage(&mut self, spec: &WorldSpec) {
+        let mut objects: Vec<(String, String)> = spec.objects.clone();
+        for color in spec.envs.iter().flat_map(|e| &e.colors) {
+            objects.push((color.version_key.clone(), color.version.clone()));
+        }
+        for (branch, number) in &spec.builds {
+            let stem = format!("dist/gh/{branch}/{number}");
+            objects.push((format!("{stem}.tar.xz"), format!("build {number} of {branch}")));
+            objects.push((format!("{stem}.txt"), self.rng.hex(40)));
+        }
+        let bucket = self.buckets.entry(spec.bucket.clone()).or_default();
+        for (key, text) in objects {
+            bucket.entry(key).or_insert_with(|| new_object(&text, spec.start));
+        }
+    }
+
+    fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
+        let id = self.rng.hex(16);
+        let arn = self.elb_arn(&format!("targetgroup/{}/{id}", color.target_group));
+        self.target_groups.insert(arn.clone(), target_group(&arn, color));
+        let tags = [("Environment", env.name.clone()), ("Color", color.name.clone()), ("Name", color.group.clone())];
+        let group = Group {
+            min: color.min.min(color.size),
+            max: color.max.max(color.size),
+            desired: color.size,
+            target_groups: vec![arn.clone()],
+            health_check_type: "ELB".to_owned(),
+            grace_seconds: color.grace_seconds,
+            boot: color.boot,
+            app_start: color.app_start,
+            instance_types: color.instance_types.clone(),
+            on_demand_base: color.on_demand_base,
+            spot_interruptions_per_hour: color.spot_interruptions_per_hour,
+            cpu_target: color.cpu_target,
+            version_key: color.version_key.clone(),
+            tags: tags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            traffic_in_service: if live && color.size > 0 { BTreeSet::from([arn.clone()]) } else { BTreeSet::new() },
+            ..plain_group(&color.group, &spec.bucket)
+        };
+        self.groups.insert(color.group.clone(), group);
+        for _ in 0..color.size {
+            let id = self.add_running(&color.group, Some(color.version.clone()), spec.start);
+            let state = if live { TargetState::Healthy } else { TargetState::unused(NOT_IN_USE) };
+            let first = self.rng.between(0, u64::from(color.check_interval_seconds.max(1)) * 1000);
+            let target = Target {
+                id: id.clone(),
+                port: 80,
+                registered: Time(spec.start.0.saturating_sub(SETTLED)),
+                state,
+                next_check: live.then(|| spec.start.after_ms(first)),
+                passed: 0,
+                failed: 0,
+                draining_until: None,
+                stale: Past::default(),
+            };
+            self.target_groups.entry(arn.clone()).and_modify(|g| drop(g.targets.insert(id, target)));
+        }
+    }
+
+    /// An instance that has been in service for a day.
+    fn add_running(&mut self, group: &str, version: Option<String>, start: Time) -> String {
+        let (spot, instance_type) = self.next_purchase(group);
+        let zone = self.emptiest_zone(group);
+        let since = Time(start.0.saturating_sub(SETTLED));
+        let rate = self.groups.get(group).map_or(0.0, |g| g.spot_interruptions_per_hour);
+        let hours = if spot && rate > 0.0 { Some(self.rng.exponential() / rate) } else { None };
+        let id = self.new_instance_id();
+        let instance = Instance {
+            id: id.clone(),
+            group: group.to_owned(),
+            lifecycle: Lifecycle::InService,
+            healthy: true,
+            protected: false,
+            zone,
+            instance_type,
+            spot,
+            private_ip: self.new_private_ip(),
+            launched: since,
+            until: None,
+            in_service: Some(since),
+            answers_from: Some(since),
+            answers_until: None,
+            version,
+            interrupted_at: None,
+            next_interruption: hours.map(|h| start.after_ms((h * 3_600_000.0) as u64)),
+        };
+        self.instances.insert(id.clone(), instance);
+        id
+    }
+
+    fn add_side_group(&mut self, spec: &WorldSpec, env: &EnvSpec, name: &str, count: u32) {
+        let tags = BTreeMap::from([("Environment".to_owned(), env.name.clone()), ("Name".to_owned(), name.to_owned())]);
+        let group = Group { max: count.max(1), desired: count, tags, ..plain_group(name, &spec.bucket) };
+        self.groups.insert(name.to_owned(), group);
+        for _ in 0..count {
+            self.add_running(name, None, spec.start);
+        }
+    }
+}
+
+/// A group without target groups, policy or version; one minute to boot.
+fn plain_group(name: &str, bucket: &str) -> Group {
+    Group {
+        name: name.to_owned(),
+        min: 0,
+        max: 1,
+        desired: 0,
+        target_groups: Vec::new(),
+        health_check_type: "EC2".to_owned(),
+        grace_seconds: 0,
+        suspended: BTreeSet::new(),
+        capacity_limit: None,
+        boot: Range::seconds(60, 60),
+        app_start: Range::ms(0, 0),
+        instance_types: vec!["t4g.small".to_owned()],
+        on_demand_base: None,
+        spot_interruptions_per_hour: 0.0,
+        cpu_target: None,
+        version_bucket: bucket.to_owned(),
+        version_key: String::new(),
+        tags: BTreeMap::new(),
+        activities: VecDeque::new(),
+        stale: Past::default(),
+        cooldown_until: None,
+        policy_next: None,
+        alarm: None,
+        cpu: 0,
+        loaded: 0,
+        cause: String::new(),
+        traffic_in_service: BTreeSet::new(),
+        launch_retry: None,
+        launch_failures: 0,
+        told_protected: false,
+    }
+}
+
+fn target_group(arn: &str, color: &ColorSpec) -> TargetGroup {
+    TargetGroup {
+        arn: arn.to_owned(),
+        name: color.target_group.clone(),
+        port: 80,
+        path: "/healthcheck".to_owned(),
+        interval_seconds: color.check_interval_seconds,
+        timeout_seconds: color.check_interval_seconds.saturating_sub(2).max(2),
+        healthy_threshold: 2,
+        unhealthy_threshold: 3,
+        matcher: "200".to_owned(),
+        deregistration_delay_seconds: color.deregistration_delay_seconds,
+        stickiness: false,
+        slow_start_seconds: 0,
+        algorithm: "least_outstanding_requests".to_owned(),
+        targets: BTreeMap::new(),
+    }
+}
+
+/// Buckets of AWS page "Throttling for the Elastic Load Balancing API"; those of the other services are not published.
+fn throttles(at: Time) -> BTreeMap<String, Throttle> {
+    let buckets = [
+        ("elbv2", 40.0, 10.0),
+        ("elbv2-describe", 40.0, 10.0),
+        ("elbv2-mutate", 20.0, 3.0),
+        ("elbv2-targets", 20.0, 4.0),
+        ("autoscaling", 20.0, 5.0),
+        ("ssm-get", 40.0, 40.0),
+        ("ssm-put", 10.0, 3.0),
+    ];
+    let full = |(name, capacity, per_second): (&str, f64, f64)| (name.to_owned(), Throttle { capacity, per_second, tokens: capacity, at });
+    buckets.into_iter().map(full).collect()
 }

@@ -53,7 +53,12 @@ pub enum Happening {
         state: String,
         reason: String,
     },
-    /// A scaling policy, spot interruption, … changed the desired capacity.
+    /// EC2 takes this spot instance back in two minutes.
+    SpotNotice {
+        group: String,
+        instance: String,
+    },
+    /// A scaling policy, a scheduled action, … changed the desired capacity.
     Scaled {
         group: String,
         from: u32,

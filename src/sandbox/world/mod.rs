@@ -6,22 +6,36 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+mod activities;
 mod autoscaling;
 mod balancing;
 mod build;
+mod capacity;
+mod check;
 mod clock;
+mod instances;
 mod log;
+mod mishaps;
+mod motion;
+mod policies;
+mod probes;
 mod storage;
+mod targets;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod traffic;
 
 pub use autoscaling::{GroupUpdate, GroupView};
 pub use balancing::{TargetState, TargetView};
 pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
-pub use clock::{Rng, Time};
+pub use clock::{Past, Rng, Time};
 pub use log::{Entry, Happening, Users};
+pub use policies::{Alarm, Side};
+pub use probes::InstanceReply;
 pub use storage::{ObjectMeta, PutCondition};
 pub use timing::{Range, Timing};
+pub use traffic::Mark;
 
 /// Everything the simulated account is, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +64,12 @@ pub struct World {
     /// API throttle buckets by name (`elbv2`, `elbv2-describe`, `elbv2-mutate`, `elbv2-targets`, `autoscaling`, `ssm-get`, `ssm-put`).
     pub throttles: BTreeMap<String, Throttle>,
     pub log: Vec<Entry>,
+    /// What users are served, by environment: one mark a change, in force until the next.
+    pub traffic: BTreeMap<String, Vec<Mark>>,
     pub next_id: u64,
+    /// What a change touched and has not been followed up yet; empty between two calls.
+    #[serde(skip)]
+    stir: motion::Stir,
 }
 
 /// An Auto Scaling group.
@@ -84,11 +103,26 @@ pub struct Group {
     pub version_key: String,
     pub tags: BTreeMap<String, String>,
     pub activities: VecDeque<Activity>,
-    /// What Describe still answers after a write (eventual consistency), until the moment named.
-    pub stale: Option<(Time, Box<GroupView>)>,
+    /// What Describe may still answer after a write (eventual consistency).
+    pub stale: Past<Box<GroupView>>,
     pub cooldown_until: Option<Time>,
     /// Next moment a scaling policy may be looked at.
     pub policy_next: Option<Time>,
+    /// Target tracking's alarm that is breached, and since when.
+    pub alarm: Option<Alarm>,
+    /// Mean CPU of the instances that get requests, in hundredths of a per cent.
+    pub cpu: u32,
+    /// Instances that get requests.
+    pub loaded: u32,
+    /// Why the desired capacity was last changed, until the group has reached it; opens the cause of each activity.
+    pub cause: String,
+    /// Target groups whose traffic source state is `InService`: ELB health counts only there.
+    pub traffic_in_service: BTreeSet<String>,
+    /// Launches are not tried again before this moment, after so many failures in a row.
+    pub launch_retry: Option<Time>,
+    pub launch_failures: u32,
+    /// The activity about all remaining instances being protected was written for the present desired capacity.
+    pub told_protected: bool,
 }
 
 /// An EC2 instance of a group.
@@ -188,8 +222,8 @@ pub struct Actions {
     pub nodes: Vec<Vec<Action>>,
     /// Changes on their way: (when, node, actions).
     pub pending: Vec<(Time, usize, Vec<Action>)>,
-    /// What Describe still answers after a write, until the moment named.
-    pub stale: Option<(Time, Vec<Action>)>,
+    /// What Describe may still answer after a write.
+    pub stale: Past<Vec<Action>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -253,8 +287,8 @@ pub struct Target {
     pub failed: u32,
     /// Draining ends here.
     pub draining_until: Option<Time>,
-    /// What DescribeTargetHealth still answers, until the moment named.
-    pub stale: Option<(Time, TargetState)>,
+    /// What DescribeTargetHealth may still answer.
+    pub stale: Past<TargetState>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -264,6 +298,10 @@ pub struct Parameter {
     /// `String`, `StringList` or `SecureString`.
     pub kind: String,
     pub modified: Time,
+    /// Values by version, the newest 100 as in Parameter Store.
+    pub history: BTreeMap<u64, String>,
+    /// The version that GetParameter may still answer; `None` there: not found yet.
+    pub stale: Past<Option<u64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -45,6 +45,12 @@ pub struct Timing {
     pub termination: Range,
     /// How long a terminated instance is still listed.
     pub terminated_listed: Range,
+    /// From the end of an instance (spot reclaim, failure) until Auto Scaling takes it out of service.
+    pub ec2_check: Range,
+    /// A failed launch until the next try; doubled with each failure in a row, five times at most.
+    pub launch_retry: Range,
+    /// An instance that came InService less than this many milliseconds ago is warming up: target tracking does not scale in meanwhile.
+    pub warmup: u64,
     /// UpdateAutoScalingGroup compares MinSize and MaxSize with the desired capacity (`false`) or with the number of instances (`true`): not documented.
     pub current_size_is_instances: bool,
     /// Whether targets of a group that stands in a rule at weight 0 only are health-checked (documented only indirectly).
@@ -63,6 +69,9 @@ impl Default for Timing {
             parameter_staleness: Range::ms(0, 0),
             termination: Range::seconds(20, 60),
             terminated_listed: Range::seconds(0, 60),
+            ec2_check: Range::seconds(0, 10),
+            launch_retry: Range::seconds(20, 40),
+            warmup: 300_000,
             current_size_is_instances: false,
             weight_zero_is_checked: true,
         }

@@ -1,31 +1,258 @@
 //! User traffic: requests by listener weight and target health, integrated between two changes of the world.
 
-use super::{Time, Users, World};
+use super::{Action, Condition, Flow, Listener, TargetState, Time, Users, Weighted, World};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// What a request to an instance gets back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstanceReply {
-    pub status: u16,
-    pub content_type: &'static str,
-    pub body: String,
+/// What the users of one environment are served from a moment on, until the next mark. Rates are millionths of a
+/// request a second: whole numbers, so that marks merge and survive being saved exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub at: Time,
+    pub requests: u64,
+    pub errors: u64,
+    pub versions: BTreeMap<String, u64>,
+    /// Fewest healthy targets behind a route of the environment, on any node.
+    pub healthy: u32,
 }
 
-impl World {
-    /// Moves the world to `to`: boots, checks, drains, policies, interruptions, propagation and traffic, in the order in which they fall due.
-    pub fn advance(&mut self, to: Time) {
-        let _ = to;
-        todo!()
-    }
+/// How one node of the load balancer answers the requests of one route, as shares of 1.
+#[derive(Default)]
+struct Served<'a> {
+    errors: f64,
+    versions: Vec<(&'a str, f64)>,
+    /// Target group, its share, and the targets that get requests.
+    groups: Vec<(&'a str, f64, u32)>,
+    healthy: u32,
+}
 
+/// Load of one target group: instances' worth of full load, and targets that share it.
+type Loads = BTreeMap<String, (f64, u32)>;
+
+impl World {
     /// What the users of `env` saw from `since` until now.
     pub fn users(&self, env: &str, since: Time) -> Users {
-        let _ = (env, since);
-        todo!()
+        let marks = self.traffic.get(env).map_or(&[][..], Vec::as_slice);
+        let mut users = Users::default();
+        for (index, mark) in marks.iter().enumerate() {
+            let end = marks.get(index + 1).map_or(self.now, |next| next.at);
+            let start = mark.at.max(since);
+            if end <= start && index + 1 < marks.len() {
+                continue;
+            }
+            add(&mut users, mark, end.since(start));
+            let before = marks[..index].iter().rev().find(|m| !m.versions.is_empty());
+            let mix_changed = before.is_some_and(|b| !mark.versions.is_empty() && mix(b) != mix(mark));
+            if mark.at >= since && mix_changed {
+                users.switched = Some((users.switched.map_or(mark.at, |(first, _)| first), mark.at));
+            }
+        }
+        users
     }
 
-    /// HTTP to the private address of an instance: `GET /healthcheck`, `/version`, `/api/compilers`, `POST /admin/clear-cache`; `None`: nobody listens there.
-    pub fn instance_http(&mut self, ip: &str, method: &str, path: &str) -> Option<InstanceReply> {
-        let _ = (ip, method, path);
-        todo!()
+    /// Healthy targets of a target group as they are, not as Describe may still say.
+    pub fn healthy_targets(&self, target_group: &str) -> u32 {
+        let targets = self.target_groups.get(target_group).map(|g| g.targets.values());
+        targets.into_iter().flatten().filter(|t| t.state == TargetState::Healthy).count() as u32
     }
+
+    /// Marks how users are served from now on, and the CPU that this gives the groups.
+    pub(super) fn note_traffic(&mut self) {
+        let mut loads = Loads::new();
+        let mut marks: BTreeMap<String, (Mark, u32)> = BTreeMap::new();
+        for flow in &self.flows {
+            let (mark, flows) = marks.entry(flow.env.clone()).or_default();
+            let healthy = self.note_flow(flow, mark, &mut loads);
+            mark.healthy = if *flows == 0 { healthy } else { mark.healthy.min(healthy) };
+            *flows += 1;
+        }
+        for (env, (mut mark, _)) in marks {
+            mark.at = self.now;
+            push_mark(self.traffic.entry(env).or_default(), mark);
+        }
+        self.note_cpu(&loads);
+    }
+
+    fn note_flow(&self, flow: &Flow, mark: &mut Mark, loads: &mut Loads) -> u32 {
+        let nodes = self.load_balancers.get(&flow.load_balancer).map_or(1, |lb| lb.nodes.max(1)) as usize;
+        let found = self.listeners.values().find(|l| l.load_balancer == flow.load_balancer && l.port == flow.port);
+        let per_node: Vec<&[Action]> = match found {
+            Some(listener) => self.actions_for(listener, flow),
+            None => Vec::new(),
+        };
+        let mut total = Served { healthy: u32::MAX, ..Served::default() };
+        let mut index = 0;
+        while index < nodes {
+            let actions = per_node.get(index).copied().unwrap_or_default();
+            // Neighbouring nodes that do the same are counted together.
+            let alike = (index..nodes).take_while(|n| per_node.get(*n).copied().unwrap_or_default() == actions).count();
+            let share = alike as f64 / nodes as f64;
+            let served = self.serve(actions);
+            total.errors += served.errors * share;
+            total.versions.extend(served.versions.into_iter().map(|(version, part)| (version, part * share)));
+            total.groups.extend(served.groups.into_iter().map(|(arn, part, targets)| (arn, part * share, targets)));
+            total.healthy = total.healthy.min(served.healthy);
+            index += alike;
+        }
+        let rate = flow.per_second * 1e6;
+        mark.requests += rate.round() as u64;
+        mark.errors += (rate * total.errors).round() as u64;
+        let mut versions: BTreeMap<&str, f64> = BTreeMap::new();
+        for (version, part) in total.versions {
+            *versions.entry(version).or_default() += part;
+        }
+        for (version, part) in versions {
+            let served = (rate * part).round() as u64;
+            if served > 0 {
+                *mark.versions.entry(version.to_owned()).or_default() += served;
+            }
+        }
+        for (arn, part, targets) in total.groups {
+            let load = loads.entry(arn.to_owned()).or_default();
+            *load = (load.0 + flow.per_second * part / flow.full_load_per_instance.max(1e-9), targets);
+        }
+        total.healthy
+    }
+
+    /// The actions that each node applies to a request: those of the matching rule with the lowest priority, or the default ones.
+    fn actions_for<'a>(&'a self, listener: &'a Listener, flow: &Flow) -> Vec<&'a [Action]> {
+        let rules = self.rules.values().filter(|r| r.listener == listener.arn);
+        let rule = rules.filter(|r| r.conditions.iter().all(|c| matches(c, flow))).min_by_key(|r| r.priority);
+        rule.map_or(&listener.actions, |r| &r.actions).nodes.iter().map(Vec::as_slice).collect()
+    }
+
+    fn serve(&self, actions: &[Action]) -> Served<'_> {
+        let mut served = Served::default();
+        match actions.last() {
+            Some(Action::Forward { targets, .. }) => {
+                let total: u32 = targets.iter().map(|w| w.weight).sum();
+                if total == 0 {
+                    served.errors = 1.0;
+                }
+                for weighted in targets.iter().filter(|w| w.weight > 0) {
+                    self.forward(weighted, f64::from(weighted.weight) / f64::from(total), &mut served);
+                }
+            }
+            Some(Action::FixedResponse { status, .. }) => served.errors = if *status >= 500 { 1.0 } else { 0.0 },
+            Some(Action::Redirect { .. }) => {}
+            None => served.errors = 1.0,
+        }
+        served
+    }
+
+    /// Requests go to the healthy targets; with none, to all that are registered; with none registered, nowhere (503).
+    fn forward<'a>(&'a self, weighted: &Weighted, share: f64, served: &mut Served<'a>) {
+        let Some((arn, group)) = self.target_groups.get_key_value(&weighted.target_group) else {
+            served.errors += share;
+            return;
+        };
+        let healthy = group.targets.values().filter(|t| t.state == TargetState::Healthy).count() as u32;
+        let open = healthy == 0;
+        let reached = group.targets.values().filter(|t| {
+            let registered = t.state != TargetState::Draining;
+            if open { registered } else { t.state == TargetState::Healthy }
+        });
+        let reached: Vec<_> = reached.map(|t| self.instances.get(&t.id)).collect();
+        served.healthy += healthy;
+        served.groups.push((arn, share, reached.len() as u32));
+        if reached.is_empty() {
+            served.errors += share;
+        }
+        let part = share / reached.len().max(1) as f64;
+        for instance in reached {
+            match instance.filter(|i| i.answers(self.now)) {
+                Some(instance) => served.versions.push((instance.version.as_deref().unwrap_or_default(), part)),
+                None => served.errors += part,
+            }
+        }
+    }
+
+    /// CPU of each group that has a scaling policy, from the load of its target groups.
+    fn note_cpu(&mut self, loads: &Loads) {
+        let mut changed = Vec::new();
+        for group in self.groups.values_mut().filter(|g| g.cpu_target.is_some()) {
+            let parts: Vec<&(f64, u32)> = group.target_groups.iter().filter_map(|arn| loads.get(arn)).collect();
+            let load: f64 = parts.iter().map(|(load, _)| load).sum();
+            let targets: u32 = parts.iter().map(|(_, targets)| targets).sum();
+            let cpu = if targets == 0 { 0.0 } else { (load / f64::from(targets) * 10_000.0).round().min(10_000.0) };
+            if (group.cpu, group.loaded) != (cpu as u32, targets) {
+                (group.cpu, group.loaded) = (cpu as u32, targets);
+                changed.push(group.name.clone());
+            }
+        }
+        self.stir.groups.extend(changed);
+    }
+}
+
+/// Adds `ms` milliseconds of what the mark says.
+fn add(users: &mut Users, mark: &Mark, ms: u64) {
+    let amount = |rate: u64| rate as f64 * ms as f64 / 1e9;
+    users.requests += amount(mark.requests);
+    users.errors += amount(mark.errors);
+    if mark.versions.len() > 1 {
+        users.mixed_seconds += ms as f64 / 1000.0;
+    }
+    for (version, rate) in &mark.versions {
+        if ms > 0 {
+            *users.versions.entry(version.clone()).or_default() += amount(*rate);
+        }
+    }
+    users.lowest_healthy = Some(users.lowest_healthy.map_or(mark.healthy, |low| low.min(mark.healthy)));
+}
+
+/// Shares of the versions in thousandths, so that a changed number of requests is no changed mix.
+fn mix(mark: &Mark) -> BTreeMap<&str, u64> {
+    let total: u64 = mark.versions.values().sum();
+    mark.versions.iter().map(|(version, rate)| (version.as_str(), (rate * 1000 + total / 2) / total.max(1))).collect()
+}
+
+/// Appends a mark; the last one of a moment counts, and one that says what its neighbour says is dropped.
+fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
+    if marks.last().is_some_and(|last| last.at == mark.at) {
+        marks.pop();
+    }
+    let repeats = marks.last().is_some_and(|last| Mark { at: mark.at, ..last.clone() } == mark);
+    if !repeats {
+        marks.push(mark);
+    }
+}
+
+/// Whether a rule's condition holds for the requests of a flow; only paths and hosts are modelled.
+fn matches(condition: &Condition, flow: &Flow) -> bool {
+    let (text, fold) = match condition.field.as_str() {
+        "path-pattern" => (flow.path.clone(), false),
+        "host-header" => (flow.host.to_ascii_lowercase(), true),
+        _ => return false,
+    };
+    condition.values.iter().any(|pattern| {
+        let pattern = if fold { pattern.to_ascii_lowercase() } else { pattern.clone() };
+        wildcard(pattern.as_bytes(), text.as_bytes())
+    })
+}
+
+/// `*` stands for any number of characters, `?` for one (AWS page "Condition types for listener rules").
+pub(super) fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                retry = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            Some(_) | None => match retry {
+                Some((star, from)) => {
+                    p = star + 1;
+                    t = from + 1;
+                    retry = Some((star, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
 }

@@ -197,7 +197,9 @@ fn failure<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> Fa
             let status = service.raw().status().as_u16();
             refusal(status, error.code().unwrap_or(""), error.message().unwrap_or(""))
         }
-        // A reply that does not parse, and whatever the SDK may add: the request was sent.
+        // An error that does not parse still has its status.
+        SdkError::ResponseError(reply) if reply.raw().status().as_u16() >= 300 => refusal(reply.raw().status().as_u16(), "", ""),
+        // A success that does not parse, and whatever the SDK may add: the request was sent.
         _ => Failure::lost(chain(error)),
     };
     Failure { request_id, ..failure }

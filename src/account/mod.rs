@@ -1,9 +1,28 @@
 //! The account: typed reads and one way to change things, over the AWS SDK clients. The only room that names aws-sdk.
 
 pub mod action;
+mod apply;
+mod autoscaling;
+mod balancing;
+mod classify;
+mod connect;
 mod error;
+mod facts;
+mod http;
+mod identity;
+mod objects;
+mod pages;
+mod parameters;
+mod reply;
+mod retry;
+#[cfg(test)]
+mod testing;
 mod types;
+mod xml;
 
-pub use action::{Action, Facts, Fields};
+pub use action::{Action, Facts, Fields, RouteFacts, RouteRef, RouteWeights};
+pub use connect::{Account, Connection};
 pub use error::{AccountError, Kind};
+pub use objects::When;
+pub use retry::{CallRecord, Class};
 pub use types::*;

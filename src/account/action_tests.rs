@@ -1,0 +1,200 @@
+//! Fields, undo, read-back and words of each action.
+
+use super::super::types::{Forward, Instance};
+use super::super::{Group, Object, Parameter};
+use super::*;
+
+const PREFIX: &str = "arn:aws:elasticloadbalancing:us-east-1:052730242331";
+
+fn tg(name: &str) -> String {
+    format!("{PREFIX}:targetgroup/{name}/73e2d6bc24d8a067")
+}
+
+fn route(label: &str) -> RouteRef {
+    RouteRef { listener: format!("{PREFIX}:listener/app/Lb/1/{label}"), rule: None, label: label.into() }
+}
+
+fn weights(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    pairs.iter().map(|(name, weight)| (tg(name), *weight)).collect()
+}
+
+fn forward(labels: &[&str], pairs: &[(&str, u32)]) -> Action {
+    Action::Forward { env: "beta".into(), routes: labels.iter().map(|l| route(l)).collect(), weights: weights(pairs) }
+}
+
+fn route_facts(found: &[(&str, &[(&str, u32)])]) -> Facts {
+    let facts = |(label, pairs): &(&str, &[(&str, u32)])| RouteFacts {
+        route: route(label),
+        forward: Some(Forward { weights: weights(pairs), stickiness_seconds: None }),
+        actions: Vec::new(),
+    };
+    Facts::Routes(found.iter().map(facts).collect())
+}
+
+fn group(min: u32, max: u32, desired: u32) -> Facts {
+    Facts::Group(Group {
+        name: "beta-green".into(),
+        min,
+        max,
+        desired,
+        target_groups: Vec::new(),
+        health_check_type: "EC2".into(),
+        grace_seconds: 0,
+        suspended: BTreeSet::from(["AZRebalance".to_string()]),
+        instances: Vec::<Instance>::new(),
+    })
+}
+
+fn capacity(min: Option<u32>, max: Option<u32>, desired: Option<u32>) -> Action {
+    Action::Capacity { asg: "beta-green".into(), min, max, desired }
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| n.to_string()).collect()
+}
+
+fn object(text: &str) -> Option<Object> {
+    Some(Object { body: text.into(), etag: "\"e\"".into() })
+}
+
+fn fields(pairs: &[(&str, Option<&str>)]) -> Fields {
+    pairs.iter().map(|(name, value)| (name.to_string(), value.map(String::from))).collect()
+}
+
+#[test]
+fn fields_are_exactly_those_that_are_set() {
+    let action = capacity(Some(2), None, Some(4));
+    assert_eq!(group(0, 9, 1).fields(&action), fields(&[("min", Some("0")), ("desired", Some("1"))]));
+    assert_eq!(action.wanted(), fields(&[("min", Some("2")), ("desired", Some("4"))]));
+
+    let action = Action::Processes { asg: "g".into(), suspend: set(&["AZRebalance", "Launch"]), resume: set(&["Terminate"]) };
+    let found = fields(&[("AZRebalance", Some("suspended")), ("Launch", Some("running")), ("Terminate", Some("running"))]);
+    assert_eq!(group(0, 9, 1).fields(&action), found);
+
+    let action = Action::Parameter { name: "/p".into(), value: Some("green".into()) };
+    assert_eq!(Facts::Parameter(None).fields(&action), fields(&[("value", None)]));
+    let blue = Facts::Parameter(Some(Parameter { value: "blue".into(), version: 3 }));
+    assert_eq!(blue.fields(&action), fields(&[("value", Some("blue"))]));
+}
+
+#[test]
+fn a_weight_field_is_readable_and_its_arn_comes_back() {
+    let (route, arn) = (route("https:443 /beta*"), tg("Beta-Blue"));
+    assert_eq!(weight_field(&route, &arn), "https:443 /beta* → Beta-Blue/73e2d6bc24d8a067");
+    for arn in [arn, "arn:other:account:targetgroup/X/1".to_string()] {
+        assert_eq!(target_group_of(&route, &weight_field(&route, &arn)), Some(arn));
+    }
+    assert_eq!(target_group_of(&route, "http:80 default → Beta-Blue/73e2d6bc24d8a067"), None);
+}
+
+#[test]
+fn a_route_has_a_field_for_each_target_group_before_and_after() {
+    let action = forward(&["http:80"], &[("Blue", 0), ("Green", 1)]);
+    let before = route_facts(&[("http:80", &[("Blue", 1), ("Grey", 0)])]).fields(&action);
+    let values: Vec<_> = before.values().map(|v| v.as_deref()).collect();
+    assert_eq!(values, [Some("1"), None, Some("0")]);
+    let after = route_facts(&[("http:80", &[("Blue", 0), ("Green", 1)])]).fields(&action);
+    assert_eq!(after, action.wanted());
+}
+
+#[test]
+fn undo_sets_back_only_what_differed() {
+    let action = capacity(Some(2), Some(9), Some(4));
+    assert_eq!(action.undo(&group(0, 9, 1).fields(&action)), Some(capacity(Some(0), None, Some(1))));
+    assert_eq!(action.undo(&group(2, 9, 4).fields(&action)), None);
+
+    let action = Action::Processes { asg: "beta-green".into(), suspend: set(&["AZRebalance", "Launch"]), resume: set(&[]) };
+    let undo = Action::Processes { asg: "beta-green".into(), suspend: set(&[]), resume: set(&["Launch"]) };
+    assert_eq!(action.undo(&group(0, 9, 1).fields(&action)), Some(undo));
+}
+
+#[test]
+fn undo_of_a_create_deletes_and_of_no_change_is_none() {
+    let action = Action::Parameter { name: "/p".into(), value: Some("green".into()) };
+    let delete = Action::Parameter { name: "/p".into(), value: None };
+    assert_eq!(action.undo(&fields(&[("value", None)])), Some(delete.clone()));
+    assert_eq!(action.undo(&fields(&[("value", Some("green"))])), None);
+    assert_eq!(delete.undo(&fields(&[("value", Some("green"))])), Some(action));
+}
+
+#[test]
+fn undo_of_a_forward_is_the_earlier_set() {
+    let action = forward(&["http:80", "https:443"], &[("Blue", 0), ("Green", 1)]);
+    let found = route_facts(&[("http:80", &[("Blue", 1)]), ("https:443", &[("Blue", 1)])]);
+    assert_eq!(action.undo(&found.fields(&action)), Some(forward(&["http:80", "https:443"], &[("Blue", 1)])));
+}
+
+#[test]
+fn undo_of_a_forward_leaves_routes_alone_that_did_not_change() {
+    let action = forward(&["http:80", "https:443"], &[("Blue", 0), ("Green", 1)]);
+    let found = route_facts(&[("http:80", &[("Blue", 0), ("Green", 1)]), ("https:443", &[("Blue", 1)])]);
+    assert_eq!(action.undo(&found.fields(&action)), Some(forward(&["https:443"], &[("Blue", 1)])));
+}
+
+#[test]
+fn routes_that_were_apart_go_back_apart() {
+    let action = forward(&["http:80", "https:443"], &[("Green", 1)]);
+    let found = route_facts(&[("http:80", &[("Blue", 1)]), ("https:443", &[("Blue", 1), ("Green", 0)])]);
+    let undo = action.undo(&found.fields(&action)).unwrap();
+    assert!(matches!(undo, Action::ForwardEach { .. }));
+    assert_eq!(found.fields(&undo), undo.wanted());
+    let switched = route_facts(&[("http:80", &[("Green", 1)]), ("https:443", &[("Green", 1)])]);
+    assert_eq!(undo.undo(&switched.fields(&undo)), Some(action));
+    assert!(undo.to_string().starts_with("beta routes: http:80 Blue 1; https:443 "), "{undo}");
+}
+
+#[test]
+fn undo_of_a_copy_puts_the_earlier_text_back() {
+    let action = Action::Copy { bucket: "b".into(), from: "a.json".into(), to: "c.json".into() };
+    let put = |text: Option<&str>| Action::Object { bucket: "b".into(), key: "c.json".into(), text: text.map(String::from) };
+    let facts = |to| Facts::Copy { from: object("new"), to };
+    assert_eq!(action.undo(&facts(object("old")).fields(&action)), Some(put(Some("old"))));
+    assert_eq!(action.undo(&facts(None).fields(&action)), Some(put(None)));
+    assert_eq!(action.undo(&facts(object("new")).fields(&action)), None);
+    assert!(action.seen(&Fields::new(), &facts(object("new"))) && !action.seen(&Fields::new(), &facts(object("old"))));
+}
+
+#[test]
+fn a_capacity_is_seen_when_equal_or_moved_within_bounds() {
+    let action = capacity(Some(1), Some(6), Some(4));
+    let before = group(0, 6, 1).fields(&action);
+    assert!(action.seen(&before, &group(1, 6, 4)));
+    assert!(action.seen(&before, &group(1, 6, 5)), "autoscaling moved it");
+    assert!(!action.seen(&before, &group(1, 6, 1)), "this is the value from before");
+    assert!(!action.seen(&before, &group(0, 6, 4)), "the floor is not there yet");
+    assert!(capacity(Some(1), None, None).seen(&before, &group(1, 6, 1)));
+}
+
+#[test]
+fn everything_else_is_seen_when_equal() {
+    let action = forward(&["http:80", "https:443"], &[("Green", 1)]);
+    let found = |https: &str| route_facts(&[("http:80", &[("Green", 1)]), ("https:443", &[(https, 1)])]);
+    assert!(action.seen(&Fields::new(), &found("Green")) && !action.seen(&Fields::new(), &found("Blue")));
+    let delete = Action::Object { bucket: "b".into(), key: "k".into(), text: None };
+    assert!(delete.seen(&Fields::new(), &Facts::Object(None)) && !delete.seen(&Fields::new(), &Facts::Object(object("x"))));
+}
+
+#[test]
+fn actions_read_as_sentences() {
+    let cases = [
+        (capacity(Some(2), None, Some(2)), "beta-green: desired 2, min 2"),
+        (forward(&["http:80"], &[("Beta-Blue", 0), ("Beta-Green", 100)]), "beta routes: Beta-Blue 0, Beta-Green 100"),
+        (
+            Action::Processes { asg: "g".into(), suspend: set(&["AZRebalance", "Launch"]), resume: set(&["Terminate"]) },
+            "g: suspend AZRebalance, Launch; resume Terminate",
+        ),
+        (Action::Parameter { name: "/ce/color".into(), value: Some("green".into()) }, "/ce/color: set to `green`"),
+        (Action::Object { bucket: "b".into(), key: "k".into(), text: None }, "s3://b/k: delete"),
+        (Action::Copy { bucket: "b".into(), from: "x".into(), to: "y".into() }, "s3://b/y: copy of x"),
+    ];
+    for (action, words) in cases {
+        assert_eq!(action.to_string(), words);
+    }
+}
+
+#[test]
+fn every_action_goes_through_a_journal_unchanged() {
+    let action = forward(&["http:80"], &[("Blue", 1)]);
+    let line = serde_json::to_string(&action).unwrap();
+    assert_eq!(serde_json::from_str::<Action>(&line).unwrap(), action);
+}

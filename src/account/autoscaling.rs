@@ -1,0 +1,127 @@
+//! EC2 Auto Scaling: groups with their instances, and what they have been doing.
+
+use super::classify::{Answer, Failure, answer};
+use super::pages::Pages;
+use super::retry::{Call, Class};
+use super::{Account, AccountError, Activity, Group, Instance};
+use aws_sdk_autoscaling::types as sdk;
+use aws_smithy_types::DateTime;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// AWS rejects more names than records in a page.
+const NAMES_MAX: usize = 50;
+const PAGE_MAX: i32 = 100;
+
+pub(super) fn call<'a>(operation: &'static str, resource: &'a str, class: Class) -> Call<'a> {
+    Call { service: "autoscaling", operation, resource, class }
+}
+
+impl Account {
+    /// DescribeAutoScalingGroups by name: a group that does not exist is not in the map.
+    pub async fn groups(&self, names: &[&str]) -> Result<BTreeMap<String, Group>, AccountError> {
+        // An empty list of names would ask for every group there is.
+        let names: Vec<String> = names.iter().collect::<BTreeSet<_>>().into_iter().map(|n| n.to_string()).collect();
+        let mut groups = BTreeMap::new();
+        for names in names.chunks(NAMES_MAX) {
+            let resource = names.join(" ");
+            let call = call("DescribeAutoScalingGroups", &resource, Class::Read);
+            let mut pages = Pages::default();
+            loop {
+                let (page, next) = self.call(call, || self.groups_page(names, &pages)).await?;
+                groups.extend(page.into_iter().filter(|g| names.contains(&g.name)).map(|g| (g.name.clone(), g)));
+                if !pages.go_on(next).map_err(|what| endless(call, what))? {
+                    break;
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    async fn groups_page(&self, names: &[String], pages: &Pages) -> Result<Answer<(Vec<Group>, Option<String>)>, Failure> {
+        let request = self.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names.to_vec()));
+        let request = request.max_records(PAGE_MAX).set_next_token(pages.token.clone());
+        answer(request.send().await)?.read(|out| {
+            let groups = out.auto_scaling_groups.ok_or("the reply lacks `AutoScalingGroups`")?;
+            Ok((groups.into_iter().map(group).collect::<Result<_, String>>()?, out.next_token))
+        })
+    }
+
+    /// DescribeScalingActivities: at most `limit`, newest first, as AWS has them.
+    pub async fn activities(&self, asg: &str, limit: usize) -> Result<Vec<Activity>, AccountError> {
+        let call = call("DescribeScalingActivities", asg, Class::Read);
+        let mut activities = Vec::new();
+        let mut pages = Pages::default();
+        while activities.len() < limit {
+            let size = PAGE_MAX.min(i32::try_from(limit - activities.len()).unwrap_or(PAGE_MAX));
+            let (page, next) = self.call(call, || self.activities_page(asg, size, &pages)).await?;
+            activities.extend(page);
+            if !pages.go_on(next).map_err(|what| endless(call, what))? {
+                break;
+            }
+        }
+        activities.truncate(limit);
+        Ok(activities)
+    }
+
+    async fn activities_page(&self, asg: &str, size: i32, pages: &Pages) -> Result<Answer<(Vec<Activity>, Option<String>)>, Failure> {
+        let request = self.autoscaling.describe_scaling_activities().auto_scaling_group_name(asg);
+        let request = request.max_records(size).set_next_token(pages.token.clone());
+        answer(request.send().await)?.read(|out| {
+            let activities = out.activities.ok_or("the reply lacks `Activities`")?;
+            Ok((activities.into_iter().map(activity).collect::<Result<_, String>>()?, out.next_token))
+        })
+    }
+}
+
+/// A list that goes round: the replies cannot be true.
+pub(super) fn endless(call: Call<'_>, what: String) -> AccountError {
+    Failure::lost(what).into_error(&call, super::Kind::Lost, 1)
+}
+
+fn group(from: sdk::AutoScalingGroup) -> Result<Group, String> {
+    let lacks = |what: &str| format!("a group lacks `{what}`");
+    let size = |n: Option<i32>, what: &str| n.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| lacks(what));
+    let mut instances: Vec<Instance> = from.instances.unwrap_or_default().into_iter().map(instance).collect::<Result<_, _>>()?;
+    instances.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Group {
+        name: from.auto_scaling_group_name.filter(|n| !n.is_empty()).ok_or_else(|| lacks("AutoScalingGroupName"))?,
+        min: size(from.min_size, "MinSize")?,
+        max: size(from.max_size, "MaxSize")?,
+        desired: size(from.desired_capacity, "DesiredCapacity")?,
+        target_groups: from.target_group_arns.unwrap_or_default(),
+        health_check_type: from.health_check_type.unwrap_or_default(),
+        grace_seconds: size(from.health_check_grace_period.or(Some(0)), "HealthCheckGracePeriod")?,
+        suspended: from.suspended_processes.unwrap_or_default().into_iter().filter_map(|p| p.process_name).collect(),
+        instances,
+    })
+}
+
+fn instance(from: sdk::Instance) -> Result<Instance, String> {
+    let lacks = |what: &str| format!("an instance lacks `{what}`");
+    Ok(Instance {
+        id: from.instance_id.filter(|i| !i.is_empty()).ok_or_else(|| lacks("InstanceId"))?,
+        lifecycle: from.lifecycle_state.ok_or_else(|| lacks("LifecycleState"))?.as_str().to_string(),
+        // AWS has written it in both cases.
+        healthy: from.health_status.is_some_and(|h| h.eq_ignore_ascii_case("healthy")),
+        zone: from.availability_zone.unwrap_or_default(),
+        instance_type: from.instance_type.unwrap_or_default(),
+        protected: from.protected_from_scale_in.unwrap_or(false),
+    })
+}
+
+fn activity(from: sdk::Activity) -> Result<Activity, String> {
+    let lacks = |what: &str| format!("an activity lacks `{what}`");
+    Ok(Activity {
+        id: from.activity_id.ok_or_else(|| lacks("ActivityId"))?,
+        start: from.start_time.as_ref().and_then(timestamp).ok_or_else(|| lacks("StartTime"))?,
+        end: from.end_time.as_ref().and_then(timestamp),
+        status: from.status_code.ok_or_else(|| lacks("StatusCode"))?.as_str().to_string(),
+        description: from.description.unwrap_or_default(),
+        cause: from.cause.unwrap_or_default(),
+        message: from.status_message.unwrap_or_default(),
+    })
+}
+
+fn timestamp(from: &DateTime) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::new(from.secs(), i32::try_from(from.subsec_nanos()).ok()?).ok()
+}

@@ -1,0 +1,170 @@
+//! Where the account is and as whom we speak to it: the five SDK clients over one HTTP client, one clock and no retries of their own.
+
+use super::reply::ReplyJudge;
+use super::retry::CallRecord;
+use super::{AccountError, Kind};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    RequestChecksumCalculation, ResponseChecksumValidation, SharedAsyncSleep, SharedCredentialsProvider, SharedHttpClient,
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// One lost SYN is sent again after 1 s, a second one after 3 s: a connection that takes longer will not come.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_millis(3100);
+/// User agents are cut by AWS beyond this.
+const APP_NAME_CHARS_MAX: usize = 50;
+
+/// What a target supplies; the account above it is the same for all.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub http_client: SharedHttpClient,
+    pub sleep: SharedAsyncSleep,
+    pub time: SharedTimeSource,
+    pub credentials: SharedCredentialsProvider,
+    pub region: String,
+    /// Instead of AWS's own endpoints.
+    pub endpoint: Option<String>,
+    /// In the user agent, so that CloudTrail can name the run.
+    pub app_name: Option<String>,
+    /// Of the back-off's jitter.
+    pub seed: u64,
+}
+
+impl Connection {
+    /// AWS, with credentials and region from the usual places. `AWS_ENDPOINT_URL` and retry settings of the environment have no effect.
+    pub async fn real(region: Option<&str>, endpoint: Option<&str>) -> Result<Connection, AccountError> {
+        let http_client = https_client();
+        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client.clone());
+        let loader = match region {
+            Some(region) => loader.region(Region::new(region.to_string())),
+            None => loader,
+        };
+        let found = loader.load().await;
+        let missing = |what: &str| AccountError {
+            kind: Kind::Invalid,
+            service: "sts".into(),
+            operation: "connect".into(),
+            resource: "aws".into(),
+            code: String::new(),
+            message: format!("no {what} in the configuration, the environment or the AWS profile"),
+            request_id: None,
+            attempts: 0,
+        };
+        Ok(Connection {
+            http_client,
+            sleep: SharedAsyncSleep::new(TokioSleep::new()),
+            time: SharedTimeSource::new(SystemTimeSource::new()),
+            credentials: found.credentials_provider().ok_or_else(|| missing("credentials"))?,
+            region: found.region().ok_or_else(|| missing("region"))?.to_string(),
+            endpoint: endpoint.map(String::from),
+            app_name: None,
+            seed: fastrand::Rng::new().u64(..),
+        })
+    }
+
+    /// A server that speaks AWS's protocols, such as moto or LocalStack; without credentials in the environment it gets made-up ones.
+    pub fn endpoint(url: &str, region: &str) -> Connection {
+        let in_environment = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+        let credentials = if in_environment("AWS_ACCESS_KEY_ID") && in_environment("AWS_SECRET_ACCESS_KEY") {
+            SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
+        } else {
+            SharedCredentialsProvider::new(Credentials::new("bgx", "bgx", None, None, "made up for an endpoint"))
+        };
+        Connection {
+            http_client: https_client(),
+            sleep: SharedAsyncSleep::new(TokioSleep::new()),
+            time: SharedTimeSource::new(SystemTimeSource::new()),
+            credentials,
+            region: region.into(),
+            endpoint: Some(url.into()),
+            app_name: None,
+            seed: fastrand::Rng::new().u64(..),
+        }
+    }
+
+    /// What the five clients have in common. Retries are ours alone; so is the limit of an attempt, which has to span the reading of a body.
+    fn config(&self) -> SdkConfig {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(self.http_client.clone())
+            .sleep_impl(self.sleep.clone())
+            .time_source(self.time.clone())
+            .credentials_provider(self.credentials.clone())
+            .region(Region::new(self.region.clone()))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_LIMIT).build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        config.set_endpoint_url(self.endpoint.clone());
+        config.set_app_name(self.app_name.as_deref().and_then(app_name));
+        config.build()
+    }
+}
+
+/// TLS by rustls and ring; plain HTTP where the URL says so.
+fn https_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// Any text as a user agent part: other characters become dashes.
+fn app_name(text: &str) -> Option<AppName> {
+    let fit = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
+    AppName::new(text.chars().take(APP_NAME_CHARS_MAX).map(fit).collect::<String>()).ok()
+}
+
+/// One AWS account in one region.
+#[derive(Debug)]
+pub struct Account {
+    pub(super) autoscaling: aws_sdk_autoscaling::Client,
+    pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
+    pub(super) ssm: aws_sdk_ssm::Client,
+    pub(super) s3: aws_sdk_s3::Client,
+    pub(super) sts: aws_sdk_sts::Client,
+    pub(super) http_client: SharedHttpClient,
+    pub(super) jitter: Mutex<fastrand::Rng>,
+    pub(super) calls: Mutex<Vec<CallRecord>>,
+}
+
+impl Account {
+    pub fn new(connection: &Connection) -> Account {
+        let config = connection.config();
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(&config).interceptor(ReplyJudge).build();
+        let balancing = aws_sdk_elasticloadbalancingv2::config::Builder::from(&config).interceptor(ReplyJudge).build();
+        let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(ReplyJudge).build();
+        // Other servers have no bucket in their host name.
+        let path_style = connection.endpoint.is_some();
+        let s3 = aws_sdk_s3::config::Builder::from(&config).interceptor(ReplyJudge).force_path_style(path_style).build();
+        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReplyJudge).build();
+        Account {
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
+            balancing: aws_sdk_elasticloadbalancingv2::Client::from_conf(balancing),
+            ssm: aws_sdk_ssm::Client::from_conf(ssm),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+            http_client: connection.http_client.clone(),
+            jitter: Mutex::new(fastrand::Rng::with_seed(connection.seed)),
+            calls: Mutex::new(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_run_id_fits_into_the_user_agent() {
+        assert_eq!(app_name("bgx run/7 ü").unwrap().as_ref(), "bgx-run-7--");
+        assert_eq!(app_name(&"x".repeat(90)).unwrap().as_ref().len(), APP_NAME_CHARS_MAX);
+    }
+}

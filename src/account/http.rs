@@ -1,0 +1,92 @@
+//! Plain HTTP requests, to an instance or a host named in `bgx.toml`, through the same HTTP client as AWS's.
+
+use super::classify::{Answer, Failure, answer, chain, undelivered};
+use super::connect::CONNECT_LIMIT;
+use super::retry::{ATTEMPT_LIMIT, Call, Class};
+use super::{Account, AccountError, HttpReply, HttpRequest, Kind};
+use aws_sdk_s3::config::interceptors::BeforeSerializationInterceptorContextMut as Context;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorSettings};
+use http_body_util::BodyExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A health page or a short answer; the rest of a longer body is not read.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+impl Account {
+    /// Sends one request once: who polls, asks again. Any status is a reply.
+    pub async fn http(&self, request: &HttpRequest) -> Result<HttpReply, AccountError> {
+        let call = Call { service: "http", operation: "Request", resource: &request.url, class: Class::Probe };
+        self.call(call, || async {
+            let limit = Duration::from_secs(request.timeout_seconds.into()).min(ATTEMPT_LIMIT);
+            match tokio::time::timeout(limit, self.send_http(request)).await {
+                Ok(reply) => reply,
+                Err(_) => Err(Failure::lost(format!("no reply within {} s", limit.as_secs()))),
+            }
+        })
+        .await
+    }
+
+    async fn send_http(&self, request: &HttpRequest) -> Result<Answer<HttpReply>, Failure> {
+        let invalid = |e: BoxError| Failure::new(Kind::Invalid, chain(e.as_ref()));
+        let components = self.runtime_components().await?;
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_LIMIT).build();
+        let connector = self.http_client.http_connector(&settings, &components);
+        let reply = connector.call(wire_request(request).map_err(invalid)?).await.map_err(|e| undelivered(&e))?;
+        let status = reply.status().as_u16();
+        let mut body = reply.into_body();
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| Failure::lost(format!("the body broke off: {e}")))?;
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
+            if bytes.len() >= BODY_BYTES_MAX {
+                bytes.truncate(BODY_BYTES_MAX);
+                break;
+            }
+        }
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { value: HttpReply { status, body }, request_id: None })
+    }
+
+    /// The clock and sleep that an HTTP client wants to be built with. Only an SDK call has them in this form: one is begun and stopped before
+    /// it becomes a request.
+    async fn runtime_components(&self) -> Result<RuntimeComponents, Failure> {
+        let caught = Catch::default();
+        let stopped = self.sts.get_caller_identity().customize().interceptor(caught.clone()).send().await;
+        let components = caught.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (components, answer(stopped)) {
+            (Some(components), _) => Ok(components),
+            (None, Err(failure)) => Err(failure),
+            (None, Ok(_)) => Err(Failure::new(Kind::Invalid, "the SDK did not show its parts")),
+        }
+    }
+}
+
+fn wire_request(request: &HttpRequest) -> Result<aws_sdk_s3::config::http::HttpRequest, BoxError> {
+    let body = request.body.clone().unwrap_or_default();
+    let is_json = serde_json::from_str::<serde_json::Value>(&body).is_ok();
+    let mut wire = ::http::Request::builder().method(request.method.as_str()).uri(request.url.as_str()).header("user-agent", "bgx");
+    if request.body.is_some() {
+        wire = wire.header("content-type", if is_json { "application/json" } else { "text/plain; charset=utf-8" });
+        wire = wire.header("content-length", body.len());
+    }
+    Ok(wire.body(SdkBody::from(body))?.try_into()?)
+}
+
+/// Keeps the parts of an SDK call and stops it.
+#[derive(Clone, Debug, Default)]
+struct Catch(Arc<Mutex<Option<RuntimeComponents>>>);
+
+impl Intercept for Catch {
+    fn name(&self) -> &'static str {
+        "Catch"
+    }
+
+    fn modify_before_serialization(&self, _: &mut Context<'_>, components: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(components.clone());
+        Err("stopped: only its parts were wanted".into())
+    }
+}

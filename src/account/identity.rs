@@ -1,0 +1,19 @@
+//! Who we are: STS.
+
+use super::classify::answer;
+use super::retry::{Call, Class};
+use super::{Account, AccountError, Identity};
+
+impl Account {
+    /// GetCallerIdentity.
+    pub async fn identity(&self) -> Result<Identity, AccountError> {
+        let call = Call { service: "sts", operation: "GetCallerIdentity", resource: "caller", class: Class::Read };
+        self.call(call, || async {
+            answer(self.sts.get_caller_identity().send().await)?.read(|out| {
+                let account = out.account.ok_or("the reply lacks `Account`")?;
+                Ok(Identity { account, arn: out.arn.ok_or("the reply lacks `Arn`")? })
+            })
+        })
+        .await
+    }
+}

@@ -7,15 +7,16 @@ pub mod world;
 use crate::account::{Account, AccountError, Connection, Identity};
 use crate::config::{Config, Environment, Target};
 use crate::sandbox::Sandbox;
-use crate::sandbox::door::{Door, Save};
+use crate::sandbox::door::{Clock, Door};
 use crate::sandbox::world::{Time, Users};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource, TimeSource};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Handle, Runtime};
-use tokio::time::Instant;
 use world::Stored;
 
 /// A target that could not be opened; nothing was touched.
@@ -67,28 +68,17 @@ impl Driver {
     }
 }
 
-/// The clock of a virtual runtime: where the world stood when it was opened, and what the runtime has slept since.
+/// The sandbox's clock, to be read from anywhere: it enters the runtime whose paused time it follows.
 #[derive(Clone, Debug)]
 struct VirtualClock {
-    base: SystemTime,
-    start: Instant,
+    clock: Clock,
     handle: Handle,
-}
-
-impl VirtualClock {
-    fn new(base: Time, driver: &Driver) -> VirtualClock {
-        let handle = driver.handle().clone();
-        let entered = handle.enter();
-        let start = Instant::now();
-        drop(entered);
-        VirtualClock { base: UNIX_EPOCH + Duration::from_millis(base.0), start, handle }
-    }
 }
 
 impl TimeSource for VirtualClock {
     fn now(&self) -> SystemTime {
         let _entered = self.handle.enter();
-        self.base + self.start.elapsed()
+        TimeSource::now(&self.clock)
     }
 }
 
@@ -139,14 +129,19 @@ impl Host {
         let driver = Driver::virtual_time().map_err(|source| HostError::Io { what: "no runtime could be made".to_owned(), source })?;
         let account_id = sandbox.world.account.clone();
         let region = sandbox.world.region.clone();
-        let clock = SharedTimeSource::new(VirtualClock::new(sandbox.world.now, &driver));
+        let start = sandbox.world.now;
+        let clock = driver.block_on(async { Clock::starting_at(start) });
+        let time = SharedTimeSource::new(VirtualClock { clock, handle: driver.handle().clone() });
         let sandbox = Arc::new(Mutex::new(sandbox));
-        let save = stored.clone().map(|stored| -> Save { Arc::new(move |world| stored.save(world)) });
+        let mut door = Door::new(sandbox.clone(), clock);
+        if let Some(stored) = stored.clone() {
+            door = door.saving(Arc::new(move |world| stored.save(world)));
+        }
         let connection = Connection {
-            http_client: Door::client(sandbox.clone(), clock.clone(), save),
+            http_client: SharedHttpClient::new(door),
             sleep: SharedAsyncSleep::new(TokioSleep::new()),
-            time: clock.clone(),
-            credentials: Credentials::new("AKIASANDBOX", "sandbox", None, None, "sandbox").into(),
+            time: time.clone(),
+            credentials: SharedCredentialsProvider::new(Credentials::new("AKIASANDBOX", "sandbox", None, None, "sandbox")),
             region,
             endpoint: None,
             app_name: None,
@@ -155,7 +150,7 @@ impl Host {
         let identity = Identity { account: account_id.clone(), arn: format!("arn:aws:sts::{account_id}:assumed-role/deployer/bgx") };
         Ok(Host {
             account: Arc::new(Account::new(&connection)),
-            time: clock,
+            time,
             driver,
             identity,
             words: "SANDBOX: nothing real is touched".to_owned(),
@@ -171,7 +166,7 @@ impl Host {
         }
         let (region, account) = only_one(config)?;
         let driver = real_driver()?;
-        let connection = driver.block_on(Connection::real(&region, None));
+        let connection = driver.block_on(Connection::real(Some(&region), None)).map_err(HostError::Identity)?;
         let host = Host::connect(connection, driver, options)?;
         let account = account.ok_or_else(|| HostError::Refused("target `aws` needs `account = \"…\"` under [app] in bgx.toml".to_owned()))?;
         if host.identity.account != account {
@@ -187,7 +182,7 @@ impl Host {
     fn endpoint(config: &Config, url: &str, options: &Options) -> Result<Host, HostError> {
         let (region, _) = only_one(config)?;
         let driver = real_driver()?;
-        let connection = driver.block_on(Connection::endpoint(url, &region));
+        let connection = Connection::endpoint(url, &region);
         let host = Host::connect(connection, driver, options)?;
         Ok(Host { words: format!("SERVER {url}: not AWS"), ..host })
     }

@@ -6,7 +6,7 @@ use super::style::clean;
 use crate::config::Config;
 use crate::host::{HostError, world};
 use crate::sandbox::Sandbox;
-use crate::sandbox::server::{self, Serve};
+use crate::sandbox::server::Server;
 use crate::sandbox::world::World;
 use clap::{Arg, ArgMatches, Command};
 use std::fmt::Write as _;
@@ -118,16 +118,14 @@ fn serve(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let sandbox = Arc::new(Mutex::new(Sandbox::new(world)));
     let failed = |e: std::io::Error| Failure::usage(format!("could not serve on 127.0.0.1:{port}: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let stop = async move { drop(interrupt.wait_for(|signal| !signal.is_empty()).await) };
-        let serve = Serve { port, pace, save: Some(Arc::new(move |world| saved.save(world))) };
-        server::serve(sandbox.clone(), serve, stop, |address| {
-            let _ = writeln!(std::io::stdout(), "SANDBOX on http://{address} at {pace}x: nothing real is touched; Ctrl-C ends it");
-            let _ = std::io::stdout().flush();
-        })
-        .await
-    })
-    .map_err(failed)?;
+    let served = runtime.block_on(async {
+        let server = Server::bind(port, sandbox.clone(), pace).await?.saving(Arc::new(move |world| saved.save(world)));
+        let address = server.address()?;
+        let _ = writeln!(std::io::stdout(), "SANDBOX on http://{address} at {pace}x: nothing real is touched; Ctrl-C ends it");
+        let _ = std::io::stdout().flush();
+        server.run(async move { drop(interrupt.wait_for(|signal| !signal.is_empty()).await) }).await
+    });
+    served.map_err(failed)?;
     let sandbox = sandbox.lock().expect("no panic while the sandbox was held");
     stored.save(&sandbox.world).map_err(|e| Failure::usage(format!("could not save the sandbox: {e}")))?;
     Ok(0)

@@ -2,7 +2,7 @@
 
 use super::HostError;
 use crate::config::{Config, Environment, Match, SandboxEnv, range};
-use crate::sandbox::world::{ColorSpec, EnvSpec, Parameter, Range, RouteSpec, Time, Timing, World, WorldSpec};
+use crate::sandbox::world::{ColorSpec, EnvSpec, Range, RouteSpec, Time, Timing, World, WorldSpec};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ pub fn new_world(config: &Config, seed: u64) -> Result<World, String> {
     for env in config.envs.values() {
         let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
         let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
-        let parameter = Parameter { value: arn, version: 1, kind: "String".to_owned(), modified: world.now };
-        world.parameters.insert(env.active_target_group_parameter(), parameter);
+        let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
+        put.map_err(|fault| fault.message)?;
     }
     Ok(world)
 }

@@ -32,6 +32,10 @@ pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -
             });
             *name == env.name && known
         }
+        Action::ForwardEach { env: name, routes } => {
+            let known = topology.is_some_and(|t| routes.iter().all(|r| t.routes.contains(&r.route)));
+            *name == env.name && known
+        }
         Action::Parameter { name, .. } => name.starts_with(&format!("{}/", env.parameters)) || named(&env.extra.parameters, name),
         Action::Object { bucket, key, .. } => *bucket == env.bucket && own_key(key),
         Action::Copy { bucket, to, .. } => *bucket == env.bucket && own_key(to),

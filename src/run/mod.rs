@@ -16,12 +16,14 @@ mod undo;
 mod wait;
 
 pub use ask::{Answers, Question};
+pub use ask::Asker;
 pub use error::{Halt, RunError};
+pub use perform::Perform;
 pub use wait::{Progress, Wait};
 
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
-use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_async::time::SharedTimeSource;
 use event::{Began, Change, Ended, Event, Outcome, Place, What};
 use guard::Allow;
 use jiff::Timestamp;

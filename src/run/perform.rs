@@ -94,7 +94,7 @@ impl Run {
             let facts = self.account.facts(action).await.map_err(|e| {
                 Unsent::Unseen(format!("{action} was sent, but the account could not be read after it: {e}"))
             })?;
-            if action.seen(&facts, before) {
+            if action.seen(before, &facts) {
                 return Ok(facts.fields(action));
             }
             if tokio::time::Instant::now() >= deadline {
@@ -126,13 +126,18 @@ impl Run {
                 let carries = topology.arn(&color).is_some_and(|arn| traffic.carries(arn));
                 guard::keeps_serving(group, carries, &self.allow, action)
             }
-            (Action::Forward { weights, .. }, Facts::Routes(routes)) => {
+            (Action::Forward { .. } | Action::ForwardEach { .. }, Facts::Routes(routes)) => {
                 let topology = self.topology().await?;
                 guard::within(&self.env, Some(&topology), action)?;
-                guard::one_version(weights, &self.allow)?;
                 let traffic = Traffic { routes: routes.clone() };
-                for receiver in self.receivers(&traffic, weights).await? {
-                    guard::can_receive(&receiver)?;
+                for (_, weights) in action.forwards() {
+                    // Going back to a split that was found there is no split of ours.
+                    if !self.undoing {
+                        guard::one_version(weights, &self.allow)?;
+                    }
+                    for receiver in self.receivers(&traffic, weights).await? {
+                        guard::can_receive(&receiver)?;
+                    }
                 }
                 Ok(())
             }

@@ -5,9 +5,9 @@
 //! everything passes, `account` speaks to AWS through its SDK, `sandbox` is the simulated AWS, `config` is `bgx.toml`.
 
 pub mod account;
-//pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod host;
 pub mod run;
 pub mod sandbox;
-//pub mod script;
+pub mod script;

@@ -10,6 +10,7 @@ use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
 use crate::run::journal::Journal;
 use crate::run::{Answers, Halt};
+use crate::script::Diagnostic;
 use crate::script::params::{self, ParamSpec};
 use crate::script::session::{self, Playbook, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 
 /// Flags of `bgx run` that take a value: needed to find the playbook before its own flags are known.
 const VALUED: [&str; 9] = ["env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config"];
-const SWITCHES: [&str; 4] = ["yes", "json", "help", "version"];
+const SWITCHES: [&str; 3] = ["yes", "json", "help"];
 
 /// The command without a playbook's own flags.
 pub fn command() -> Command {
@@ -101,7 +102,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     }
     let given: BTreeMap<String, String> =
         playbook.params.iter().filter_map(|spec| Some((spec.name.clone(), text(matches, &spec.name)?.to_owned()))).collect();
-    let params = params::parse(&playbook.params, &given).map_err(|e| Failure::usage(e.to_string()))?;
+    let params = params::parse(&playbook.params, &given).map_err(|problems| bad_params(&problems))?;
     let answers = answers(matches)?;
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &options)?;
@@ -131,6 +132,15 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     }
     report::end(&played, &host, &env, show.json);
     Ok(played.ended.outcome.code())
+}
+
+/// Everything that is wrong with the flags, at once.
+fn bad_params(problems: &[Diagnostic]) -> Failure {
+    let failure = Failure::usage(problems.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("\nerror: "));
+    match problems.iter().find_map(|d| d.hint.clone()) {
+        Some(hint) => failure.hinted(hint),
+        None => failure,
+    }
 }
 
 fn not_begun(halt: Halt) -> Failure {

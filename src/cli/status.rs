@@ -74,9 +74,11 @@ pub fn page(survey: &Survey, detailed: bool, paint: Paint) -> String {
         out.push_str(&color_text(color, detailed, paint));
     }
     let _ = writeln!(out, "  Rollback: {}", survey.rollback);
-    match survey.disagreements.as_slice() {
-        [] => drop(writeln!(out, "  Listener, SSM, version key and instances agree.")),
-        many => many.iter().for_each(|d| drop(writeln!(out, "  {} {}", paint.bad("DISAGREES:"), d.text))),
+    if survey.disagreements.is_empty() {
+        let _ = writeln!(out, "  Listener, SSM, version key and instances agree.");
+    }
+    for disagreement in &survey.disagreements {
+        let _ = writeln!(out, "  {} {}", paint.bad("DISAGREES:"), disagreement.text);
     }
     out.push('\n');
     out

@@ -9,9 +9,6 @@ pub struct Paint {
 }
 
 impl Paint {
-    pub fn plain() -> Paint {
-        Paint { on: false }
-    }
 
     /// For text on stderr: a terminal, and `NO_COLOR` not set.
     pub fn stderr() -> Paint {

@@ -44,6 +44,9 @@ impl Run {
         let before = facts.fields(action);
         if before == action.wanted() {
             self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone() })?;
+            // A lease may have set it: then it is this action's from now on, and stays.
+            let at = self.now();
+            self.entries.push(Entry::Action(Done { step, action: action.clone(), before, undo: None, lease: *lease, at, returned: false }));
             return Ok(false);
         }
         self.confirm_guarded()?;

@@ -19,7 +19,7 @@ impl Run {
     pub(super) async fn take_back(&mut self) -> Result<(), Stuck> {
         while let Some(entry) = self.entries.last().cloned() {
             match entry {
-                Entry::Action(done) if done.returned => {}
+                Entry::Action(done) if done.returned || done.before == done.action.wanted() => {}
                 Entry::Action(done) => self.undo_action(&done).await?,
                 Entry::OnUndo { step, request } => {
                     // A cache that stays warm is no reason to stop half-way; the failure is in the journal.

@@ -1,7 +1,7 @@
 //! Loads a playbook and plays it against an open target: the place where script, run and host meet.
 
 use super::check::check;
-use super::diagnose::Diagnostic;
+use super::diagnose::{Diagnostic, Level};
 use super::engine::{self, STACK_BYTES};
 use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
@@ -71,10 +71,10 @@ impl Playbook {
         };
         let engine = engine::bare(verbs::all());
         let diagnostics = check(&sources, &engine, verbs::all());
-        if diagnostics.iter().any(Diagnostic::is_error) {
+        if diagnostics.iter().any(|d| d.level == Level::Error) {
             return Err(Problems { diagnostics, sources });
         }
-        match params::find(&sources) {
+        match params::specs(&sources) {
             Ok(params) => Ok(Playbook { sources: Arc::new(sources), header, params, stdlib }),
             Err(diagnostics) => Err(Problems { diagnostics, sources }),
         }

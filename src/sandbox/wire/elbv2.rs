@@ -98,10 +98,9 @@ fn listener(xml: &mut Xml, listener: &Listener, actions: &[Action]) {
     if listener.protocol == "HTTPS" {
         xml.leaf("SslPolicy", "ELBSecurityPolicy-TLS13-1-2-2021-06").members("Certificates", [&listener.arn], |xml, arn| {
             let digits = super::uuid_of(arn);
-            xml.leaf(
-                "CertificateArn",
-                arn.replace("elasticloadbalancing", "acm").split(":listener").next().unwrap_or(arn).to_owned() + ":certificate/" + &digits,
-            );
+            let acm = arn.replace("elasticloadbalancing", "acm");
+            let account = acm.split(":listener").next().unwrap_or(arn);
+            xml.leaf("CertificateArn", format!("{account}:certificate/{digits}"));
         });
     }
     actions::write(xml, "DefaultActions", actions);

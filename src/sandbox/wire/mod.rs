@@ -181,7 +181,7 @@ fn digits_of(text: &str) -> String {
 
 /// A UUID that is always the same for the same text.
 pub fn uuid_of(text: &str) -> String {
-    let digits = digits_of(text) + &digits_of(&format!("{text}/2"));
+    let digits = format!("{}{}", digits_of(text), digits_of(&format!("{text}/2")));
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..32]].join("-")
 }
 

@@ -74,11 +74,6 @@ fn field(color: &Record, name: &'static str) -> String {
     color.text(name).unwrap_or_default()
 }
 
-/// A number of a script as a count, or an error that names it.
-fn count(value: i64, what: &str) -> Result<u32, VerbError> {
-    u32::try_from(value).map_err(|_| Raised::argument(format!("`{what}` wants a number from 0, got {value}")).into())
-}
-
 fn text(value: Option<String>) -> Dynamic {
     value.map_or(Dynamic::UNIT, Dynamic::from)
 }

@@ -168,7 +168,8 @@ fn instances(call: &Call) -> Answer {
     let found = with(call, async |run| {
         let asg = own_color(run, &color)?.asg;
         let (arn, _) = target_group(run, &color).await?;
-        let (groups, targets) = tokio::join!(run.account.groups(&[&asg]), run.account.target_health(&arn));
+        let asgs = [asg.as_str()];
+        let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
         let mut groups = groups?;
         let group = groups.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
         let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();

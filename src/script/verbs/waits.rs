@@ -97,7 +97,8 @@ fn wait_in_service(call: &Call) -> Answer {
         let timeout = timeout.unwrap_or(run.env.boot_timeout);
         let wait = run.begin_wait(&format!("{asg} in service"), timeout)?;
         poll(run, wait, EVERY, async |run| {
-            let (groups, activities) = tokio::join!(run.account.groups(&[&asg]), run.account.activities(&asg, 10));
+            let asgs = [asg.as_str()];
+            let (groups, activities) = tokio::join!(run.account.groups(&asgs), run.account.activities(&asg, 10));
             let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
             let failed = activities?.into_iter().find(|a| a.status == "Failed" && a.start >= started);
             Ok(in_service(&group, count.unwrap_or(group.desired), failed.as_ref()))
@@ -131,7 +132,8 @@ fn wait_healthy(call: &Call) -> Answer {
         let timeout = timeout.unwrap_or(run.env.healthy_timeout);
         let wait = run.begin_wait(&format!("{} healthy", names.asg), timeout)?;
         poll(run, wait, EVERY, async |run| {
-            let (groups, targets) = tokio::join!(run.account.groups(&[&names.asg]), run.account.target_health(&arn));
+            let asgs = [names.asg.as_str()];
+            let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
             let desired = groups?.get(&names.asg).map(|g| g.desired);
             let wanted = count.or(desired).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
             Ok(healthy(&names.asg, &targets?, wanted))
@@ -266,8 +268,9 @@ fn watch(call: &Call) -> Answer {
 /// Traffic goes to this colour alone, and somebody healthy is there; `why` says what it lacks.
 async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str) -> Result<Progress, RunError> {
     let topology = run.topology().await?;
+    let asgs = [asg];
     let (weights, targets, groups) =
-        tokio::join!(traffic::read(&run.account, &run.env, &topology), run.account.target_health(arn), run.account.groups(&[asg]));
+        tokio::join!(traffic::read(&run.account, &run.env, &topology), run.account.target_health(arn), run.account.groups(&asgs));
     let (targets, groups) = (targets?, groups?);
     match weights?.serving(&topology) {
         Serving::Color(name) if name == color => {}

@@ -168,7 +168,8 @@ impl Host {
         let driver = real_driver()?;
         let connection = driver.block_on(Connection::real(Some(&region), None)).map_err(HostError::Identity)?;
         let host = Host::connect(connection, driver, options)?;
-        let account = account.ok_or_else(|| HostError::Refused("target `aws` needs `account = \"…\"` under [app] in bgx.toml".to_owned()))?;
+        let account =
+            account.ok_or_else(|| HostError::Refused("target `aws` needs `account = \"…\"` under [app] in bgx.toml".to_owned()))?;
         if host.identity.account != account {
             return Err(HostError::Refused(format!(
                 "these credentials belong to account {}, bgx.toml names {account}",

@@ -82,7 +82,8 @@ fn next(outcome: Outcome) -> Option<&'static str> {
 }
 
 fn users_line(users: &Users) -> String {
-    let mut line = format!("{:.0} requests, {:.0} errors (5xx), mixed versions for {:.1} s", users.requests, users.errors, users.mixed_seconds);
+    let mut line =
+        format!("{:.0} requests, {:.0} errors (5xx), mixed versions for {:.1} s", users.requests, users.errors, users.mixed_seconds);
     if let Some(lowest) = users.lowest_healthy {
         let _ = write!(line, ", never fewer than {lowest} healthy target(s)");
     }

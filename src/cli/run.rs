@@ -34,7 +34,10 @@ pub fn command() -> Command {
         .arg(Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("answer the questions that are not for a human"))
         .arg(value("confirm", "ENV", "the name of a guarded environment, in place of typing it"))
         .arg(value("target", "TARGET", "sandbox, aws, or the URL of a server; wins over bgx.toml"))
-        .arg(value("seed", "N", "draws of the sandbox and of retries; the same seed gives the same run").value_parser(clap::value_parser!(u64)))
+        .arg(
+            value("seed", "N", "draws of the sandbox and of retries; the same seed gives the same run")
+                .value_parser(clap::value_parser!(u64)),
+        )
         .arg(value("pace", "60x", "sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes").value_parser(pace))
         .arg(value("reason", "TEXT", "goes to the journal"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("events as JSON lines on standard output"))
@@ -88,7 +91,12 @@ fn flag(spec: &ParamSpec) -> Arg {
         (None, false) => spec.doc.clone(),
     };
     let heading = "Parameters of the playbook";
-    Arg::new(spec.name.clone()).long(spec.name.clone()).value_name(spec.kind.word().to_uppercase()).help(help).help_heading(heading).allow_negative_numbers(true)
+    Arg::new(spec.name.clone())
+        .long(spec.name.clone())
+        .value_name(spec.kind.word().to_uppercase())
+        .help(help)
+        .help_heading(heading)
+        .allow_negative_numbers(true)
 }
 
 /// Carries the command out; the exit code.
@@ -161,7 +169,8 @@ pub fn options(matches: &ArgMatches) -> Result<Options, Failure> {
 fn answers(matches: &ArgMatches) -> Result<Answers, Failure> {
     let mut given = BTreeMap::new();
     for pair in matches.get_many::<String>("answer").into_iter().flatten() {
-        let (id, key) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("`--answer {pair}` has no `=`; write --answer ID=KEY")))?;
+        let (id, key) =
+            pair.split_once('=').ok_or_else(|| Failure::usage(format!("`--answer {pair}` has no `=`; write --answer ID=KEY")))?;
         if given.insert(id.to_owned(), key.to_owned()).is_some() {
             return Err(Failure::usage(format!("`--answer {id}=…` is given twice")));
         }

@@ -16,7 +16,14 @@ use std::sync::{Arc, Mutex};
 pub fn command() -> Command {
     let serve = Command::new("serve")
         .about("Answer AWS's bytes on 127.0.0.1, in real time or faster")
-        .arg(Arg::new("port").long("port").value_name("N").default_value("4566").value_parser(clap::value_parser!(u16)).help("0: any free one"))
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("N")
+                .default_value("4566")
+                .value_parser(clap::value_parser!(u16))
+                .help("0: any free one"),
+        )
         .arg(Arg::new("pace").long("pace").value_name("60x").default_value("1x").help("seconds of the world in one real second"));
     Command::new("sandbox")
         .about("The simulated AWS account")
@@ -66,7 +73,8 @@ fn page(world: &World) -> String {
         let _ = writeln!(out, "group {}: desired {}, min {}, max {}", group.name, group.desired, group.min, group.max);
         for instance in world.instances.values().filter(|i| i.group == group.name) {
             let version = instance.version.as_deref().unwrap_or("not booted");
-            let _ = writeln!(out, "  {} {:?} {} {} {version}", instance.id, instance.lifecycle, instance.instance_type, instance.private_ip);
+            let _ =
+                writeln!(out, "  {} {:?} {} {} {version}", instance.id, instance.lifecycle, instance.instance_type, instance.private_ip);
         }
     }
     for (name, parameter) in &world.parameters {

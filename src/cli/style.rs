@@ -9,7 +9,6 @@ pub struct Paint {
 }
 
 impl Paint {
-
     /// For text on stderr: a terminal, and `NO_COLOR` not set.
     pub fn stderr() -> Paint {
         Paint { on: std::io::stderr().is_terminal() && !no_color() }

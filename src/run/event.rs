@@ -265,6 +265,9 @@ impl What {
 
     /// Must be on disk before the run goes on; the rest rides along with the next of these.
     pub fn is_durable(&self) -> bool {
-        !matches!(self, What::Waiting { .. } | What::Read { .. } | What::BlockStarted { .. } | What::BlockEnded { .. } | What::Waited { .. })
+        !matches!(
+            self,
+            What::Waiting { .. } | What::Read { .. } | What::BlockStarted { .. } | What::BlockEnded { .. } | What::Waited { .. }
+        )
     }
 }

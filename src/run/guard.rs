@@ -3,7 +3,7 @@
 //! They hold while undoing too. A refusal names the fact, the limit and the way to go on.
 
 use super::RunError;
-use super::traffic::{Topology, Traffic, target_group_name};
+use super::traffic::{Topology, target_group_name};
 use crate::account::{Action, Group};
 use crate::config::Environment;
 use std::collections::BTreeMap;
@@ -115,9 +115,21 @@ pub fn one_version(weights: &BTreeMap<String, u32>, allow: &[Allow]) -> Result<(
     }
 }
 
-/// Target groups whose weight rises from nothing, or rises at all: these must be able to take it.
-pub fn receivers<'a>(traffic: &Traffic, weights: &'a BTreeMap<String, u32>) -> Vec<&'a str> {
-    weights.iter().filter(|(arn, weight)| **weight > 0 && **weight > traffic.weight(arn)).map(|(arn, _)| arn.as_str()).collect()
+/// Target groups whose share of a route's traffic rises: these must be able to take it.
+pub fn rising<'a>(before: &BTreeMap<String, u32>, after: &'a BTreeMap<String, u32>) -> Vec<&'a str> {
+    let total = |weights: &BTreeMap<String, u32>| u64::from(weights.values().sum::<u32>());
+    let (all_before, all_after) = (total(before), total(after));
+    let rises = |(arn, weight): &(&String, &u32)| {
+        let was = u64::from(before.get(*arn).copied().unwrap_or(0));
+        u64::from(**weight) * all_before.max(1) > was * all_after
+    };
+    after.iter().filter(rises).map(|(arn, _)| arn.as_str()).collect()
+}
+
+/// Target groups whose share of a route's traffic falls to nothing.
+pub fn leaving<'a>(before: &'a BTreeMap<String, u32>, after: &BTreeMap<String, u32>) -> Vec<&'a str> {
+    let gone = |(arn, weight): &(&String, &u32)| **weight > 0 && after.get(*arn).copied().unwrap_or(0) == 0;
+    before.iter().filter(gone).map(|(arn, _)| arn.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -172,6 +184,16 @@ mod tests {
         assert!(one_version(&both, &[]).is_err());
         assert!(one_version(&both, &[Allow::MixedVersions]).is_ok());
         assert!(one_version(&BTreeMap::from([("tg/a/1".to_owned(), 0)]), &[Allow::MixedVersions]).is_err());
+    }
+
+    #[test]
+    fn a_target_group_that_keeps_all_the_traffic_rises_in_weight_but_not_in_share() {
+        let weights = |a: u32, b: u32| BTreeMap::from([("a".to_owned(), a), ("b".to_owned(), b)]);
+        assert!(rising(&BTreeMap::from([("a".to_owned(), 1)]), &weights(100, 0)).is_empty());
+        assert_eq!(rising(&weights(100, 0), &weights(0, 100)), ["b"]);
+        assert_eq!(rising(&weights(95, 5), &weights(75, 25)), ["b"]);
+        assert_eq!(rising(&BTreeMap::new(), &weights(1, 0)), ["a"]);
+        assert_eq!(leaving(&weights(100, 0), &weights(0, 100)), ["a"]);
     }
 
     #[test]

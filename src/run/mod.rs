@@ -15,8 +15,8 @@ pub mod traffic;
 mod undo;
 mod wait;
 
-pub use ask::{Answers, Question};
 pub use ask::Asker;
+pub use ask::{Answers, Question};
 pub use error::{Halt, RunError};
 pub use perform::Perform;
 pub use wait::{Progress, Wait};
@@ -60,6 +60,8 @@ pub struct Run {
     /// Somebody typed the name of a guarded environment, or it is not needed.
     confirmed: bool,
     topology: Option<Arc<Topology>>,
+    /// When this run last changed weights, until every node must have followed.
+    traffic_moved: Option<tokio::time::Instant>,
     /// Colours that may take traffic with fewer healthy targets than guard 3 wants.
     accepted: BTreeMap<String, u32>,
     calls: BTreeMap<String, u64>,
@@ -70,7 +72,10 @@ pub struct Run {
 enum Entry {
     Action(Done),
     /// A request to send once what came after it was taken back.
-    OnUndo { step: u64, request: EffectRequest },
+    OnUndo {
+        step: u64,
+        request: EffectRequest,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -135,6 +140,7 @@ impl Run {
             touched: false,
             confirmed: opening.confirmed,
             topology: None,
+            traffic_moved: None,
             accepted: BTreeMap::new(),
             calls: BTreeMap::new(),
         };
@@ -276,7 +282,9 @@ impl Run {
 
     async fn complete(&mut self) -> Result<(), RunError> {
         self.commit()?;
-        self.return_leases().await
+        self.return_leases().await?;
+        self.settle_traffic().await;
+        Ok(())
     }
 
     /// What is left to do after a failure, by where the run stood.

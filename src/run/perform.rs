@@ -4,12 +4,15 @@ use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
 use super::traffic::{self, Traffic};
 use super::{Done, Entry, Halt, Run, RunError};
-use crate::account::{AccountError, Action, Facts, Fields, Kind};
-use std::collections::BTreeMap;
+use crate::account::action::RouteFacts;
+use crate::account::{AccountError, Action, Facts, Fields, Kind, RouteRef};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An effect must be seen within this long after its call.
 const READ_BACK: Duration = Duration::from_secs(60);
+/// Between a change of weights and anything that takes capacity away.
+const SETTLE: Duration = Duration::from_secs(60);
 /// First and longest pause between two looks.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LONGEST: Duration = Duration::from_secs(5);
@@ -63,7 +66,15 @@ impl Run {
         })?;
         self.touched = true;
         let at = self.now();
-        self.entries.push(Entry::Action(Done { step, action: action.clone(), before: before.clone(), undo, lease: *lease, at, returned: false }));
+        self.entries.push(Entry::Action(Done {
+            step,
+            action: action.clone(),
+            before: before.clone(),
+            undo,
+            lease: *lease,
+            at,
+            returned: false,
+        }));
         match self.send(action, &facts, &before).await {
             Ok(after) => self.record(What::Finished { step, after })?,
             Err(Unsent::Error(error, effect)) => {
@@ -79,7 +90,13 @@ impl Run {
     }
 
     /// Sends the call and reads the account until the effect is seen.
-    pub(super) async fn send(&self, action: &Action, facts: &Facts, before: &Fields) -> Result<Fields, Unsent> {
+    pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Fields, Unsent> {
+        if shrinks(action, facts) {
+            self.settle_traffic().await;
+        }
+        if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
+            self.traffic_moved = Some(tokio::time::Instant::now());
+        }
         match self.account.apply(action, facts).await {
             Ok(()) => self.read_back(action, before).await,
             Err(error) if error.kind == Kind::Lost => match self.read_back(action, before).await {
@@ -90,13 +107,23 @@ impl Run {
         }
     }
 
+    /// Waits until every node of the load balancer follows the last change of weights: one that lags still sends users to the
+    /// colour that they left. Elastic Load Balancing documents no bound; this is the longest that was ever reported.
+    pub(super) async fn settle_traffic(&mut self) {
+        if let Some(moved) = self.traffic_moved.take() {
+            tokio::time::sleep(SETTLE.saturating_sub(moved.elapsed())).await;
+        }
+    }
+
     async fn read_back(&self, action: &Action, before: &Fields) -> Result<Fields, Unsent> {
         let deadline = tokio::time::Instant::now() + READ_BACK;
         let mut pause = LOOK_FIRST;
         loop {
-            let facts = self.account.facts(action).await.map_err(|e| {
-                Unsent::Unseen(format!("{action} was sent, but the account could not be read after it: {e}"))
-            })?;
+            let facts = self
+                .account
+                .facts(action)
+                .await
+                .map_err(|e| Unsent::Unseen(format!("{action} was sent, but the account could not be read after it: {e}")))?;
             if action.seen(before, &facts) {
                 return Ok(facts.fields(action));
             }
@@ -132,15 +159,16 @@ impl Run {
             (Action::Forward { .. } | Action::ForwardEach { .. }, Facts::Routes(routes)) => {
                 let topology = self.topology().await?;
                 guard::within(&self.env, Some(&topology), action)?;
-                let traffic = Traffic { routes: routes.clone() };
-                for (_, weights) in action.forwards() {
+                let mut rising = BTreeSet::new();
+                for (route, weights) in action.forwards() {
                     // Going back to a split that was found there is no split of ours.
                     if !self.undoing {
                         guard::one_version(weights, &self.allow)?;
                     }
-                    for receiver in self.receivers(&traffic, weights).await? {
-                        guard::can_receive(&receiver)?;
-                    }
+                    rising.extend(guard::rising(&weights_of(routes, route), weights).into_iter().map(str::to_owned));
+                }
+                for receiver in self.receivers(&Traffic { routes: routes.clone() }, rising).await? {
+                    guard::can_receive(&receiver)?;
                 }
                 Ok(())
             }
@@ -149,9 +177,8 @@ impl Run {
     }
 
     /// Reads, at this moment, the health of every target group that is to get more traffic, and the capacity that serves now.
-    async fn receivers(&mut self, traffic: &Traffic, weights: &BTreeMap<String, u32>) -> Result<Vec<Receiver>, RunError> {
+    async fn receivers(&mut self, traffic: &Traffic, rising: BTreeSet<String>) -> Result<Vec<Receiver>, RunError> {
         let topology = self.topology().await?;
-        let rising: Vec<String> = guard::receivers(traffic, weights).into_iter().map(str::to_owned).collect();
         if rising.is_empty() {
             return Ok(Vec::new());
         }
@@ -174,6 +201,17 @@ impl Run {
         }
         Ok(receivers)
     }
+}
+
+/// Takes instances away, now or by letting go of a floor that holds them.
+fn shrinks(action: &Action, facts: &Facts) -> bool {
+    let (Action::Capacity { min, max, desired, .. }, Facts::Group(group)) = (action, facts) else { return false };
+    desired.is_some_and(|n| n < group.desired) || max.is_some_and(|n| n < group.desired) || min.is_some_and(|n| n < group.min)
+}
+
+/// The weights of one route as read.
+fn weights_of(routes: &[RouteFacts], route: &RouteRef) -> BTreeMap<String, u32> {
+    routes.iter().find(|r| r.route == *route).and_then(|r| r.forward.as_ref()).map(|f| f.weights.clone()).unwrap_or_default()
 }
 
 /// An action that did not go through.

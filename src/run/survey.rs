@@ -102,7 +102,8 @@ pub async fn survey(account: &Account, env: &Environment) -> Result<Survey, RunE
     let reading = read(account, env).await?;
     let serving = reading.traffic.serving(&reading.topology);
     let live = if let Serving::Color(color) = &serving { Some(color.clone()) } else { None };
-    let colors = env.colors.iter().map(|color| color_survey(&reading, color, live.as_deref() == Some(&color.name), env)).collect::<Vec<_>>();
+    let colors =
+        env.colors.iter().map(|color| color_survey(&reading, color, live.as_deref() == Some(&color.name), env)).collect::<Vec<_>>();
     let recorded_color = reading.parameters.get(&env.active_color_parameter()).map(|p| p.value.clone());
     let disagreements = disagreements(&reading, env, &serving, &colors);
     Ok(Survey {
@@ -124,29 +125,26 @@ async fn read(account: &Account, env: &Environment) -> Result<Reading, RunError>
     let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
     let names = parameter_names(env);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (topology, groups, parameters) =
-        tokio::join!(traffic::discover(account, env), account.groups(&asgs), account.parameters(&names));
+    let (topology, groups, parameters) = tokio::join!(traffic::discover(account, env), account.groups(&asgs), account.parameters(&names));
     let (topology, groups, parameters) = (topology?, groups?, parameters?);
     for color in &env.colors {
         if !groups.contains_key(&color.asg) {
             return Err(RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)));
         }
     }
-    let health = try_join_all(topology.target_groups.iter().map(async |(color, group)| {
-        Ok::<_, RunError>((color.clone(), account.target_health(&group.arn).await?))
-    }));
+    let health = try_join_all(
+        topology
+            .target_groups
+            .iter()
+            .map(async |(color, group)| Ok::<_, RunError>((color.clone(), account.target_health(&group.arn).await?))),
+    );
     let keys = try_join_all(version_keys(env).into_iter().map(async |key| {
         let object = account.object(&env.bucket, &key).await?;
         Ok::<_, RunError>((key, object))
     }));
     let ids: Vec<&str> = groups.values().flat_map(|g| g.instances.iter().map(|i| i.id.as_str())).collect();
-    let (traffic, health, keys, addresses, boot_seconds) = tokio::join!(
-        traffic::read(account, env, &topology),
-        health,
-        keys,
-        account.addresses(&ids),
-        boot_seconds(account, &asgs)
-    );
+    let (traffic, health, keys, addresses, boot_seconds) =
+        tokio::join!(traffic::read(account, env, &topology), health, keys, account.addresses(&ids), boot_seconds(account, &asgs));
     // Addresses serve the probes only: without the right to list them the rest is still true.
     let addresses = addresses.unwrap_or_default();
     let probes = probe_all(account, env, &topology, &addresses).await;
@@ -177,11 +175,17 @@ fn version_keys(env: &Environment) -> Vec<String> {
 /// The slowest of the last launches that the account remembers: what a boot takes here.
 async fn boot_seconds(account: &Account, asgs: &[&str]) -> Option<u64> {
     let activities = join_all(asgs.iter().map(|asg| account.activities(asg, 20))).await;
-    let launches = activities.into_iter().flatten().flatten().filter(|a| a.status == "Successful" && a.description.starts_with("Launching"));
+    let launches =
+        activities.into_iter().flatten().flatten().filter(|a| a.status == "Successful" && a.description.starts_with("Launching"));
     launches.filter_map(|a| u64::try_from(a.end?.duration_since(a.start).as_secs()).ok()).max()
 }
 
-async fn probe_all(account: &Account, env: &Environment, topology: &Topology, addresses: &BTreeMap<String, String>) -> BTreeMap<String, Probe> {
+async fn probe_all(
+    account: &Account,
+    env: &Environment,
+    topology: &Topology,
+    addresses: &BTreeMap<String, String>,
+) -> BTreeMap<String, Probe> {
     let path = topology.target_groups.values().next().map(|group| group.check_path.clone()).unwrap_or_default();
     let get = async |ip: &str, path: &str| {
         let url = format!("http://{ip}{path}");
@@ -280,7 +284,10 @@ fn disagreements(reading: &Reading, env: &Environment, serving: &Serving, colors
         let odd = color.instances.iter().filter(|i| i.version.is_some() && color.version.is_some() && i.version != color.version);
         for instance in odd {
             let version = instance.version.as_deref().unwrap_or_default();
-            add(false, format!("{} of {} runs {version}, recorded is {}", instance.id, color.asg, color.version.as_deref().unwrap_or_default()));
+            add(
+                false,
+                format!("{} of {} runs {version}, recorded is {}", instance.id, color.asg, color.version.as_deref().unwrap_or_default()),
+            );
         }
         if color.live && color.desired > 0 && color.min == color.max {
             add(false, format!("{} serves and is pinned: min = max = {}", color.asg, color.max));

@@ -82,7 +82,9 @@ pub async fn read(account: &Account, env: &Environment, topology: &Topology) -> 
     let probe = Action::Forward { env: env.name.clone(), routes: topology.routes.clone(), weights: BTreeMap::new() };
     match account.facts(&probe).await? {
         Facts::Routes(routes) => Ok(Traffic { routes }),
-        Facts::Group(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => Err(RunError::failed("routes were not read as routes")),
+        Facts::Group(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => {
+            Err(RunError::failed("routes were not read as routes"))
+        }
     }
 }
 

@@ -32,8 +32,7 @@ impl Run {
     pub fn begin_wait(&mut self, what: &str, timeout: Duration) -> Result<Wait, RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
-        let wait =
-            Wait { step, what: what.to_owned(), started: self.now(), timeout, last: String::new(), outermost: self.inside == 0 };
+        let wait = Wait { step, what: what.to_owned(), started: self.now(), timeout, last: String::new(), outermost: self.inside == 0 };
         self.inside += 1;
         Ok(wait)
     }

@@ -16,9 +16,11 @@ pub mod record;
 mod register;
 mod render;
 mod resolver;
+pub mod session;
 pub mod sources;
 mod syntax;
 pub mod verb;
+pub mod verbs;
 
 #[cfg(test)]
 mod play_tests;
@@ -36,5 +38,3 @@ pub use raised::{Raised, VerbError};
 pub use record::Record;
 pub use sources::{Roots, Sources, Stdlib};
 pub use verb::{Effect, Kind, Opt, Param, Verb};
-pub mod session;
-pub mod verbs;

@@ -115,6 +115,8 @@ pub struct Played {
     pub ended: Ended,
     pub error: Option<Diagnostic>,
     pub began: jiff::Timestamp,
+    /// The bytes of a journal in memory.
+    pub journal: Vec<u8>,
 }
 
 /// Plays a playbook to its end on a thread of its own, in the target's time.
@@ -167,7 +169,8 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     };
     let mut run = held(&stage);
     let ended = host.driver.block_on(run.finish(broke));
-    Ok(Played { ended, error, began })
+    let journal = run.journal().bytes().to_vec();
+    Ok(Played { ended, error, began, journal })
 }
 
 fn held(stage: &Stage) -> MutexGuard<'_, Run> {

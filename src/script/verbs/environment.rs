@@ -67,19 +67,22 @@ pub static VERBS: &[Verb] = &[
 fn env(call: &Call) -> Answer {
     with(call, async |run| {
         let env = &run.env;
-        let timeout = Record::new("timeouts", [
-            ("boot", Dynamic::from(show_duration(env.boot_timeout))),
-            ("healthy", Dynamic::from(show_duration(env.healthy_timeout))),
-        ]);
-        Ok(Dynamic::from(Record::new("environment", [
-            ("name", Dynamic::from(env.name.clone())),
-            ("min", Dynamic::from(i64::from(env.min))),
-            ("guarded", Dynamic::from(env.guarded)),
-            ("shares_version_key", Dynamic::from(env.shares_version_key())),
-            ("timeout", Dynamic::from(timeout)),
-            ("region", Dynamic::from(env.region.clone())),
-            ("bucket", Dynamic::from(env.bucket.clone())),
-        ])))
+        let timeout = Record::new(
+            "timeouts",
+            [("boot", Dynamic::from(show_duration(env.boot_timeout))), ("healthy", Dynamic::from(show_duration(env.healthy_timeout)))],
+        );
+        Ok(Dynamic::from(Record::new(
+            "environment",
+            [
+                ("name", Dynamic::from(env.name.clone())),
+                ("min", Dynamic::from(i64::from(env.min))),
+                ("guarded", Dynamic::from(env.guarded)),
+                ("shares_version_key", Dynamic::from(env.shares_version_key())),
+                ("timeout", Dynamic::from(timeout)),
+                ("region", Dynamic::from(env.region.clone())),
+                ("bucket", Dynamic::from(env.bucket.clone())),
+            ],
+        )))
     })
 }
 
@@ -165,14 +168,17 @@ async fn versions(run: &Run, live: &str) -> Result<Vec<(String, Option<String>)>
 }
 
 fn color_record(names: &ColorNames, topology: &Topology, version: Option<String>) -> Record {
-    Record::new("color", [
-        ("name", Dynamic::from(names.name.clone())),
-        ("asg", Dynamic::from(names.asg.clone())),
-        ("tg", Dynamic::from(names.target_group.clone())),
-        ("arn", Dynamic::from(topology.arn(&names.name).unwrap_or_default().to_owned())),
-        ("version_key", Dynamic::from(names.version_key.clone())),
-        ("version", text(version)),
-    ])
+    Record::new(
+        "color",
+        [
+            ("name", Dynamic::from(names.name.clone())),
+            ("asg", Dynamic::from(names.asg.clone())),
+            ("tg", Dynamic::from(names.target_group.clone())),
+            ("arn", Dynamic::from(topology.arn(&names.name).unwrap_or_default().to_owned())),
+            ("version_key", Dynamic::from(names.version_key.clone())),
+            ("version", text(version)),
+        ],
+    )
 }
 
 fn preflight(call: &Call) -> Answer {
@@ -200,7 +206,10 @@ fn preflight(call: &Call) -> Answer {
         let weights = traffic::read(&run.account, &run.env, &topology).await?;
         if weights.sticky() {
             if refuse_stickiness {
-                return Err(RunError::refused("target group stickiness is on, so weights do not say who is served", "turn it off on the rule"));
+                return Err(RunError::refused(
+                    "target group stickiness is on, so weights do not say who is served",
+                    "turn it off on the rule",
+                ));
             }
             run.say("target group stickiness is on: some users stay with their target group until their cookie ends", false)?;
         }

@@ -116,16 +116,19 @@ fn asg(call: &Call) -> Answer {
 
 fn group_record(group: &Group) -> Record {
     let suspended: Array = group.suspended.iter().cloned().map(Dynamic::from).collect();
-    Record::new("asg", [
-        ("name", Dynamic::from(group.name.clone())),
-        ("desired", number(group.desired)),
-        ("min", number(group.min)),
-        ("max", number(group.max)),
-        ("total", number(group.instances.len())),
-        ("in_service", number(group.in_service())),
-        ("healthy", number(group.instances.iter().filter(|i| i.healthy).count())),
-        ("suspended", Dynamic::from(suspended)),
-    ])
+    Record::new(
+        "asg",
+        [
+            ("name", Dynamic::from(group.name.clone())),
+            ("desired", number(group.desired)),
+            ("min", number(group.min)),
+            ("max", number(group.max)),
+            ("total", number(group.instances.len())),
+            ("in_service", number(group.in_service())),
+            ("healthy", number(group.instances.iter().filter(|i| i.healthy).count())),
+            ("suspended", Dynamic::from(suspended)),
+        ],
+    )
 }
 
 fn target_health(call: &Call) -> Answer {
@@ -138,15 +141,18 @@ fn target_health(call: &Call) -> Answer {
     })?;
     let counts = states(&targets);
     let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));
-    Ok(Dynamic::from(Record::new("health", [
-        ("total", number(targets.len())),
-        ("healthy", of("healthy")),
-        ("initial", of("initial")),
-        ("unhealthy", of("unhealthy")),
-        ("unused", of("unused")),
-        ("draining", of("draining")),
-        ("unavailable", of("unavailable")),
-    ])))
+    Ok(Dynamic::from(Record::new(
+        "health",
+        [
+            ("total", number(targets.len())),
+            ("healthy", of("healthy")),
+            ("initial", of("initial")),
+            ("unhealthy", of("unhealthy")),
+            ("unused", of("unused")),
+            ("draining", of("draining")),
+            ("unavailable", of("unavailable")),
+        ],
+    )))
 }
 
 /// ARN and name of a colour's target group.
@@ -200,15 +206,18 @@ fn instance_records(
 ) -> Array {
     let record = |member: &Instance| {
         let target = targets.iter().find(|t| t.id == member.id).map(|t| t.state.clone());
-        Dynamic::from(Record::new("instance", [
-            ("id", Dynamic::from(member.id.clone())),
-            ("lifecycle", Dynamic::from(member.lifecycle.clone())),
-            ("zone", Dynamic::from(member.zone.clone())),
-            ("type", Dynamic::from(member.instance_type.clone())),
-            ("target", text(target)),
-            ("address", text(addresses.get(&member.id).cloned())),
-            ("version", text(versions.get(&member.id).cloned())),
-        ]))
+        Dynamic::from(Record::new(
+            "instance",
+            [
+                ("id", Dynamic::from(member.id.clone())),
+                ("lifecycle", Dynamic::from(member.lifecycle.clone())),
+                ("zone", Dynamic::from(member.zone.clone())),
+                ("type", Dynamic::from(member.instance_type.clone())),
+                ("target", text(target)),
+                ("address", text(addresses.get(&member.id).cloned())),
+                ("version", text(versions.get(&member.id).cloned())),
+            ],
+        ))
     };
     members.iter().map(record).collect()
 }
@@ -250,11 +259,14 @@ fn http(call: &Call) -> Answer {
         Ok(reply)
     })?;
     let json = serde_json::from_str::<Dynamic>(&reply.body).unwrap_or(Dynamic::UNIT);
-    Ok(Dynamic::from(Record::new("reply", [
-        ("status", number(reply.status)),
-        ("body", Dynamic::from(reply.body)),
-        ("json", if json.is::<Map>() || json.is::<Array>() { json } else { Dynamic::UNIT }),
-    ])))
+    Ok(Dynamic::from(Record::new(
+        "reply",
+        [
+            ("status", number(reply.status)),
+            ("body", Dynamic::from(reply.body)),
+            ("json", if json.is::<Map>() || json.is::<Array>() { json } else { Dynamic::UNIT }),
+        ],
+    )))
 }
 
 fn now(call: &Call) -> Answer {

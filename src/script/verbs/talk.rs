@@ -119,7 +119,10 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "run_hooks",
-        params: &[Param::required("name", Kind::Text, "function of the team's module"), Param::required("colors", Kind::Record, "what colors() gave")],
+        params: &[
+            Param::required("name", Kind::Text, "function of the team's module"),
+            Param::required("colors", Kind::Record, "what colors() gave"),
+        ],
         options: &[],
         returns: "true if the team has such a hook",
         summary: "Calls a function of the module that bgx.toml names as hooks, where there is one.",
@@ -155,8 +158,7 @@ fn choose(call: &Call) -> Answer {
     if let Some(odd) = unattended.as_ref().filter(|key| !choices.iter().any(|(known, _)| known == *key)) {
         return Err(Raised::argument(format!("choose: `unattended` is `{odd}`, which is not one of the choices")).into());
     }
-    let question =
-        Question { id: call.text(0), text: call.text(1), choices, unattended, human: call.opt_bool("human").unwrap_or(false) };
+    let question = Question { id: call.text(0), text: call.text(1), choices, unattended, human: call.opt_bool("human").unwrap_or(false) };
     with(call, async |run| run.ask(&question)).map(Dynamic::from)
 }
 

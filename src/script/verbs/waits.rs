@@ -50,7 +50,11 @@ pub static VERBS: &[Verb] = &[
         name: "wait_until",
         params: &[
             Param::required("reason", Kind::Text, "what is waited for"),
-            Param::required("options", Kind::Map, "every: time between two looks, default \"5s\"; timeout: how long at most, default \"10m\""),
+            Param::required(
+                "options",
+                Kind::Map,
+                "every: time between two looks, default \"5s\"; timeout: how long at most, default \"10m\"",
+            ),
             Param::required("check", Kind::Closure, "gives true, or the reason why not yet"),
         ],
         options: &[],
@@ -168,7 +172,9 @@ fn healthy(asg: &str, targets: &[Target], wanted: u32) -> Option<Progress> {
 /// `i-0ab… initial: Elb.InitialHealthChecking`, one line for each target that is not healthy.
 fn unwell(targets: &[Target]) -> Vec<String> {
     let others = targets.iter().filter(|t| t.state != "healthy");
-    others.map(|t| if t.reason.is_empty() { format!("{} {}", t.id, t.state) } else { format!("{} {}: {}", t.id, t.state, t.reason) }).collect()
+    others
+        .map(|t| if t.reason.is_empty() { format!("{} {}", t.id, t.state) } else { format!("{} {}: {}", t.id, t.state, t.reason) })
+        .collect()
 }
 
 /// Looks again and again until `look` gives `None`.

@@ -1,0 +1,48 @@
+//! A signal at any moment before the commit: the account is as it was, users saw no error.
+
+use crate::support::{lab, owned};
+use bgx::run::event::{Outcome, What};
+use pretty::differences;
+
+mod pretty {
+    use std::collections::BTreeMap;
+
+    /// Only what differs, so that a failure can be read.
+    pub fn differences(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<String> {
+        let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        keys.into_iter()
+            .filter(|key| a.get(*key) != b.get(*key))
+            .map(|key| format!("{key}: {:?} -> {:?}", a.get(key), b.get(key)))
+            .collect()
+    }
+}
+
+/// Weight 1 alone and weight 100 beside 0 send the same traffic; an undo puts the first one back to the letter.
+fn check_every_event(env: &'static str, signal: &'static str) {
+    let deploy = || lab(env, "playbooks/deploy.rhai").param("version", "latest").param("bake", "1m");
+    let whole = deploy().run();
+    assert_eq!(whole.ended.outcome, Outcome::Done, "{:?}", whole.ended);
+    let kept = whole.events.iter().filter(|e| e.what.is_kept());
+    let committed = kept.clone().find(|e| matches!(e.what, What::Committed { .. })).expect("a deploy commits").seq;
+    for after in 0..committed {
+        let outcome = deploy().signal(after, signal).run();
+        assert_eq!(outcome.ended.outcome, Outcome::Undone, "{signal} after event {after}: {:?}", outcome.ended);
+        assert_eq!(differences(&owned(&outcome.before), &owned(&outcome.after)), Vec::<String>::new(), "{signal} after event {after}");
+        assert_eq!(outcome.users.errors, 0.0, "{signal} after event {after}");
+    }
+}
+
+#[test]
+fn sigterm_after_any_event_of_a_beta_deploy_leaves_the_account_as_it_was() {
+    check_every_event("beta", "SIGTERM");
+}
+
+#[test]
+fn sigint_after_any_event_of_a_beta_deploy_leaves_the_account_as_it_was() {
+    check_every_event("beta", "SIGINT");
+}
+
+#[test]
+fn sigterm_after_any_event_of_a_deploy_with_two_listeners_leaves_the_account_as_it_was() {
+    check_every_event("prod", "SIGTERM");
+}

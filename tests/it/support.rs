@@ -1,0 +1,151 @@
+//! What the tests share: a laboratory that plays a playbook in memory and keeps everything that happened.
+
+use bgx::config::Config;
+use bgx::host::{Host, Options};
+use bgx::run::Answers;
+use bgx::run::event::{Ended, Event};
+use bgx::run::journal::Journal;
+use bgx::sandbox::world::{Users, World};
+use bgx::script::params;
+use bgx::script::session::{self, Playbook, Request};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// The project's own folder.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn config() -> Config {
+    Config::read(&root().join("bgx.toml")).expect("the repository's bgx.toml is valid")
+}
+
+/// One run to do in a new, unsaved sandbox.
+pub struct Lab {
+    pub env: &'static str,
+    pub playbook: PathBuf,
+    pub params: BTreeMap<String, String>,
+    pub answers: BTreeMap<String, String>,
+    pub seed: u64,
+    /// Sends this signal when the kept event of that number was seen.
+    pub signal: Option<(u64, &'static str)>,
+    /// Changes the world before the run.
+    pub prepare: Option<Box<dyn Fn(&mut World)>>,
+}
+
+/// What is left of a run.
+pub struct Outcome {
+    pub ended: Ended,
+    pub events: Vec<Event>,
+    pub journal: Vec<u8>,
+    pub before: World,
+    pub after: World,
+    pub users: Users,
+    pub error: Option<String>,
+}
+
+pub fn lab(env: &'static str, playbook: &str) -> Lab {
+    Lab { env, playbook: root().join(playbook), params: BTreeMap::new(), answers: BTreeMap::new(), seed: 7, signal: None, prepare: None }
+}
+
+impl Lab {
+    pub fn param(mut self, name: &str, value: &str) -> Lab {
+        self.params.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn answer(mut self, id: &str, key: &str) -> Lab {
+        self.answers.insert(id.to_owned(), key.to_owned());
+        self
+    }
+
+    pub fn seed(mut self, seed: u64) -> Lab {
+        self.seed = seed;
+        self
+    }
+
+    pub fn signal(mut self, after: u64, signal: &'static str) -> Lab {
+        self.signal = Some((after, signal));
+        self
+    }
+
+    pub fn prepare(mut self, change: impl Fn(&mut World) + 'static) -> Lab {
+        self.prepare = Some(Box::new(change));
+        self
+    }
+
+    /// A playbook given as text, in a folder of its own.
+    pub fn text(mut self, folder: &Path, text: &str) -> Lab {
+        self.playbook = folder.join("given.rhai");
+        std::fs::write(&self.playbook, text).expect("a temporary folder can be written");
+        self
+    }
+
+    pub fn run(self) -> Outcome {
+        let config = config();
+        let env = config.env(self.env).expect("the environment is in bgx.toml").clone();
+        let playbook = Playbook::load(&self.playbook, &config, env.hooks.as_deref()).unwrap_or_else(|p| panic!("{}", p.render(false)));
+        let options = Options { seed: Some(self.seed), in_memory: true, target: None };
+        let host = Host::open(&config, &bgx::config::Target::Sandbox, &options).expect("a sandbox opens");
+        let sandbox = host.sandbox.clone().expect("the target is the sandbox");
+        if let Some(prepare) = &self.prepare {
+            prepare(&mut sandbox.lock().unwrap().world);
+        }
+        let before = sandbox.lock().unwrap().world.clone();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (sender, interrupt) = watch::channel(String::new());
+        let (seen, signal) = (events.clone(), self.signal);
+        let request = Request {
+            params: params::parse(&playbook.params, &self.params).unwrap_or_else(|p| panic!("{p:?}")),
+            answers: Answers { given: self.answers, ..Answers::default() },
+            observer: Box::new(move |event: &Event| {
+                if signal.is_some_and(|(after, _)| event.what.is_kept() && event.seq == after) {
+                    sender.send_replace(signal.map(|(_, name)| name.to_owned()).unwrap_or_default());
+                }
+                seen.lock().unwrap().push(event.clone());
+            }),
+            interrupt,
+            journal: Journal::in_memory(),
+            run_id: format!("lab{}", self.seed),
+            reason: None,
+            actor: None,
+            commit: None,
+            host_name: "lab".to_owned(),
+            env: env.clone(),
+        };
+        let played = session::run(&playbook, &host, request).expect("the run begins");
+        let users = host.users(&env.name, played.began).expect("a sandbox has users");
+        let after = sandbox.lock().unwrap().world.clone();
+        let events = events.lock().unwrap().clone();
+        Outcome {
+            error: played.error.map(|e| e.render(&playbook.sources, false)),
+            ended: played.ended,
+            journal: played.journal,
+            events,
+            before,
+            after,
+            users,
+        }
+    }
+}
+
+/// The part of a world that a run may change and an undo must put back: sizes, suspensions, rules, parameters, objects.
+pub fn owned(world: &World) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for group in world.groups.values() {
+        let sizes = format!("{}/{}/{} {:?}", group.desired, group.min, group.max, group.suspended);
+        all.insert(format!("group {}", group.name), sizes);
+    }
+    let weights = |actions: &bgx::sandbox::world::Actions| format!("{:?}", actions.api);
+    all.extend(world.rules.values().map(|rule| (format!("rule {}", rule.arn), weights(&rule.actions))));
+    all.extend(world.listeners.values().map(|listener| (format!("listener {}", listener.arn), weights(&listener.actions))));
+    all.extend(world.parameters.iter().map(|(name, parameter)| (format!("parameter {name}"), parameter.value.clone())));
+    for (bucket, objects) in &world.buckets {
+        all.extend(
+            objects.iter().map(|(key, object)| (format!("object {bucket}/{key}"), String::from_utf8_lossy(&object.body).into_owned())),
+        );
+    }
+    all
+}

@@ -107,9 +107,7 @@ impl World {
                 world.parameters.insert(name.clone(), parameter);
             }
         }
-        world.stir.traffic = true;
-        world.stir.groups = world.groups.keys().cloned().collect();
-        world.settle();
+        world.refresh();
         world
     }
 

@@ -140,6 +140,18 @@ mod tests {
     }
 
     #[test]
+    fn readers_see_each_change_after_its_own_delay() {
+        let mut past = Past::default();
+        past.keep(Time(0), Time(10), "first");
+        past.keep(Time(5), Time(20), "second");
+        past.keep(Time(6), Time(6), "at once");
+        assert_eq!(
+            [0, 9, 10, 19, 20].map(|t| past.seen(Time(t)).copied()),
+            [Some("first"), Some("first"), Some("second"), Some("second"), None]
+        );
+    }
+
+    #[test]
     fn times_print_as_aws_writes_them() {
         assert_eq!(Time(1_795_237_718_000).to_string(), "2026-11-21T05:08:38.000Z");
         assert_eq!(Time(1_795_237_718_999).whole_seconds(), "2026-11-21T05:08:38Z");

@@ -3,6 +3,14 @@
 use super::{Lifecycle, World};
 
 impl World {
+    /// Follows up fields that were changed by hand, as if everything had been touched. The methods below do not need it.
+    pub fn refresh(&mut self) {
+        self.stir.rules = true;
+        self.stir.traffic = true;
+        self.stir.groups = self.groups.keys().cloned().collect();
+        self.settle();
+    }
+
     /// EC2 gives the two-minute notice to this spot instance now; false when it is not an instance in service without one.
     pub fn interrupt(&mut self, id: &str) -> bool {
         let found = self.instances.get_mut(id).filter(|i| i.lifecycle == Lifecycle::InService && i.interrupted_at.is_none());

@@ -368,3 +368,13 @@ fn zone_rebalancing_launches_before_it_terminates() {
     world.suspend("beta-blue", &["AZRebalance".to_owned()]).unwrap();
     assert!(!world.fire_rebalance("beta-blue"));
 }
+
+#[test]
+fn a_maximum_below_the_number_of_instances_becomes_desired_where_that_is_the_size() {
+    let mut world = beta(5, 0);
+    world.timing.current_size_is_instances = true;
+    world.suspend("beta-blue", &["Terminate".to_owned()]).unwrap();
+    world.set_desired("beta-blue", 2, false).unwrap();
+    world.update_group("beta-blue", &update(None, Some(4), None)).unwrap();
+    assert_eq!(bounds(&world, "beta-blue"), (0, 4, 4), "five run, though two are wanted");
+}

@@ -79,6 +79,7 @@ fn if_none_match_creates_once() {
     assert_eq!(world.object(BUCKET, "lock").unwrap().body, b"a");
     world.delete_object(BUCKET, "lock", &PutCondition::None).unwrap();
     put(&mut world, "lock", "b", &PutCondition::Absent).unwrap();
+    put(&mut world, "lock", "c", &PutCondition::Match("*".to_owned())).unwrap();
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl<T> Past<T> {
 pub struct Rng(pub u64);
 
 impl Rng {
+    #[expect(clippy::should_implement_trait, reason = "a source of draws never ends, so it is no iterator")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -136,6 +137,18 @@ mod tests {
         let mean = draws.iter().sum::<f64>() / 20_000.0;
         assert!((0.97..1.03).contains(&mean), "{mean}");
         assert!((0.67..0.72).contains(&draws[10_000]), "{}", draws[10_000]);
+    }
+
+    #[test]
+    fn readers_see_each_change_after_its_own_delay() {
+        let mut past = Past::default();
+        past.keep(Time(0), Time(10), "first");
+        past.keep(Time(5), Time(20), "second");
+        past.keep(Time(6), Time(6), "at once");
+        assert_eq!(
+            [0, 9, 10, 19, 20].map(|t| past.seen(Time(t)).copied()),
+            [Some("first"), Some("first"), Some("second"), Some("second"), None]
+        );
     }
 
     #[test]

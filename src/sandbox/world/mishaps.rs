@@ -3,6 +3,14 @@
 use super::{Lifecycle, World};
 
 impl World {
+    /// Follows up fields that were changed by hand, as if everything had been touched. The methods below do not need it.
+    pub fn refresh(&mut self) {
+        self.stir.rules = true;
+        self.stir.traffic = true;
+        self.stir.groups = self.groups.keys().cloned().collect();
+        self.settle();
+    }
+
     /// EC2 gives the two-minute notice to this spot instance now; false when it is not an instance in service without one.
     pub fn interrupt(&mut self, id: &str) -> bool {
         let found = self.instances.get_mut(id).filter(|i| i.lifecycle == Lifecycle::InService && i.interrupted_at.is_none());
@@ -43,6 +51,21 @@ impl World {
     /// A scaling policy asks for `to` instances now, whatever the load; nothing happens while AlarmNotification is suspended.
     pub fn fire_policy(&mut self, group: &str, to: u32) -> bool {
         self.fire(group, to, "AlarmNotification", &format!("a monitor alarm {group} in state ALARM triggered policy {group}-steps"))
+    }
+
+    /// Zone rebalancing replaces an unprotected instance now; nothing happens while AZRebalance or Launch is suspended.
+    pub fn fire_rebalance(&mut self, group: &str) -> bool {
+        let Some(old) = self.members(group).find(|i| i.lifecycle == Lifecycle::InService && !i.protected).map(|i| i.id.clone()) else {
+            return false;
+        };
+        let Some(found) = self.groups.get_mut(group) else { return false };
+        if found.suspended.contains("AZRebalance") || found.suspended.contains("Launch") || found.rebalancing.is_some() {
+            return false;
+        }
+        found.rebalancing = Some(old);
+        self.touch(group);
+        self.settle();
+        true
     }
 
     /// A scheduled action asks for `to` instances now; nothing happens while ScheduledActions is suspended.

@@ -204,3 +204,20 @@ fn target_health_may_be_stale() {
     world.wait(8);
     assert_eq!(world.target_health(&world.tg("Beta-Green"), None).unwrap().len(), 2);
 }
+
+#[test]
+fn a_passed_check_forgets_the_failed_ones() {
+    let mut world = beta(1, 0);
+    let (arn, id) = (world.tg("Beta-Blue"), world.ids("beta-blue")[0].clone());
+    let next = world.target_groups[&arn].targets[&id].next_check.unwrap();
+    for round in 0..3 {
+        // Two checks fail, the third passes.
+        let broken = next.after_ms(round * 30_000 - u64::from(round > 0));
+        world.advance(broken);
+        world.instances.get_mut(&id).unwrap().answers_from = Some(broken.after_ms(15_000));
+        world.refresh();
+    }
+    world.wait(60);
+    assert!(!world.log.iter().any(|e| matches!(&e.what, Happening::TargetState { state, .. } if state == "unhealthy")));
+    assert!(world.users("beta", START).errors > 100.0, "it did fail");
+}

@@ -70,6 +70,10 @@ fn a_low_alarm_that_the_minimum_holds_back_acts_within_a_minute_of_its_release()
     assert_eq!(scaled(&world), []);
     world.wait(1);
     assert_eq!(scaled(&world), [(3660, 4, 3)]);
+    world.wait(10);
+    world.update_group("beta-blue", &GroupUpdate { min: Some(2), ..GroupUpdate::default() }).unwrap();
+    world.wait(600);
+    assert_eq!(scaled(&world), [(3660, 4, 3), (3720, 3, 2)], "once a minute for as long as the alarm lasts");
 }
 
 #[test]
@@ -125,4 +129,16 @@ fn policies_keep_within_the_bounds() {
     assert_eq!(world.groups["beta-blue"].desired, 3);
     world.fire_policy("beta-blue", 100);
     assert_eq!(world.groups["beta-blue"].desired, 3);
+}
+
+#[test]
+fn between_nine_tenths_of_the_target_and_the_target_nothing_moves() {
+    for (per_second, expected) in [(18.4, 0), (17.5, 0), (20.1, 1)] {
+        let mut world = tracked(4, per_second);
+        world.wait(3600);
+        assert_eq!(scaled(&world).len(), expected, "{} % CPU", world.groups["beta-blue"].cpu);
+    }
+    let mut world = tracked(20, 91.0);
+    world.wait(3600);
+    assert_eq!(scaled(&world), [], "22.75 % of 25 % would leave room for one instance less, but raises no alarm");
 }

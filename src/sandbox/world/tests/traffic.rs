@@ -184,3 +184,41 @@ fn instances_answer_http_by_their_private_address() {
     world.kill_instance(&id);
     assert_eq!(world.instance_http(&page, "GET", "/healthcheck"), None);
 }
+
+#[test]
+fn changes_that_users_do_not_see_leave_no_mark() {
+    let mut world = beta(2, 0);
+    world.grow("beta-green", 3);
+    world.wait(600);
+    world.set_desired("beta-blue", 3, false).unwrap();
+    world.wait(60);
+    assert_eq!(world.traffic["beta"].len(), 1);
+    world.wait(60);
+    assert_eq!(world.traffic["beta"].len(), 2, "the third instance is healthy");
+}
+
+#[test]
+fn the_lowest_number_of_healthy_targets_is_that_of_the_poorest_route() {
+    let mut prod = env("prod", 3, 1);
+    prod.routes = [80, 443].map(|port| RouteSpec { port, path: None, host: None, priority: 0 }).to_vec();
+    let mut world = World::new(&spec(vec![prod]));
+    let https = world.listeners.values().find(|l| l.port == 443).unwrap().arn.clone();
+    let green = forward(&[(world.tg("Prod-Green"), 1)]);
+    world.modify_listener(&https, green).unwrap();
+    world.wait(60);
+    let since = world.now;
+    world.wait(10);
+    assert_eq!(world.users("prod", since).lowest_healthy, Some(1), "three behind port 80, one behind port 443");
+    assert!(close(world.users("prod", since).requests, 200.0));
+}
+
+#[test]
+fn a_switch_before_the_moment_asked_for_does_not_count() {
+    let mut world = ready();
+    switch(&mut world);
+    world.wait(60);
+    assert!(world.users("beta", START).switched.is_some());
+    assert_eq!(world.users("beta", START.after_ms(2001)).switched, None);
+    let since = START.after_ms(1000);
+    assert_eq!(world.users("beta", since).switched, Some((START.after_ms(2000), START.after_ms(2000))));
+}

@@ -1,7 +1,8 @@
 //! Spoilt calls, as the SDK reports them and as the world remembers them.
 
 use super::{Account, BUCKET};
-use crate::sandbox::fault::{KINDS, Rule};
+use crate::sandbox::fault::{KINDS, Mishap, Rule};
+use crate::sandbox::world::{Action, GroupUpdate, Lifecycle};
 use aws_sdk_ssm::error::ProvideErrorMetadata as _;
 use aws_sdk_ssm::error::SdkError;
 use std::time::Duration;
@@ -102,6 +103,57 @@ async fn every_kind_of_fault_spoils_a_read() {
         let spoilt = account.ssm.get_parameter().name(COLOR).send().await;
         assert!(spoilt.is_err(), "{name}");
         account.ssm.get_parameter().name(COLOR).send().await.expect("once only");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_world_can_change_between_two_calls() {
+    let account = Account::new();
+    let group = "beta-blue".to_owned();
+    let desired = async || {
+        let out = account.asg.describe_auto_scaling_groups().auto_scaling_group_names("beta-blue").send().await.expect("described");
+        out.auto_scaling_groups()[0].desired_capacity
+    };
+    let policy = Mishap::Policy { group: group.clone(), to: 4 };
+    spoil(&account, Rule::mishap("autoscaling", "DescribeAutoScalingGroups", policy).after(1));
+    assert_eq!(desired().await, Some(2));
+    assert_eq!(desired().await, Some(4), "the call itself is carried out after the mishap");
+    let update = GroupUpdate { max: Some(3), ..GroupUpdate::default() };
+    spoil(&account, Rule::mishap("autoscaling", "DescribeAutoScalingGroups", Mishap::Resize { group, update }));
+    assert_eq!(desired().await, Some(3));
+}
+
+#[test]
+fn every_mishap_befalls_what_it_names_and_nothing_else() {
+    let account = crate::sandbox::world::World::new(&super::spec());
+    let group = "beta-blue".to_owned();
+    let in_service = |world: &crate::sandbox::world::World| {
+        world.instances.values().filter(|i| i.group == "beta-blue" && i.lifecycle == Lifecycle::InService).count()
+    };
+    let rule = account.rules.keys().next().expect("beta has one").clone();
+    let closed = vec![Action::FixedResponse { status: 503, content_type: None, body: None }];
+    for mishap in [
+        Mishap::Interrupt { group: group.clone() },
+        Mishap::Kill { group: group.clone() },
+        Mishap::Break { group: group.clone() },
+        Mishap::LimitCapacity { group: group.clone(), limit: Some(0) },
+        Mishap::Policy { group: group.clone(), to: 3 },
+        Mishap::Schedule { group: group.clone(), to: 3 },
+        Mishap::Resize { group, update: GroupUpdate { min: Some(1), ..GroupUpdate::default() } },
+        Mishap::Parameter { name: COLOR.into(), value: "red".into() },
+        Mishap::Actions { resource: rule, actions: closed.clone() },
+        Mishap::Actions { resource: account.listeners.keys().next().expect("there are two").clone(), actions: closed },
+    ] {
+        let mut world = account.clone();
+        assert!(mishap.befall(&mut world), "{mishap:?}");
+        assert_ne!(world, account, "{mishap:?}");
+    }
+    let mut world = account.clone();
+    assert!(Mishap::Kill { group: "beta-blue".into() }.befall(&mut world));
+    world.advance(world.now.after_ms(15_000));
+    assert_eq!(in_service(&world), in_service(&account) - 1);
+    for nothing in [Mishap::Kill { group: "beta-green".into() }, Mishap::Policy { group: "nobody".into(), to: 1 }] {
+        assert!(!nothing.befall(&mut account.clone()), "{nothing:?}");
     }
 }
 

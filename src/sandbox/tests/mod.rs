@@ -70,7 +70,7 @@ impl Account {
 }
 
 /// Two environments behind one load balancer: `prod` as the default of two listeners, `beta` under `/beta*`.
-fn spec() -> WorldSpec {
+pub(in crate::sandbox) fn spec() -> WorldSpec {
     let at_once = Range::ms(0, 0);
     WorldSpec {
         seed: 7,

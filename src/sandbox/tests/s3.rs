@@ -26,6 +26,18 @@ async fn an_object_comes_back_as_it_was_put() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_arrives_in_chunks_with_its_checksum_behind_it() {
+    let account = Account::new();
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let long = "line of a long file\n".repeat(10_000);
+    std::fs::write(file.path(), &long).expect("written");
+    let body = ByteStream::from_path(file.path()).await.expect("readable");
+    let put = account.s3.put_object().bucket(BUCKET).key("long").body(body).send().await.expect("put");
+    assert!(put.checksum_crc32().is_some(), "the trailing checksum was seen");
+    assert_eq!(text(&account, "long").await, long);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_missing_is_not_found() {
     let account = Account::new();
     let error = account.s3.get_object().bucket(BUCKET).key("nobody").send().await.unwrap_err().into_service_error();

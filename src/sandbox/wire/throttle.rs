@@ -44,3 +44,39 @@ pub fn rate_exceeded(service: &str) -> Fault {
         _ => Fault::new(400, "Throttling", "Rate exceeded"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(world: &World, bucket: &str) -> f64 {
+        world.throttles[bucket].tokens
+    }
+
+    #[test]
+    fn a_call_that_is_refused_costs_nothing() {
+        let mut world = World::new(&crate::sandbox::tests::spec());
+        world.throttles.get_mut("elbv2-mutate").expect("a bucket").tokens = 0.0;
+        let before = tokens(&world, "elbv2");
+        assert_eq!(admit(&mut world, Service::LoadBalancing, "ModifyRule"), Err(rate_exceeded("elasticloadbalancing")));
+        assert_eq!(tokens(&world, "elbv2"), before);
+        assert_eq!(admit(&mut world, Service::LoadBalancing, "RegisterTargets"), Ok(()));
+        assert_eq!((tokens(&world, "elbv2"), tokens(&world, "elbv2-targets")), (39.0, 19.0));
+    }
+
+    #[test]
+    fn a_bucket_fills_to_its_size_and_no_further() {
+        let bucket = Throttle { capacity: 20.0, per_second: 3.0, tokens: 1.0, at: Time(0) };
+        assert_eq!(filled(bucket, Time(2_000)).tokens, 7.0);
+        assert_eq!(filled(bucket, Time(86_400_000)).tokens, 20.0);
+    }
+
+    #[test]
+    fn a_bucket_that_is_not_there_limits_nothing() {
+        let mut world = World::new(&crate::sandbox::tests::spec());
+        world.throttles.clear();
+        for _ in 0..1000 {
+            assert_eq!(admit(&mut world, Service::LoadBalancing, "ModifyRule"), Ok(()));
+        }
+    }
+}

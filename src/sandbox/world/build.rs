@@ -332,11 +332,12 @@ fn plain_group(name: &str, bucket: &str) -> Group {
         policy_next: None,
         alarm: None,
         cpu: 0,
-        loaded: 0,
+        load: 0,
         cause: String::new(),
         traffic_in_service: BTreeSet::new(),
         launch_retry: None,
         launch_failures: 0,
+        rebalancing: None,
         told_protected: false,
     }
 }

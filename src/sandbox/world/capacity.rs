@@ -19,9 +19,10 @@ impl World {
     /// Replaces what is unhealthy, then launches or ends as many instances as the desired capacity asks for.
     pub(super) fn reconcile(&mut self, name: &str) {
         self.replace_unhealthy(name);
+        let extra = self.rebalance(name);
         let live = self.members(name).count() as u32;
         let Some(group) = self.groups.get_mut(name) else { return };
-        let desired = group.desired;
+        let desired = group.desired + extra;
         if live == desired {
             group.cause.clear();
             group.launch_retry = None;
@@ -31,6 +32,31 @@ impl World {
         } else if live > desired && !group.suspended.contains("Terminate") {
             self.scale_in(name, live, desired);
         }
+    }
+
+    /// Zone rebalancing launches first and terminates then, so the group is one above its desired capacity for a while,
+    /// above its maximum too (AWS page "Rebalancing activities"). Returns how many instances more are wanted now.
+    fn rebalance(&mut self, name: &str) -> u32 {
+        let Some(group) = self.groups.get(name) else { return 0 };
+        let Some(old) = group.rebalancing.clone() else { return 0 };
+        let in_service = self.members(name).filter(|i| i.lifecycle == Lifecycle::InService).count() as u32;
+        let still_there = self.members(name).any(|i| i.id == old && !i.protected);
+        let (ready, held) = (in_service > group.desired, group.suspended.contains("Terminate"));
+        if still_there && (!ready || held) {
+            return 1;
+        }
+        if let Some(group) = self.groups.get_mut(name) {
+            group.rebalancing = None;
+        }
+        if still_there {
+            let at = self.now.whole_seconds();
+            let cause = format!(
+                "At {at} instances were launched to balance instances in zones with other zones resulting in more than desired number \
+                 of instances in the group.  At {at} an instance was taken out of service."
+            );
+            self.begin_terminating(&old, cause, true);
+        }
+        0
     }
 
     fn launch_all(&mut self, name: &str, live: u32, desired: u32) {
@@ -51,6 +77,9 @@ impl World {
     fn launch_cause(&self, name: &str, live: u32, desired: u32) -> String {
         let at = self.now.whole_seconds();
         let asked = self.groups.get(name).map_or("", |g| g.cause.as_str());
+        if self.groups.get(name).is_some_and(|g| g.rebalancing.is_some()) {
+            return format!("At {at} an instance was launched to aid in balancing the group's zones.");
+        }
         if asked.is_empty() {
             return format!("At {at} an instance was launched in response to an unhealthy instance needing to be replaced.");
         }

@@ -27,7 +27,7 @@ impl World {
             let (name, min, max, desired) = (&group.name, group.min, group.max, group.desired);
             require(min <= desired && desired <= max, || format!("{name}: {min} <= {desired} <= {max} does not hold"))?;
             let live = self.members(name).count();
-            let kept = group.suspended.contains("Terminate") || group.told_protected;
+            let kept = group.suspended.contains("Terminate") || group.told_protected || group.rebalancing.is_some();
             require(live <= desired as usize || kept, || format!("{name}: {live} instances, {desired} desired"))?;
         }
         let lost = self.instances.values().find(|i| !self.groups.contains_key(&i.group));

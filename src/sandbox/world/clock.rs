@@ -62,6 +62,7 @@ impl<T> Past<T> {
 pub struct Rng(pub u64);
 
 impl Rng {
+    #[expect(clippy::should_implement_trait, reason = "a source of draws never ends, so it is no iterator")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

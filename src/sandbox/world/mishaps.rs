@@ -45,6 +45,21 @@ impl World {
         self.fire(group, to, "AlarmNotification", &format!("a monitor alarm {group} in state ALARM triggered policy {group}-steps"))
     }
 
+    /// Zone rebalancing replaces an unprotected instance now; nothing happens while AZRebalance or Launch is suspended.
+    pub fn fire_rebalance(&mut self, group: &str) -> bool {
+        let Some(old) = self.members(group).find(|i| i.lifecycle == Lifecycle::InService && !i.protected).map(|i| i.id.clone()) else {
+            return false;
+        };
+        let Some(found) = self.groups.get_mut(group) else { return false };
+        if found.suspended.contains("AZRebalance") || found.suspended.contains("Launch") || found.rebalancing.is_some() {
+            return false;
+        }
+        found.rebalancing = Some(old);
+        self.touch(group);
+        self.settle();
+        true
+    }
+
     /// A scheduled action asks for `to` instances now; nothing happens while ScheduledActions is suspended.
     pub fn fire_scheduled_action(&mut self, group: &str, to: u32) -> bool {
         self.fire(group, to, "ScheduledActions", &format!("a scheduled action update of AutoScalingGroup {group}"))

@@ -112,8 +112,8 @@ pub struct Group {
     pub alarm: Option<Alarm>,
     /// Mean CPU of the instances that get requests, in hundredths of a per cent.
     pub cpu: u32,
-    /// Instances that get requests.
-    pub loaded: u32,
+    /// The same as a sum: millionths of an instance that is fully loaded.
+    pub load: u64,
     /// Why the desired capacity was last changed, until the group has reached it; opens the cause of each activity.
     pub cause: String,
     /// Target groups whose traffic source state is `InService`: ELB health counts only there.
@@ -121,6 +121,8 @@ pub struct Group {
     /// Launches are not tried again before this moment, after so many failures in a row.
     pub launch_retry: Option<Time>,
     pub launch_failures: u32,
+    /// Zone rebalancing: an instance more is launched, and once it is in service this one ends.
+    pub rebalancing: Option<String>,
     /// The activity about all remaining instances being protected was written for the present desired capacity.
     pub told_protected: bool,
 }

@@ -97,7 +97,8 @@ impl World {
         if group.suspended.contains("AlarmNotification") {
             return None;
         }
-        let ideal = (f64::from(group.loaded) * f64::from(group.cpu) / (target * 100.0)).ceil() as u32;
+        // What rounding added to the load must not ask for an instance more.
+        let ideal = (group.load as f64 / (target * 10_000.0) - 1e-4).ceil() as u32;
         match side {
             Side::High => Some(ideal.min(group.max)).filter(|to| *to > group.desired),
             Side::Low if self.warming_up(&group.name) => None,

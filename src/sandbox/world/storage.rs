@@ -82,8 +82,10 @@ impl World {
         }
         check_parameter(name, value, kind, known.is_some())?;
         let until = self.now.after_ms(self.timing.parameter_staleness.draw(&mut self.rng));
-        self.record_call("ssm", "PutParameter", name, value.to_owned());
         let known = self.parameters.remove(name);
+        let secret = kind.or(known.as_ref().map(|p| p.kind.as_str())) == Some("SecureString");
+        let set = if secret { "(secure)" } else { value };
+        self.record_call("ssm", "PutParameter", name, set.to_owned());
         let old_version = known.as_ref().map(|p| p.version);
         let version = old_version.map_or(1, |v| v + 1);
         let (old_kind, mut history, mut stale) = match known {

@@ -77,12 +77,17 @@ pub(super) fn check_due(group: &TargetGroup, target: &Target, instance: Option<&
     let Some(instance) = instance else { return if matters { None } else { Some(next) } };
     let from = instance.first_moment(matters, next.max(now))?;
     let interval = interval_ms(group);
-    let mut due = next.after_ms(from.since(next).div_ceil(interval) * interval);
+    let mut due = on_grid(next, from, interval);
     while instance.answers(due) != matters {
         let again = instance.first_moment(matters, due)?;
-        due = next.after_ms(again.since(next).div_ceil(interval) * interval);
+        due = on_grid(next, again, interval);
     }
     Some(due)
+}
+
+/// The first of `start`, `start + interval`, … that is not before `from`.
+fn on_grid(start: Time, from: Time, interval: u64) -> Time {
+    start.after_ms(from.since(start).div_ceil(interval).saturating_mul(interval))
 }
 
 fn interval_ms(group: &TargetGroup) -> u64 {

@@ -174,9 +174,12 @@ impl World {
             let parts: Vec<&(f64, u32)> = group.target_groups.iter().filter_map(|arn| loads.get(arn)).collect();
             let load: f64 = parts.iter().map(|(load, _)| load).sum();
             let targets: u32 = parts.iter().map(|(_, targets)| targets).sum();
-            let cpu = if targets == 0 { 0.0 } else { (load / f64::from(targets) * 10_000.0).round().min(10_000.0) };
-            if (group.cpu, group.loaded) != (cpu as u32, targets) {
-                (group.cpu, group.loaded) = (cpu as u32, targets);
+            // No instance is more than fully loaded.
+            let load = load.min(f64::from(targets));
+            let cpu = (load / f64::from(targets.max(1)) * 10_000.0).round() as u32;
+            let load = (load * 1e6).round() as u64;
+            if (group.cpu, group.load) != (cpu, load) {
+                (group.cpu, group.load) = (cpu, load);
                 changed.push(group.name.clone());
             }
         }

@@ -351,3 +351,20 @@ fn describe_may_answer_as_it_was_before_a_write() {
     world.wait(4);
     assert_eq!((seen(&world).desired, seen(&world).instances.len()), (3, 3));
 }
+
+#[test]
+fn zone_rebalancing_launches_before_it_terminates() {
+    let mut world = beta(3, 0);
+    world.update_group("beta-blue", &GroupUpdate { max: Some(3), ..GroupUpdate::default() }).unwrap();
+    let before = world.ids("beta-blue");
+    assert!(world.fire_rebalance("beta-blue"));
+    assert_eq!(world.live("beta-blue"), 4, "one above the maximum");
+    world.wait(59);
+    assert!(!world.instances.values().any(|i| i.lifecycle == Lifecycle::Terminating));
+    world.wait(1);
+    assert_eq!((world.live("beta-blue"), world.states("Beta-Blue").len()), (3, 4));
+    world.wait(120);
+    assert_eq!(world.ids("beta-blue").iter().filter(|id| before.contains(id)).count(), 2);
+    world.suspend("beta-blue", &["AZRebalance".to_owned()]).unwrap();
+    assert!(!world.fire_rebalance("beta-blue"));
+}

@@ -137,3 +137,15 @@ fn spot_interruptions_come_at_the_rate_given() {
     assert!((200..280).contains(&notices), "{notices} in 10 days, 240 expected");
     assert_eq!(world.groups["beta-blue"].desired, 20);
 }
+
+#[test]
+fn an_application_that_never_starts_is_no_trouble_to_the_clock() {
+    let mut beta = env("beta", 2, 0);
+    beta.colors[0].app_start = Range::ms(u64::MAX, u64::MAX);
+    let mut world = World::new(&spec(vec![beta]));
+    world.set_desired("beta-blue", 3, false).unwrap();
+    world.wait(290);
+    assert_eq!(world.states("Beta-Blue"), ["healthy", "healthy", "unhealthy"]);
+    world.wait(20);
+    assert_eq!(world.states("Beta-Blue"), ["draining", "healthy", "healthy"], "replaced once the grace period is over");
+}

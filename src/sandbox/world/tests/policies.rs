@@ -70,6 +70,10 @@ fn a_low_alarm_that_the_minimum_holds_back_acts_within_a_minute_of_its_release()
     assert_eq!(scaled(&world), []);
     world.wait(1);
     assert_eq!(scaled(&world), [(3660, 4, 3)]);
+    world.wait(10);
+    world.update_group("beta-blue", &GroupUpdate { min: Some(2), ..GroupUpdate::default() }).unwrap();
+    world.wait(600);
+    assert_eq!(scaled(&world), [(3660, 4, 3), (3720, 3, 2)], "once a minute for as long as the alarm lasts");
 }
 
 #[test]

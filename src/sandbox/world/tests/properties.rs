@@ -22,6 +22,7 @@ enum Deed {
     Break { nth: usize },
     Limit { green: bool, limit: Option<u32> },
     Fire { green: bool, to: u32 },
+    Rebalance { green: bool },
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -43,6 +44,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         (0..9usize).prop_map(|nth| Deed::Break { nth }),
         (any::<bool>(), some()).prop_map(|(green, limit)| Deed::Limit { green, limit }),
         (any::<bool>(), 0..9u32).prop_map(|(green, to)| Deed::Fire { green, to }),
+        any::<bool>().prop_map(|green| Deed::Rebalance { green }),
     ]
 }
 
@@ -89,6 +91,7 @@ fn act(world: &mut World, deed: &Deed) {
         Deed::Kill { nth } => some(world.kill_instance(&id(world, *nth))),
         Deed::Break { nth } => some(world.break_application(&id(world, *nth))),
         Deed::Limit { green, limit } => some(world.limit_capacity(group(*green), *limit)),
+        Deed::Rebalance { green } => some(world.fire_rebalance(group(*green))),
         Deed::Fire { green, to } => some(world.fire_policy(group(*green), *to)),
     };
 }

@@ -33,6 +33,15 @@ fn a_parameter_is_not_overwritten_unless_asked() {
 }
 
 #[test]
+fn a_secret_does_not_stand_in_the_log() {
+    let mut world = beta(1, 0);
+    world.put_parameter("/key", "hunter2", Some("SecureString"), false).unwrap();
+    world.put_parameter("/key", "hunter3", None, true).unwrap();
+    assert!(!format!("{:?}", world.log).contains("hunter"));
+    assert_eq!(world.log.len(), 2);
+}
+
+#[test]
 fn a_missing_parameter_is_not_found() {
     let mut world = beta(1, 0);
     assert_eq!(code(world.parameter("/a")), "ParameterNotFound");

@@ -73,6 +73,8 @@ async fn a_change_is_saved_before_its_reply_and_a_read_is_not() {
     let versions = || saved.lock().expect("not poisoned").clone();
     account.ssm.get_parameter().name(COLOR).send().await.expect("read");
     account.ssm.put_parameter().name(COLOR).value("x").send().await.expect_err("it exists");
+    let ip = account.with(|s| s.world.instances.values().find(|i| i.group == "beta-blue").expect("it runs").private_ip.clone());
+    assert_eq!(account.door.send(&request("POST", &ip, "/nowhere", "")).await.expect("answered").status, 404);
     assert!(versions().is_empty());
     put().await.expect("written");
     account.with(|sandbox| sandbox.faults.add(Rule::lost_reply("ssm", "PutParameter")));

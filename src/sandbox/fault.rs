@@ -1,7 +1,7 @@
-//! Rules that spoil a chosen call: which one is said by service, operation and place, never by chance.
+//! Rules that spoil a chosen call, or let something happen in the world just before it: placed, never by chance.
 
 use super::wire;
-use super::world::Fault;
+use super::world::{Action, Fault, GroupUpdate, Lifecycle, World};
 
 /// The rules in force, consulted in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +37,59 @@ pub enum Effect {
     HangAfter,
     /// 200 with this body in place of the reply; the call is not carried out.
     Body { content_type: String, body: String },
+    /// Something happens in the world, then the call is carried out as if nothing were.
+    World(Mishap),
+}
+
+/// What can happen to an account while a run is under way. A group's instance is its first in service, by id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mishap {
+    /// EC2 takes a spot instance back in two minutes.
+    Interrupt { group: String },
+    /// A machine dies without notice.
+    Kill { group: String },
+    /// The application on an instance stops working.
+    Break { group: String },
+    /// No launches above so many instances; `None`: there is room again.
+    LimitCapacity { group: String, limit: Option<u32> },
+    /// A scaling policy asks for so many instances.
+    Policy { group: String, to: u32 },
+    /// A scheduled action asks for so many instances.
+    Schedule { group: String, to: u32 },
+    /// Somebody else updates the group.
+    Resize { group: String, update: GroupUpdate },
+    /// Somebody else sets the parameter.
+    Parameter { name: String, value: String },
+    /// Somebody else changes the actions of a rule or listener (by ARN).
+    Actions { resource: String, actions: Vec<Action> },
+}
+
+impl Mishap {
+    /// Lets it happen now; false when the world has nothing that it could happen to.
+    pub fn befall(&self, world: &mut World) -> bool {
+        match self {
+            Mishap::Interrupt { group } => running(world, group, true).is_some_and(|id| world.interrupt(&id)),
+            Mishap::Kill { group } => running(world, group, false).is_some_and(|id| world.kill_instance(&id)),
+            Mishap::Break { group } => running(world, group, false).is_some_and(|id| world.break_application(&id)),
+            Mishap::LimitCapacity { group, limit } => world.limit_capacity(group, *limit),
+            Mishap::Policy { group, to } => world.fire_policy(group, *to),
+            Mishap::Schedule { group, to } => world.fire_scheduled_action(group, *to),
+            Mishap::Resize { group, update } => world.update_group(group, update).is_ok(),
+            Mishap::Parameter { name, value } => world.put_parameter(name, value, Some("String"), true).is_ok(),
+            Mishap::Actions { resource, actions } if world.listeners.contains_key(resource) => {
+                world.modify_listener(resource, actions.clone()).is_ok()
+            }
+            Mishap::Actions { resource, actions } => world.modify_rule(resource, actions.clone()).is_ok(),
+        }
+    }
+}
+
+/// The first instance of the group in service; for an interruption a spot instance without a notice.
+fn running(world: &World, group: &str, spot: bool) -> Option<String> {
+    let fits = |i: &&super::world::Instance| {
+        i.group == group && i.lifecycle == Lifecycle::InService && (!spot || (i.spot && i.interrupted_at.is_none()))
+    };
+    world.instances.values().find(fits).map(|i| i.id.clone())
 }
 
 /// Makes a rule that spoils the next call to `operation` of `service`.
@@ -168,6 +221,11 @@ impl Rule {
     pub fn garbage(service: &str, operation: &str) -> Rule {
         let body = "<html><body>Please log in to the guest network</body></html>".to_owned();
         Rule::new(service, operation, Effect::Body { content_type: "text/html".to_owned(), body })
+    }
+
+    /// Something happens in the world just before the call.
+    pub fn mishap(service: &str, operation: &str, mishap: Mishap) -> Rule {
+        Rule::new(service, operation, Effect::World(mishap))
     }
 
     /// A scaling activity of the group blocks the call.

@@ -118,6 +118,11 @@ impl Sandbox {
                 let headers = vec![("content-type".to_owned(), content_type)];
                 instead(Outcome::Reply(Reply { status: 200, headers, body: body.into_bytes() }))
             }
+            Some(Effect::World(mishap)) => {
+                let happened = mishap.befall(&mut self.world);
+                let done = wire::carry_out(&mut self.world, call, request, id);
+                Done { changed: done.changed || happened, ..done }
+            }
             Some(Effect::ResetBefore) => instead(Outcome::Reset),
             Some(Effect::HangBefore) => instead(Outcome::Hang),
             Some(Effect::ResetAfter) => Done { outcome: Outcome::Reset, ..wire::carry_out(&mut self.world, call, request, id) },

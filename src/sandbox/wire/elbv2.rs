@@ -124,11 +124,7 @@ fn describe_rules(world: &World, form: &Form) -> Result<Xml, Fault> {
     let page = cut(rows, "DescribeRules", form)?;
     let mut shown = Vec::new();
     for row in page.items {
-        let actions = match row {
-            Row::Default(listener) => world.listener_actions(&listener.arn)?,
-            Row::Rule(rule) => world.rule_actions(&rule.arn)?,
-        };
-        shown.push((row, actions));
+        shown.push((row, world.rule_actions(&row.arn())?));
     }
     let mut xml = Xml::new();
     xml.members("Rules", &shown, |xml, (row, actions)| write_row(xml, *row, actions)).leaf_if("NextMarker", page.next);
@@ -146,7 +142,7 @@ impl Row<'_> {
     fn arn(self) -> String {
         match self {
             Row::Rule(rule) => rule.arn.clone(),
-            Row::Default(listener) => default_rule_arn(&listener.arn),
+            Row::Default(listener) => World::default_rule_arn(&listener.arn),
         }
     }
 }
@@ -156,11 +152,6 @@ fn rows_of<'a>(listener: &'a Listener, world: &'a World) -> Vec<Row<'a>> {
     let mut rules: Vec<&Rule> = world.rules.values().filter(|rule| rule.listener == listener.arn).collect();
     rules.sort_by_key(|rule| rule.priority);
     rules.into_iter().map(Row::Rule).chain([Row::Default(listener)]).collect()
-}
-
-/// `…:listener/app/lb/1/2` has the default rule `…:listener-rule/app/lb/1/2/<id>`.
-fn default_rule_arn(listener: &str) -> String {
-    format!("{}/{}", listener.replacen(":listener/", ":listener-rule/", 1), digits_of(listener))
 }
 
 fn write_row(xml: &mut Xml, row: Row, actions: &[Action]) {
@@ -200,13 +191,6 @@ fn modify_listener(world: &mut World, form: &Form) -> Result<Xml, Fault> {
 fn modify_rule(world: &mut World, form: &Form) -> Result<Xml, Fault> {
     form.only(&["RuleArn", "Actions"])?;
     let arn = form.required("RuleArn")?;
-    if world.listeners.keys().any(|listener| default_rule_arn(listener) == arn) {
-        return Err(Fault::new(
-            400,
-            "OperationNotPermitted",
-            "Default rules cannot be modified; modify the default actions of the listener",
-        ));
-    }
     world.modify_rule(arn, some(actions::parse(form, "Actions")?)?)?;
     let changed = world.rules.get(arn).ok_or_else(rule_not_found)?;
     let mut xml = Xml::new();

@@ -22,7 +22,7 @@ mod throttle;
 mod xml;
 
 pub use route::Service;
-pub use throttle::{LIMITS, Limit, rate_exceeded};
+pub use throttle::rate_exceeded;
 use xml::Xml;
 
 /// A request whose service and operation are known.

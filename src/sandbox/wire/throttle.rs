@@ -1,46 +1,19 @@
 //! API rates: token buckets per account, with AWS's errors when they are empty.
 
 use super::Service;
-use crate::sandbox::world::{Fault, Throttle, World};
+use crate::sandbox::world::{Fault, Throttle, Time, World};
 
-/// The size of one bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    pub bucket: &'static str,
-    pub capacity: f64,
-    pub per_second: f64,
-}
-
-const fn limit(bucket: &'static str, capacity: f64, per_second: f64) -> Limit {
-    Limit { bucket, capacity, per_second }
-}
-
-/// The buckets of a new account. Those of elbv2 are published (Elastic Load Balancing API Reference, "Request throttling");
-/// the others are not and are to be varied: a bucket that stands in `World::throttles` goes before this table.
-pub const LIMITS: [Limit; 7] = [
-    limit("elbv2", 40.0, 10.0),
-    limit("elbv2-describe", 40.0, 10.0),
-    limit("elbv2-mutate", 20.0, 3.0),
-    limit("elbv2-targets", 20.0, 4.0),
-    limit("autoscaling", 20.0, 5.0),
-    limit("ssm-get", 40.0, 40.0),
-    limit("ssm-put", 5.0, 3.0),
-];
-
-/// Takes one token from each bucket that this call needs, or from none.
+/// Takes one token from each bucket that this call needs, or from none. A bucket that the world does not have limits nothing.
 pub fn admit(world: &mut World, service: Service, operation: &str) -> Result<(), Fault> {
-    let names = buckets(service, operation);
-    let mut taken = Vec::new();
-    for name in names {
-        let mut bucket = filled(world, name);
-        if bucket.tokens < 1.0 {
-            return Err(rate_exceeded(service.name()));
-        }
-        bucket.tokens -= 1.0;
-        taken.push((*name, bucket));
+    let mut needed = Vec::new();
+    for name in buckets(service, operation) {
+        needed.extend(world.throttles.get(*name).map(|bucket| (*name, filled(*bucket, world.now))));
     }
-    for (name, bucket) in taken {
-        world.throttles.insert(name.to_owned(), bucket);
+    if needed.iter().any(|(_, bucket)| bucket.tokens < 1.0) {
+        return Err(rate_exceeded(service.name()));
+    }
+    for (name, bucket) in needed {
+        world.throttles.insert(name.to_owned(), Throttle { tokens: bucket.tokens - 1.0, ..bucket });
     }
     Ok(())
 }
@@ -58,16 +31,9 @@ fn buckets(service: Service, operation: &str) -> &'static [&'static str] {
 }
 
 /// The bucket as it stands at the present moment.
-fn filled(world: &World, name: &str) -> Throttle {
-    let known = world.throttles.get(name).copied();
-    let mut bucket = known.unwrap_or_else(|| {
-        let limit = LIMITS.iter().find(|limit| limit.bucket == name).expect("every bucket that a call needs is in the table");
-        Throttle { capacity: limit.capacity, per_second: limit.per_second, tokens: limit.capacity, at: world.now }
-    });
-    let seconds = world.now.since(bucket.at) as f64 / 1000.0;
-    bucket.tokens = (bucket.tokens + seconds * bucket.per_second).min(bucket.capacity);
-    bucket.at = world.now;
-    bucket
+fn filled(bucket: Throttle, now: Time) -> Throttle {
+    let seconds = now.since(bucket.at) as f64 / 1000.0;
+    Throttle { tokens: (bucket.tokens + seconds * bucket.per_second).min(bucket.capacity), at: now, ..bucket }
 }
 
 /// The error of a service (by its name) that is asked too often.
@@ -76,5 +42,41 @@ pub fn rate_exceeded(service: &str) -> Fault {
         "ssm" => Fault::new(400, "ThrottlingException", "Rate exceeded"),
         "s3" => Fault::new(503, "SlowDown", "Please reduce your request rate."),
         _ => Fault::new(400, "Throttling", "Rate exceeded"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(world: &World, bucket: &str) -> f64 {
+        world.throttles[bucket].tokens
+    }
+
+    #[test]
+    fn a_call_that_is_refused_costs_nothing() {
+        let mut world = World::new(&crate::sandbox::tests::spec());
+        world.throttles.get_mut("elbv2-mutate").expect("a bucket").tokens = 0.0;
+        let before = tokens(&world, "elbv2");
+        assert_eq!(admit(&mut world, Service::LoadBalancing, "ModifyRule"), Err(rate_exceeded("elasticloadbalancing")));
+        assert_eq!(tokens(&world, "elbv2"), before);
+        assert_eq!(admit(&mut world, Service::LoadBalancing, "RegisterTargets"), Ok(()));
+        assert_eq!((tokens(&world, "elbv2"), tokens(&world, "elbv2-targets")), (39.0, 19.0));
+    }
+
+    #[test]
+    fn a_bucket_fills_to_its_size_and_no_further() {
+        let bucket = Throttle { capacity: 20.0, per_second: 3.0, tokens: 1.0, at: Time(0) };
+        assert_eq!(filled(bucket, Time(2_000)).tokens, 7.0);
+        assert_eq!(filled(bucket, Time(86_400_000)).tokens, 20.0);
+    }
+
+    #[test]
+    fn a_bucket_that_is_not_there_limits_nothing() {
+        let mut world = World::new(&crate::sandbox::tests::spec());
+        world.throttles.clear();
+        for _ in 0..1000 {
+            assert_eq!(admit(&mut world, Service::LoadBalancing, "ModifyRule"), Ok(()));
+        }
     }
 }

@@ -74,8 +74,10 @@ pub struct Sent {
 
 pub type Log = Arc<Mutex<Vec<Sent>>>;
 
+type Answering = dyn Fn(usize, &Sent) -> Canned + Send + Sync;
+
 struct Connector {
-    answer: Box<dyn Fn(usize, &Sent) -> Canned + Send + Sync>,
+    answer: Box<Answering>,
     log: Log,
 }
 

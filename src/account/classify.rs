@@ -237,7 +237,12 @@ fn refusal(status: u16, code: &str, message: &str) -> Failure {
     };
     let refused = matches!(code, "RequestTimeout" | "RequestTimeoutException");
     let doubtful = kind == Kind::Lost || (kind == Kind::Unavailable && !refused);
-    let message = if message.is_empty() && code.is_empty() { format!("HTTP status {status}") } else { message.to_string() };
+    let message = match (message, code) {
+        ("", "") => format!("HTTP status {status}"),
+        // Some of AWS's errors have no text.
+        ("", code) => code.to_string(),
+        (message, _) => message.to_string(),
+    };
     Failure { code: printable(code), doubtful, ..Failure::new(kind, message) }
 }
 

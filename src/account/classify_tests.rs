@@ -134,7 +134,7 @@ async fn plain_http_bears_no_signature_and_takes_any_status() {
         HttpRequest { method: "POST".into(), url: "http://10.0.0.1/clear?x=1".into(), body: Some("{}".into()), timeout_seconds: 5 };
     let reply = a.http(&request).await.unwrap();
     assert_eq!((reply.status, reply.body.len()), (503, 64 * 1024));
-    let sent = &log.lock().unwrap()[0];
+    let sent = log.lock().unwrap()[0].clone();
     assert_eq!((sent.method.as_str(), sent.uri.as_str(), sent.body.as_str()), ("POST", "http://10.0.0.1/clear?x=1", "{}"));
     assert!(!sent.headers.contains("authorization") && sent.headers.contains("application/json"), "{}", sent.headers);
     let bad = HttpRequest { url: "no url at all".into(), ..request };

@@ -160,7 +160,59 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{connection, reply, success};
     use super::*;
+    use aws_credential_types::provider::error::CredentialsError;
+    use aws_credential_types::provider::{ProvideCredentials, future};
+
+    fn who_am_i() -> super::super::testing::Canned {
+        success("GetCallerIdentity", "<Arn>arn:aws:iam::1:user/a</Arn><UserId>u</UserId><Account>1</Account>")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_signed_sent_to_the_region_and_name_the_run() {
+        let (connection, log) = connection(|_, _| who_am_i());
+        Account::new(&connection).identity().await.unwrap();
+        let sent = log.lock().unwrap()[0].clone();
+        assert_eq!(sent.uri, "https://sts.us-east-1.amazonaws.com/");
+        assert!(sent.headers.contains("app/bgx-test") && sent.headers.contains("Credential=id/20260101/us-east-1/sts"), "{}", sent.headers);
+        assert!(sent.headers.contains("attempt=1; max=1"), "the SDK has no retries of its own: {}", sent.headers);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_takes_buckets_in_the_path() {
+        let (connection, log) = connection(|_, _| reply(404, ""));
+        let connection = Connection { endpoint: Some("http://127.0.0.1:5000".into()), ..connection };
+        assert!(!Account::new(&connection).object_exists("bucket", "key").await.unwrap());
+        assert_eq!(log.lock().unwrap()[0].uri, "http://127.0.0.1:5000/bucket/key");
+    }
+
+    #[derive(Debug)]
+    struct Ended;
+
+    impl ProvideCredentials for Ended {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::provider_error("the SSO session has ended")))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_cannot_be_had_are_expired_and_nothing_is_sent() {
+        let (connection, log) = connection(|_, _| who_am_i());
+        let connection = Connection { credentials: SharedCredentialsProvider::new(Ended), ..connection };
+        let error = Account::new(&connection).identity().await.unwrap_err();
+        assert_eq!((error.kind, error.attempts, log.lock().unwrap().len()), (Kind::Expired, 1, 0));
+        assert!(error.message.contains("the SSO session has ended"), "{}", error.message);
+    }
+
+    #[tokio::test]
+    async fn aws_is_reached_as_the_caller_says() {
+        let connection = Connection::real(Some("eu-central-1"), None).await.unwrap();
+        assert_eq!((connection.region.as_str(), connection.endpoint), ("eu-central-1", None));
+    }
 
     #[test]
     fn any_run_id_fits_into_the_user_agent() {

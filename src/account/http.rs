@@ -17,7 +17,7 @@ use std::time::Duration;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 impl Account {
-    /// Sends one request once: who polls, asks again. Any status is a reply.
+    /// Sends one request once: who polls, asks again. Any status is a reply. No request has more time than a call to AWS has.
     pub async fn http(&self, request: &HttpRequest) -> Result<HttpReply, AccountError> {
         let call = Call { service: "http", operation: "Request", resource: &request.url, class: Class::Probe };
         self.call(call, || async {

@@ -74,8 +74,10 @@ pub struct Sent {
 
 pub type Log = Arc<Mutex<Vec<Sent>>>;
 
+type Answering = dyn Fn(usize, &Sent) -> Canned + Send + Sync;
+
 struct Connector {
-    answer: Box<dyn Fn(usize, &Sent) -> Canned + Send + Sync>,
+    answer: Box<Answering>,
     log: Log,
 }
 
@@ -118,8 +120,8 @@ fn response(status: u16, headers: &[(&'static str, &'static str)], body: String)
     response
 }
 
-/// An account that is answered by `answer(how many requests came before, request)`.
-pub fn account(answer: impl Fn(usize, &Sent) -> Canned + Send + Sync + 'static) -> (Account, Log) {
+/// A connection that is answered by `answer(how many requests came before, request)`.
+pub fn connection(answer: impl Fn(usize, &Sent) -> Canned + Send + Sync + 'static) -> (Connection, Log) {
     let log = Log::default();
     let connector = SharedHttpConnector::new(Connector { answer: Box::new(answer), log: log.clone() });
     let connection = Connection {
@@ -129,8 +131,14 @@ pub fn account(answer: impl Fn(usize, &Sent) -> Canned + Send + Sync + 'static) 
         credentials: SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")),
         region: "us-east-1".into(),
         endpoint: None,
-        app_name: Some("bgx-test".into()),
+        app_name: Some("bgx test".into()),
         seed: 7,
     };
+    (connection, log)
+}
+
+/// An account over such a connection.
+pub fn account(answer: impl Fn(usize, &Sent) -> Canned + Send + Sync + 'static) -> (Account, Log) {
+    let (connection, log) = connection(answer);
     (Account::new(&connection), log)
 }

@@ -132,9 +132,9 @@ impl Lab {
 }
 
 /// The part of a world that a run may change and an undo must put back: sizes, suspensions, rules, parameters, objects.
-pub fn owned(world: &World) -> BTreeMap<String, String> {
+pub fn owned(world: &World, env: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    for group in world.groups.values() {
+    for group in world.groups.values().filter(|group| group.name.starts_with(&format!("{env}-"))) {
         let sizes = format!("{}/{}/{} {:?}", group.desired, group.min, group.max, group.suspended);
         all.insert(format!("group {}", group.name), sizes);
     }

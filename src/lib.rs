@@ -1,2 +1,3 @@
 pub mod account;
 pub mod sandbox;
+pub mod script;

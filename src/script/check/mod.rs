@@ -1,0 +1,56 @@
+//! Everything about a playbook that can be known to be wrong before it runs.
+
+mod calls;
+mod facts;
+mod names;
+
+use super::diagnose::Diagnostic;
+use super::explain;
+use super::header::Header;
+use super::params;
+use super::sources::Sources;
+use super::verb::Verb;
+use facts::{Facts, Known};
+use rhai::Engine;
+use std::collections::BTreeMap;
+
+/// Checks the playbook and all its modules; several findings at once, in the order of the sources.
+///
+/// `engine` is one that knows the same verbs; nothing is run on it.
+pub fn check(sources: &Sources, engine: &Engine, verbs: &'static [Verb]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if let Some(main) = sources.main() {
+        found.extend(Header::parse(&main.name, &main.text).err().unwrap_or_default());
+    }
+    found.extend(params::specs(sources).err().unwrap_or_default());
+    let mut facts: BTreeMap<String, Facts> = BTreeMap::new();
+    for (index, file) in sources.files().iter().enumerate() {
+        // The name by which others import it; nobody imports the playbook.
+        match engine.compile(file.placed()) {
+            Ok(ast) => drop(facts.insert(file.module_path().to_string(), Facts::of(ast, index > 0))),
+            Err(error) => found.push(explain::parse_error(&error, sources)),
+        }
+    }
+    let known = Known::new(engine, verbs, &facts);
+    for own in facts.values() {
+        calls::check(own, &known, sources, &mut found);
+        names::check(own, &known, sources, &mut found);
+    }
+    in_order(found, sources)
+}
+
+fn in_order(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
+    let rank = |d: &Diagnostic| {
+        let at = d.at.as_ref();
+        (at.and_then(|p| sources.files().iter().position(|f| f.name == p.file)), at.map(|p| (p.line, p.column)), d.level)
+    };
+    found.sort_by_key(rank);
+    // A closure is seen where it stands and where it is captured.
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod playbooks_tests;
+#[cfg(test)]
+mod tests;

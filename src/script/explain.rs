@@ -71,7 +71,19 @@ pub fn parse_error(error: &ParseError, sources: &Sources) -> Diagnostic {
     let at = sources.locate(error.position());
     let word = at.as_ref().map(|p| word_at(sources, p)).unwrap_or_default();
     let (message, hint) = parse_text(error.err_type(), &word);
+    let line = at.as_ref().and_then(|p| sources.line(&p.file, p.line)).unwrap_or_default();
+    let hint = hint.or_else(|| step_as_name(line).then(|| reserved("step").0));
     Diagnostic::error(message).at(at).maybe_hint(hint)
+}
+
+/// The word stands where no step begins: Rhai then complains about what follows it.
+fn step_as_name(line: &str) -> bool {
+    line.match_indices("step").any(|(start, word)| {
+        let end = start + word.len();
+        let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+        let whole = !line[..start].ends_with(part_of_name) && !line[end..].starts_with(part_of_name);
+        whole && !line[end..].trim_start().starts_with(['"', '`'])
+    })
 }
 
 /// The identifier that starts at a place; empty if none does.

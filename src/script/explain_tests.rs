@@ -22,6 +22,15 @@ fn reserved_words_are_named() {
 }
 
 #[test]
+fn a_step_that_is_no_step_gets_a_hint() {
+    for text in ["let m = #{}; m.step = 1;", "step(\"x\", || 1);", "step { 1 }"] {
+        let found = checked(&[("a.rhai", text)]);
+        assert!(found[0].ends_with("[`step` is a word of the language: step \"name\" { … }]"), "{found:?}");
+    }
+    assert!(!checked(&[("a.rhai", "let steps = ; step \"x\" { }")])[0].contains("word of the language"));
+}
+
+#[test]
 fn parse_errors_read_as_sentences() {
     assert_eq!(parse("let x = ;"), "a.rhai:1:9: unexpected ';'");
     assert_eq!(parse("if true {"), "a.rhai:1:10: expected `}` to terminate this block");

@@ -98,9 +98,15 @@ impl Play {
         (count >= self.operations_max).then(|| Dynamic::from(TOO_LONG))
     }
 
-    /// A verb was called: the script is not stuck in itself.
+    /// A verb was called: the script is not stuck in itself. Once it was, that stays.
     pub(super) fn note_verb(&self) {
-        self.operations.store(0, Ordering::Relaxed);
+        if !self.took_too_long() {
+            self.operations.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn took_too_long(&self) -> bool {
+        self.operations.load(Ordering::Relaxed) > self.operations_max
     }
 
     /// The top level of a module is running: importing must change nothing.
@@ -229,6 +235,7 @@ pub fn play(engine: &Engine, play: &Play) -> Result<Dynamic, PlayError> {
     // First the poison: a script that swallowed the stop at its very end returns Ok.
     match play.poison.get() {
         Some(halt) => Err(PlayError::Halted(halt)),
+        None if result.is_ok() && play.took_too_long() => Err(script(&EvalAltResult::ErrorTerminated(TOO_LONG.into(), Position::NONE))),
         None => result.map_err(|e| script(&e)),
     }
 }

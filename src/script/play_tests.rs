@@ -128,6 +128,8 @@ fn verbs_start_the_count_of_operations_anew() {
     assert_eq!(played_with(&[(MAIN, busy)], 2_000, &Poison::default()).value(), "()");
     let stuck = "for i in 0..50 { for k in 0..100 { } closure(|| 1); }";
     assert!(played_with(&[(MAIN, stuck)], 2_000, &Poison::default()).error().contains("computed for too long"));
+    let swallowed = "try { [1].map(|x| { loop { } }); } catch { say(\"on\"); }";
+    assert!(played_with(&[(MAIN, swallowed)], 2_000, &Poison::default()).error().contains("computed for too long"));
     let hidden = "wait_until(\"x\", #{}, || { loop { [1].map(|x| x); } })";
     assert!(played_with(&[(MAIN, hidden)], 2_000, &Poison::default()).error().contains("computed for too long"));
 }
@@ -311,4 +313,11 @@ fn an_engine_without_a_playing_runs_no_verb() {
     let error = engine.eval::<()>("say(\"x\")").expect_err("refused").to_string();
     assert!(error.contains("Runtime error"), "{error}");
     assert_eq!(engine.eval::<i64>("1 + 1").expect("plain Rhai"), 2);
+}
+
+#[test]
+fn a_module_may_be_imported_many_times() {
+    let main =
+        "fn f(i) { import \"lib\" as lib; lib::id(i) } let s = 0; for i in 0..200 { s += f(1); } for i in 0..200 { [1].map(|x| f(x)); } s";
+    assert_eq!(with_lib("fn id(x) { x }", main).value(), "200");
 }

@@ -16,9 +16,11 @@ pub mod record;
 mod register;
 mod render;
 mod resolver;
+pub mod session;
 pub mod sources;
 mod syntax;
 pub mod verb;
+pub mod verbs;
 
 #[cfg(test)]
 mod play_tests;

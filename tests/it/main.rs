@@ -3,3 +3,4 @@
 mod interrupt;
 mod same_seed;
 mod support;
+mod tidy;

@@ -124,10 +124,12 @@ impl Screen {
                 self.depth = self.depth.saturating_sub(1);
                 if *ok { return None } else { paint.bad(&format!("{name} did not come to its end")) }
             }
-            What::Read { .. } | What::Waiting { .. } | What::BlockStarted { .. } => return None,
-            What::Waited { what, seconds, ok: true, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
-            What::Waited { ok: true, .. } => return None,
-            What::Waited { what, seconds, last, .. } => paint.bad(&format!("{what}: not after {}: {last}", minutes(*seconds))),
+            What::OnUndo { .. } | What::Read { .. } | What::ReadFailed { .. } | What::Waiting { .. } | What::BlockStarted { .. } => {
+                return None;
+            }
+            What::Waited { what, seconds, error: None, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
+            What::Waited { error: None, .. } => return None,
+            What::Waited { error: Some(error), .. } => paint.bad(&error.to_string()),
             What::Asked { id, text, choices, .. } => format!("{} {text} [{id}: {}]", paint.bold("?"), keys(choices)),
             What::Answered { id, key, by, .. } => format!("{id} = {key} ({})", format!("{by:?}").to_lowercase()),
             What::Started { action, lease, .. } => format!("{} {action}{}", paint.bold("→"), if *lease { " (lease)" } else { "" }),
@@ -139,11 +141,13 @@ impl Screen {
                 paint.bad(&format!("refused: {text}{hint}"))
             }
             What::Said { text, .. } => text.clone(),
-            What::Effect { text, ok: true, detail, .. } => format!("{text}: {detail}"),
+            What::Effect { text, error: None, detail, .. } => format!("{text}: {detail}"),
             What::Effect { text, detail, .. } => paint.bad(&format!("{text} failed: {detail}")),
             What::LeaseReturned { action, held_seconds, .. } => lease_line(action, *held_seconds),
             What::LeaseKept { step, why } => paint.bad(&format!("the lease of step {step} was not given back: {why}")),
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
+            What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),
+            What::Abandoned { reason } => paint.bad(&format!("abandoned: {reason}")),
             What::Signalled { signal } => paint.bad(&format!("{signal} received")),
             What::Broke { text, .. } => {
                 self.depth = 0;

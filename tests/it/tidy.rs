@@ -105,7 +105,8 @@ fn functions_stay_small() {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let trimmed = line.trim_start();
-            let starts = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ", "pub(super) async fn ", "const fn ", "pub const fn "];
+            let starts =
+                ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ", "pub(super) async fn ", "const fn ", "pub const fn "];
             if !starts.iter().any(|s| trimmed.starts_with(s)) || line.ends_with(';') || line.ends_with('}') {
                 continue;
             }

@@ -51,6 +51,7 @@ impl From<Failure> for End {
 
 fn bgx() -> Command {
     Command::new("bgx")
+        .term_width(120) // the width of a playbook's header
         .version(env!("CARGO_PKG_VERSION"))
         .about("Deployments on AWS Auto Scaling groups and load balancers, as playbooks that can be proved and taken back")
         .subcommand_required(true)

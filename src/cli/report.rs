@@ -1,7 +1,7 @@
 //! The first and the last lines of a run: which target it was, what changed, how long it took, what users saw.
 
 use super::screen::minutes;
-use super::style::{Paint, clean};
+use super::style::{Paint, clean, short};
 use crate::config::Environment;
 use crate::host::Host;
 use crate::run::event::{Change, Outcome};
@@ -84,13 +84,6 @@ fn row(change: &Change) -> (String, String) {
     }
 }
 
-/// `Beta-Blue` of a target group's ARN or of the end of one.
-fn short(text: &str) -> &str {
-    let rest = text.rsplit_once(":targetgroup/").map_or(text, |(_, rest)| rest);
-    let is_id = |id: &str| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    rest.split_once('/').filter(|(_, id)| is_id(id)).map_or(text, |(name, _)| name)
-}
-
 fn outcome(outcome: Outcome, touched: bool, paint: Paint) -> String {
     match outcome {
         Outcome::Done => paint.good("done"),
@@ -156,11 +149,5 @@ changed:
   beta-green                  desired 0 → 2, min 0 → 1
 ";
         assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn a_value_with_a_slash_is_no_target_group() {
-        assert_eq!(short("dist/gh/main/41000.tar.xz"), "dist/gh/main/41000.tar.xz");
-        assert_eq!(short("https:443 /beta*"), "https:443 /beta*");
     }
 }

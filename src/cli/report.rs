@@ -10,7 +10,7 @@ use crate::script::session::Played;
 use crate::script::{Diagnostic, Sources};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 pub fn first_line(host: &Host, json: bool) {
     if !json {
@@ -31,7 +31,9 @@ pub fn end(played: &Played, host: &Host, env: &Environment, json: bool) {
         let _ = writeln!(std::io::stdout(), "{line}");
         return;
     }
-    let _ = writeln!(std::io::stderr());
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(std::io::stderr());
+    }
     let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host)));
     let _ = std::io::stdout().flush();
 }

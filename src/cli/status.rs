@@ -30,14 +30,15 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         by_target.entry(format!("{:?}", host::target_of(config, env, &options).0)).or_default().push(env);
     }
     let table = text_all(matches);
-    if table {
-        print(&Paint::stdout().bold(&row("ENVIRONMENT", "ACTIVE", ["DESIRED", "HEALTHY"], "VERSION", "ROLLBACK")));
-    }
+    let mut header = table.then(|| row("ENVIRONMENT", "ACTIVE", ["DESIRED", "HEALTHY"], "VERSION", "ROLLBACK"));
     let mut failed = false;
     let mut documents = Vec::new();
     for envs in by_target.values() {
         let host = Host::open(config, &host::target_of(config, envs[0], &options).0, &Options { seed: None, ..options.clone() })?;
         let surveys = host.driver.block_on(futures_util::future::join_all(envs.iter().map(|env| survey::survey(&host.account, env))));
+        if let Some(header) = header.take() {
+            print(&Paint::stdout().bold(&header));
+        }
         for (env, survey) in envs.iter().zip(surveys) {
             failed |= survey.is_err();
             match (matches.get_flag("json"), survey) {

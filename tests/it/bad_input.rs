@@ -1,6 +1,8 @@
 //! Bad input of every kind: a clear error, a position where there is one, the right exit code, and nothing touched.
 
 use crate::program::{Project, empty, exit_code, project};
+use crate::support::lab;
+use bgx::run::event::Outcome;
 use insta::assert_snapshot;
 use std::time::{Duration, Instant};
 
@@ -141,7 +143,6 @@ fn an_unknown_option_is_shown_at_its_place() {
       | ^^^^^
       |
     help: scale(color, #{desired, min, max, lease})
-
     [exit status: 3]
     "#);
 }
@@ -170,7 +171,6 @@ fn a_wrong_type_is_shown_at_its_place() {
       |
     5 | scale(c.idle, #{ desired: n });
       | ^^^^^
-
     [exit status: 3]
     "#);
     assert_snapshot!(playbook("let c = colors();\nscale(c.idle, #{ desired: 0 - 1 });\n", 3), @r#"
@@ -186,7 +186,6 @@ fn a_wrong_type_is_shown_at_its_place() {
       |
     4 | scale(c.idle, #{ desired: 0 - 1 });
       | ^^^^^
-
     [exit status: 3]
     "#);
     assert_snapshot!(playbook("scale(\"beta-green\", #{ desired: 1 });\n", 2), @r#"
@@ -242,7 +241,6 @@ fn a_loop_without_end_is_stopped() {
       |        ^
       |
     help: is there a loop that waits by itself? wait with a verb instead
-
     [exit status: 3]
     "#);
 }
@@ -264,7 +262,6 @@ fn calls_without_end_are_stopped() {
       | ^
       |
     help: does a function call itself without an end?
-
     [exit status: 3]
     "#);
 }
@@ -284,7 +281,6 @@ fn a_text_of_a_gigabyte_is_stopped_before_it_is_made() {
       |
     4 | for i in 0..27 { s += s; }
       |                    ^
-
     [exit status: 3]
     "#);
     assert_snapshot!(playbook("let s = \"x\";\ns.pad(1000000000, \"x\");\n", 3), @r#"
@@ -300,7 +296,6 @@ fn a_text_of_a_gigabyte_is_stopped_before_it_is_made() {
       |
     4 | s.pad(1000000000, "x");
       |   ^^^
-
     [exit status: 3]
     "#);
 }
@@ -345,7 +340,7 @@ fn a_playbook_that_is_not_utf8_is_refused() {
 fn a_missing_parameter_is_named() {
     assert_snapshot!(refused(&project(), &["run", "rollback", "--env", "beta"], 2), @r#"
     ------- stderr -------
-    error: `--why` is required: goes to the journal
+    error: `--why` is required (goes to the journal)
     [exit status: 2]
     "#);
 }
@@ -386,7 +381,6 @@ fn values_that_only_the_account_can_judge_fail_before_anything_is_touched() {
        |
     13 | let c = colors(#{ to: to });            // c.live, c.idle: read from the listener once; names do not move when traffic does
        |         ^^^^^^
-
     [exit status: 3]
     "#);
     assert_snapshot!(run("--version", "gh-99999999"), @r#"
@@ -402,7 +396,6 @@ fn values_that_only_the_account_can_judge_fail_before_anything_is_touched() {
        |
     14 | let build = resolve_version(version ?? c.live.version);
        |             ^^^^^^^^^^^^^^^
-
     [exit status: 3]
     "#);
 }
@@ -434,7 +427,6 @@ fn answers_are_checked() {
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
     00:00       stop   stop here; `bgx run rollback` sends traffic to them
-
     [exit status: 7]
     "#);
 }
@@ -494,7 +486,6 @@ fn a_configuration_that_does_not_parse_shows_the_line() {
     5 | [app
       |     ^
     unclosed table, expected `]`
-
     [exit status: 2]
     "#);
     assert_snapshot!(config("load_balancer = ", "load_balancr = "), @r#"
@@ -505,7 +496,6 @@ fn a_configuration_that_does_not_parse_shows_the_line() {
     6 | load_balancr = "GccExplorerApp"
       | ^^^^^^^^^^^^
     unknown field `load_balancr`, expected one of `load_balancer`, `bucket`, `parameters`, `asg`, `target_group`, `version_key`, `builds`, `discovery`, `version_probe`, `colors`, `account`, `region`
-
     [exit status: 2]
     "#);
     assert_snapshot!(config("boot = \"15m\"", "boot = \"15 parsecs\""), @r#"
@@ -547,7 +537,6 @@ fn the_sandbox_is_held_by_one_command_at_a_time() {
     server.kill().expect("the server runs");
     server.wait().expect("the server ends");
     assert_snapshot!(text, @r#"
-    ENVIRONMENT     ACTIVE  DESIRED HEALTHY  VERSION                    ROLLBACK
     ------- stderr -------
     error: another bgx is using the sandbox in `$PROJECT/.bgx/sandbox`; wait for it to end
     [exit status: 2]
@@ -568,4 +557,54 @@ fn a_world_that_does_not_parse_is_not_thrown_away() {
     the sandbox is new
     [exit status: 0]
     "#);
+}
+
+#[test]
+fn a_server_that_nobody_listens_on_is_named() {
+    // Port 1 of the loopback is nobody's.
+    let text = refused(&project(), &["run", "deploy", "--env", "beta", "--target", "http://127.0.0.1:1"], 2);
+    assert_snapshot!(text, @"");
+}
+
+#[test]
+fn a_server_that_answers_with_a_page_is_not_believed() {
+    let (address, server) = page_server();
+    let target = format!("http://{address}");
+    for args in [vec!["run", "deploy", "--env", "beta"], vec!["status", "--env", "beta"]] {
+        let args: Vec<&str> = args.into_iter().chain(["--target", &target]).collect();
+        let text = refused(&project(), &args, 2).replace(&address, "ADDRESS");
+        assert_snapshot!(format!("{}\n{text}", args[0]), @"");
+    }
+    drop(server);
+}
+
+/// Answers everything with an HTML page and 200, as a captive portal does, until the listener's thread ends with the test.
+fn page_server() -> (String, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound port").to_string();
+    let serve = move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0_u8; 16384];
+            let _ = std::io::Read::read(&mut stream, &mut request);
+            let page = "<html><body>Please log in</body></html>";
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", page.len());
+            let _ = std::io::Write::write_all(&mut stream, (head + page).as_bytes());
+        }
+    };
+    (address, std::thread::spawn(serve))
+}
+
+#[test]
+fn an_object_that_is_not_utf8_stops_a_deploy_before_it_touches_anything() {
+    let outcome = lab("beta", "playbooks/deploy.rhai")
+        .param("version", "latest")
+        .prepare(|world| {
+            let objects = world.buckets.get_mut("compiler-explorer").expect("the bucket of bgx.toml");
+            objects.get_mut("version/beta").expect("the version key of beta").body = vec![0xff, 0xfe].into();
+        })
+        .run();
+    assert_eq!(outcome.ended.outcome, Outcome::Undone, "{:?}", outcome.ended);
+    assert_eq!(crate::support::owned(&outcome.before, "beta"), crate::support::owned(&outcome.after, "beta"));
+    assert_snapshot!(outcome.ended.why.unwrap_or_default(), @"");
 }

@@ -52,7 +52,6 @@ fn a_deploy_tells_each_step_and_what_changed() {
     07:01   → beta-green: min 1
     07:05   beta-blue stays warm with at least 2 instance(s) until `cleanup`
     07:05 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-
     [exit status: 0]
     "#);
     assert_snapshot!(project.bgx(&["status", "--env", "beta"]), @r#"
@@ -101,7 +100,6 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
     00:00       stop   stop here; `bgx run rollback` sends traffic to them
-
     [exit status: 7]
     "#);
     assert_eq!(without_clock(&project.world()), without_clock(&before));
@@ -117,7 +115,6 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     00:00       fresh  empty it first, then deploy fresh instances
     00:00       stop   stop here; `bgx run rollback` sends traffic to them
     00:00     answer: stop (--answer existing=stop)
-
     [exit status: 7]
     "#);
     assert_eq!(without_clock(&project.world()), without_clock(&before));

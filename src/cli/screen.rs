@@ -154,10 +154,10 @@ impl Screen {
     }
 
     fn waiting(&mut self, elapsed: u64, what: &str, why: &[String], progress: Option<(u64, u64)>, left: Option<u64>) {
-        let text = std::iter::once(what.to_owned()).chain(why.iter().take(3).cloned()).collect::<Vec<_>>().join(" · ");
         let more = if why.len() > 3 { format!(" · and {} more", why.len() - 3) } else { String::new() };
-        let text = clean(&format!("{text}{more}"));
+        let why: String = why.iter().take(3).map(|why| format!(" · {why}")).collect();
         if !self.show.terminal {
+            let text = clean(&format!("{what}{why}{more}"));
             if text != self.last_waiting {
                 self.print(elapsed, &format!("… {text}"));
                 self.last_waiting = text;
@@ -176,8 +176,9 @@ impl Screen {
         bar.set_length(total.max(1));
         bar.set_position(done);
         bar.set_prefix(format!("{:02}:{:02} {}", elapsed / 60, elapsed % 60, "  ".repeat(self.depth)));
+        // The time stands before the reasons, which a narrow terminal cuts off.
         let left = left.map(|s| format!(" ({}:{:02} left)", s / 60, s % 60)).unwrap_or_default();
-        bar.set_message(format!("{text}{left}"));
+        bar.set_message(clean(&format!("{what}{left}{why}{more}")));
         bar.tick();
     }
 
@@ -200,7 +201,10 @@ impl Screen {
             What::Read { .. } | What::Waiting { .. } | What::BlockStarted { .. } => return None,
             What::Waited { what, seconds, ok: true, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
             What::Waited { ok: true, .. } => return None,
-            What::Waited { what, seconds, last, .. } => paint.bad(&format!("{what}: not after {}: {last}", minutes(*seconds))),
+            What::Waited { what, seconds, last, .. } => {
+                let stood = if last.is_empty() { what } else { last };
+                paint.bad(&format!("{stood}: the wait ended after {}", minutes(*seconds)))
+            }
             What::Asked { .. } => return None,
             What::Answered { id, key, by, .. } => format!("  answer: {key} ({})", answerer(*by, id, key)),
             What::Started { action, lease, .. } => format!("{} {action}{}", paint.bold("→"), if *lease { " (lease)" } else { "" }),
@@ -216,7 +220,7 @@ impl Screen {
             }
             What::LeaseKept { step, why } => paint.bad(&format!("the lease of step {step} was not given back: {why}")),
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
-            What::Signalled { signal } => paint.bad(&format!("{signal} received")),
+            What::Signalled { .. } => return None, // the reason of the break that follows
             What::Broke { text, .. } => {
                 self.depth = 0;
                 // Where nothing was done the run ends here, and its last lines say why.

@@ -23,8 +23,17 @@ pub struct Wait {
     what: String,
     started: Timestamp,
     timeout: Duration,
+    /// How long it takes when all goes well, for people; the timeout where nobody knows.
+    expected: Duration,
     last: String,
     outermost: bool,
+}
+
+impl Wait {
+    /// A wait that has to take this long, whatever its timeout.
+    pub fn lasting(self, expected: Duration) -> Wait {
+        Wait { expected, ..self }
+    }
 }
 
 impl Run {
@@ -32,7 +41,15 @@ impl Run {
     pub fn begin_wait(&mut self, what: &str, timeout: Duration) -> Result<Wait, RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
-        let wait = Wait { step, what: what.to_owned(), started: self.now(), timeout, last: String::new(), outermost: self.inside == 0 };
+        let wait = Wait {
+            step,
+            what: what.to_owned(),
+            started: self.now(),
+            timeout,
+            expected: timeout,
+            last: String::new(),
+            outermost: self.inside == 0,
+        };
         self.inside += 1;
         Ok(wait)
     }
@@ -48,7 +65,7 @@ impl Run {
             why: progress.why,
             done: progress.done,
             total: progress.total,
-            left_seconds: Some(left.as_secs()),
+            left_seconds: Some(wait.expected.saturating_sub(elapsed).as_secs()),
         })?;
         if left.is_zero() {
             let text = format!("{} did not come true within {}: {}", wait.what, short(wait.timeout), wait.last);

@@ -12,8 +12,8 @@ const ITEMS_MAX: usize = 10_000;
 const MODULES_MAX: usize = 64;
 const FUNCTIONS_MAX: usize = 2_000;
 const VARIABLES_MAX: usize = 512;
-/// About half a minute of pure script; a playbook that waits uses next to none.
-pub const OPERATIONS_MAX: u64 = 50_000_000;
+/// Seconds of pure script; a playbook that waits uses next to none.
+pub const OPERATIONS_MAX: u64 = 10_000_000;
 
 /// An engine that can parse playbooks and nothing else.
 pub fn parser() -> Engine {

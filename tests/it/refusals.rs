@@ -9,7 +9,10 @@ use insta::assert_snapshot;
 fn play(env: &'static str, header: &str, body: &str) -> Ran {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let text = format!("//! bgx: 1\n//! Given.\n{header}\n{body}");
-    lab(env, "playbooks/deploy.rhai").text(folder.path(), &text).prepare(quiet).run()
+    let mut ran = lab(env, "playbooks/deploy.rhai").text(folder.path(), &text).prepare(quiet).run();
+    let there = folder.path().display().to_string();
+    ran.error = ran.error.map(|error| error.replace(&there, "$FOLDER"));
+    ran
 }
 
 fn quiet(world: &mut World) {
@@ -53,7 +56,7 @@ const BOOT: &str = "let c = colors();\nscale(c.idle, #{ desired: 2, min: 2 });\n
 fn traffic_goes_to_no_colour_without_healthy_targets() {
     assert_snapshot!(refused("beta", "let c = colors();\nswitch_rule(c.idle);\n"), @r#"
     error: green has 0 healthy target(s) and needs 2 to take production traffic (no targets)
-     --> /tmp/.tmpo3lwiX/given.rhai:5:1
+     --> $FOLDER/given.rhai:5:1
       |
     5 | switch_rule(c.idle);
       | ^^^^^^^^^^^
@@ -80,7 +83,7 @@ fn one_healthy_target_is_not_enough_where_two_serve() {
 fn the_group_that_serves_is_never_emptied_or_shrunk() {
     assert_snapshot!(refused("beta", "let c = colors();\nscale(c.live, #{ min: 0, desired: 0 });\n"), @r#"
     error: `beta-blue` serves production traffic with 2 instance(s) and would shrink to 0
-     --> /tmp/.tmppENvS7/given.rhai:5:1
+     --> $FOLDER/given.rhai:5:1
       |
     5 | scale(c.live, #{ min: 0, desired: 0 });
       | ^^^^^
@@ -113,7 +116,7 @@ fn a_group_is_named_by_its_colour_and_by_nothing_else() {
     unharmed(&ran, "prod");
     assert_snapshot!(ran.error.unwrap_or_default(), @r#"
     error: a color cannot be changed: `asg` is a fact that was read
-     --> /tmp/.tmpc1HM6i/given.rhai:6:2
+     --> $FOLDER/given.rhai:6:2
       |
     6 | x.asg = "prod-blue";
       |  ^
@@ -134,7 +137,7 @@ fn a_build_is_written_only_to_the_environments_own_key() {
 fn a_guarded_environment_is_never_pinned() {
     assert_snapshot!(refused("prod", "let c = colors();\nprotect_asg(c.live, #{ max: true });\n"), @r#"
     error: a guarded environment is never pinned: its capacity could not grow
-     --> /tmp/.tmpEX4V7s/given.rhai:5:1
+     --> $FOLDER/given.rhai:5:1
       |
     5 | protect_asg(c.live, #{ max: true });
       | ^^^^^^^^^^^

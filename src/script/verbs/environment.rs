@@ -1,6 +1,7 @@
 //! Verbs about the environment as a whole: what it is called, which colour is live, whether a deploy may begin.
 
 use super::{Answer, field, raise, text, with};
+use crate::account::Object;
 use crate::config::{ColorNames, Environment};
 use crate::run::traffic::{self, Serving, Topology};
 use crate::run::{Halt, Question, Run, RunError, survey};
@@ -160,11 +161,17 @@ async fn versions(run: &Run, live: &str) -> Result<Vec<(String, Option<String>)>
         let mut version = recorded.get(&run.env.version_parameter(&color.name)).map(|p| p.value.clone());
         if version.is_none() && color.name == live {
             let object = run.account.object(&run.env.bucket, &color.version_key).await?;
-            version = object.map(|o| String::from_utf8_lossy(&o.body).trim().to_owned());
+            version = object.map(|o| object_text(&o, &color.version_key).map(|text| text.trim().to_owned())).transpose()?;
         }
         versions.push((color.name.clone(), version));
     }
     Ok(versions)
+}
+
+/// A body that is not text is an error: half-read it would look like another version.
+pub(super) fn object_text(object: &Object, key: &str) -> Result<String, RunError> {
+    let text = std::str::from_utf8(&object.body).map(str::to_owned);
+    text.map_err(|e| RunError::failed(format!("the object `{key}` is not UTF-8: byte {} is wrong", e.valid_up_to() + 1)))
 }
 
 fn color_record(names: &ColorNames, topology: &Topology, version: Option<String>) -> Record {

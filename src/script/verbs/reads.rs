@@ -1,6 +1,6 @@
 //! Verbs that ask the account something; the answers are kept in the journal.
 
-use super::environment::own_color;
+use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
 use crate::account::{Group, HttpRequest, Instance, Target};
 use crate::run::RunError;
@@ -237,7 +237,7 @@ fn object(call: &Call) -> Answer {
     let value = with(call, async |run| {
         let bucket = run.env.bucket.clone();
         let object = run.account.object(&bucket, &key).await?;
-        let value = object.map(|o| String::from_utf8_lossy(&o.body).into_owned());
+        let value = object.map(|o| object_text(&o, &key)).transpose()?;
         run.keep_read("object", &key, serde_json::json!(value))?;
         Ok(value)
     })?;

@@ -244,7 +244,7 @@ fn watch(call: &Call) -> Answer {
         let topology = run.topology().await?;
         let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
         let (began, mut lacking) = (run.now(), None);
-        let mut wait = run.begin_wait(&format!("watching {}", names.asg), length.saturating_add(PATIENCE))?;
+        let mut wait = run.begin_wait(&format!("watching {}", names.asg), length.saturating_add(PATIENCE))?.lasting(length);
         let result = loop {
             let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
             let seen = match serving_well(run, &names.asg, &arn, &names.name).await {
@@ -261,6 +261,7 @@ fn watch(call: &Call) -> Answer {
                 break Ok(());
             }
             let every = WATCH_EVERY.min(length.saturating_sub(elapsed)).max(Duration::from_secs(1));
+            let seen = Progress { done: Some(elapsed.min(length).as_secs()), total: Some(length.as_secs()), ..seen };
             if let Err(error) = run.keep_waiting(&mut wait, seen, every).await {
                 break Err(error);
             }

@@ -4,7 +4,7 @@
 
 pub mod world;
 
-use crate::account::{Account, AccountError, Connection, Identity};
+use crate::account::{Account, AccountError, Connection, Identity, Kind};
 use crate::config::{Config, Environment, Target};
 use crate::sandbox::Sandbox;
 use crate::sandbox::door::{Clock, Door};
@@ -15,17 +15,20 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Handle, Runtime};
 use world::Stored;
+
+const IDENTITY_TRIES: u32 = 3;
+const IDENTITY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A target that could not be opened; nothing was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     #[error("{0}")]
     Refused(String),
-    #[error("could not ask who we are")]
-    Identity(#[source] AccountError),
+    #[error("{target} did not say who we are")]
+    Identity { target: String, source: AccountError },
     #[error("{what}")]
     Io { what: String, source: std::io::Error },
 }
@@ -166,8 +169,8 @@ impl Host {
         }
         let (region, account) = only_one(config)?;
         let driver = real_driver()?;
-        let connection = driver.block_on(Connection::real(Some(&region), None)).map_err(HostError::Identity)?;
-        let host = Host::connect(connection, driver, options)?;
+        let connection = driver.block_on(Connection::real(Some(&region), None)).map_err(unknown_identity("AWS"))?;
+        let host = Host::connect("AWS", connection, driver, options)?;
         let account =
             account.ok_or_else(|| HostError::Refused("target `aws` needs `account = \"…\"` under [app] in bgx.toml".to_owned()))?;
         if host.identity.account != account {
@@ -184,15 +187,15 @@ impl Host {
         let (region, _) = only_one(config)?;
         let driver = real_driver()?;
         let connection = Connection::endpoint(url, &region);
-        let host = Host::connect(connection, driver, options)?;
+        let host = Host::connect(&format!("`{url}`"), connection, driver, options)?;
         Ok(Host { words: format!("SERVER {url}: not AWS"), ..host })
     }
 
-    fn connect(mut connection: Connection, driver: Driver, options: &Options) -> Result<Host, HostError> {
+    fn connect(target: &str, mut connection: Connection, driver: Driver, options: &Options) -> Result<Host, HostError> {
         let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
         connection.seed = seed;
         let account = Arc::new(Account::new(&connection));
-        let identity = driver.block_on(account.identity()).map_err(HostError::Identity)?;
+        let identity = driver.block_on(who_we_are(&account)).map_err(unknown_identity(target))?;
         Ok(Host {
             account,
             time: SharedTimeSource::new(SystemTimeSource::new()),
@@ -228,6 +231,24 @@ impl Host {
 fn now(time: &SharedTimeSource) -> Time {
     let since = time.now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Asked a few times within seconds: a hiccup passes, a wrong address does not.
+async fn who_we_are(account: &Account) -> Result<Identity, AccountError> {
+    for _ in 1..IDENTITY_TRIES {
+        match account.identity().await {
+            Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Unreachable | Kind::Lost | Kind::Throttled) => {
+                tokio::time::sleep(IDENTITY_PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+    account.identity().await
+}
+
+fn unknown_identity(target: &str) -> impl Fn(AccountError) -> HostError {
+    let target = target.to_owned();
+    move |source| HostError::Identity { target: target.clone(), source }
 }
 
 fn real_driver() -> Result<Driver, HostError> {

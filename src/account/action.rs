@@ -251,6 +251,7 @@ impl fmt::Display for Action {
                 routes.iter().map(|r| format!("{} {}", r.route.label, weights(&r.weights))).collect::<Vec<_>>().join("; ")
             }
             Action::Parameter { value: text, .. } | Action::Object { text, .. } => match text {
+                Some(text) if text.contains(":targetgroup/") => format!("set to the ARN of {}", printable(target_group_name(text))),
                 Some(text) => format!("set to `{}`", shortened(text)),
                 None => "delete".to_string(),
             },

@@ -238,6 +238,7 @@ fn refusal(status: u16, code: &str, message: &str) -> Failure {
     let refused = matches!(code, "RequestTimeout" | "RequestTimeoutException");
     let doubtful = kind == Kind::Lost || (kind == Kind::Unavailable && !refused);
     let message = match (message, code) {
+        ("", "") if (200..300).contains(&status) => format!("HTTP status {status} with a body that is no reply of AWS"),
         ("", "") => format!("HTTP status {status}"),
         // Some of AWS's errors have no text.
         ("", code) => code.to_string(),

@@ -7,6 +7,9 @@ use crate::script::Header;
 use std::io::Write;
 use std::path::PathBuf;
 
+/// What is left of a line of 80 beside the names.
+const WIDTH: usize = 62;
+
 pub fn run(config: &Config) -> Result<i32, Failure> {
     let folder = config.root.join("playbooks");
     let entries = std::fs::read_dir(&folder).map_err(|e| Failure::usage(format!("could not read `{}`: {e}", folder.display())))?;
@@ -16,10 +19,54 @@ pub fn run(config: &Config) -> Result<i32, Failure> {
     for path in paths {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let summary = match std::fs::read_to_string(&path) {
-            Ok(text) => Header::parse(&name, &text).map_or_else(|_| "(its header has an error)".to_owned(), |header| header.summary),
+            Ok(text) => Header::parse(&name, &text)
+                .map_or_else(|_| "(its header has an error)".to_owned(), |header| first_sentence(&header.description)),
             Err(error) => format!("({error})"),
         };
-        let _ = writeln!(std::io::stdout(), "{name:16} {}", clean(&summary));
+        let _ = writeln!(std::io::stdout(), "{name:16} {}", wrapped(&clean(&summary)));
     }
     Ok(0)
+}
+
+/// A header's sentences may go on over line ends.
+fn first_sentence(text: &str) -> String {
+    let text = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.').to_owned()
+}
+
+/// Broken between words; what follows the first line stands under it.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > WIDTH {
+            out.push_str(&format!("\n{:17}", ""));
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_goes_on_over_a_line_end() {
+        assert_eq!(first_sentence("Move traffic\nin one call. Then watch."), "Move traffic in one call");
+        assert_eq!(first_sentence("Look."), "Look");
+    }
+
+    #[test]
+    fn long_text_is_broken_between_words_and_indented() {
+        let text = wrapped(&"word ".repeat(20));
+        assert_eq!(text.lines().next().map(str::len), Some(59));
+        assert!(text.lines().skip(1).all(|line| line.starts_with(&format!("{:17}word", ""))));
+    }
 }

@@ -26,6 +26,7 @@ pub fn main(args: Vec<String>) -> i32 {
             let _ = error.print();
             error.exit_code()
         }
+        Err(End::Shown(code)) => code,
         Err(End::Failure(failure)) => {
             failure.print();
             failure.code
@@ -37,6 +38,8 @@ pub fn main(args: Vec<String>) -> i32 {
 enum End {
     /// Help, version, or a command line that does not parse.
     Clap(clap::Error),
+    /// The operator was told already; the exit code.
+    Shown(i32),
     Failure(Failure),
 }
 
@@ -48,6 +51,7 @@ impl From<Failure> for End {
 
 fn bgx() -> Command {
     Command::new("bgx")
+        .term_width(120) // the width of a playbook's header
         .version(env!("CARGO_PKG_VERSION"))
         .about("Deployments on AWS Auto Scaling groups and load balancers, as playbooks that can be proved and taken back")
         .subcommand_required(true)
@@ -87,7 +91,7 @@ fn run_playbook(args: &[String]) -> Result<i32, End> {
     let path = run::find(name, &config);
     let playbook = Playbook::load(&path, &config, run::hooks(&config, args)).map_err(|problems| {
         let _ = writeln!(std::io::stderr(), "{}", problems.render(Paint::stderr().is_on()).trim_end());
-        Failure::usage(format!("`{}` was not run", path.display()))
+        End::Shown(2)
     })?;
     let command = run::with_params(run::command(), &playbook)?;
     let command = bgx().mut_subcommand("run", |_| command);

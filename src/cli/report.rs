@@ -1,15 +1,16 @@
 //! The first and the last lines of a run: which target it was, what changed, how long it took, what users saw.
 
 use super::screen::minutes;
-use super::style::{Paint, clean};
+use super::style::{Paint, clean, short};
 use crate::config::Environment;
 use crate::host::Host;
 use crate::run::event::{Change, Outcome};
 use crate::sandbox::world::Users;
 use crate::script::session::Played;
 use crate::script::{Diagnostic, Sources};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 pub fn first_line(host: &Host, json: bool) {
     if !json {
@@ -19,11 +20,7 @@ pub fn first_line(host: &Host, json: bool) {
 
 /// The script's own error with its source lines.
 pub fn error(diagnostic: &Diagnostic, sources: &Sources) {
-    let _ = writeln!(std::io::stderr(), "\n{}", clean_lines(&diagnostic.render(sources, Paint::stderr().is_on())));
-}
-
-fn clean_lines(text: &str) -> &str {
-    text.trim_end()
+    let _ = writeln!(std::io::stderr(), "\n{}", diagnostic.render(sources, Paint::stderr().is_on()).trim_end());
 }
 
 /// What an operator wants to know at the end.
@@ -34,39 +31,66 @@ pub fn end(played: &Played, host: &Host, env: &Environment, json: bool) {
         let _ = writeln!(std::io::stdout(), "{line}");
         return;
     }
-    let paint = Paint::stdout();
-    let mut text = String::from("\n");
-    for change in &played.ended.changes {
-        let _ = writeln!(text, "{}", change_line(change));
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(std::io::stderr());
     }
-    if let Some(users) = &users {
-        let _ = writeln!(text, "users: {}", users_line(users));
-    }
-    for text_line in &played.ended.disagreements {
-        let _ = writeln!(text, "{}", paint.bad(&format!("disagreement: {text_line}")));
-    }
-    let calls: u64 = played.ended.calls.values().sum();
-    let _ = writeln!(text, "{} in {}, {calls} calls", outcome(played.ended.outcome, paint), minutes(played.ended.seconds));
-    if let Some(why) = &played.ended.why {
-        let _ = writeln!(text, "why: {why}");
-    }
-    if let Some(next) = next(played.ended.outcome) {
-        let _ = writeln!(text, "next: {next}");
-    }
-    let _ = writeln!(text, "{}", host.words);
-    let _ = write!(std::io::stdout(), "{}", clean(&text));
+    let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host)));
     let _ = std::io::stdout().flush();
 }
 
-fn change_line(change: &Change) -> String {
-    let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
-    format!("changed: {} {}: {} → {}", change.resource, change.field, show(&change.before), show(&change.now))
+fn text(played: &Played, users: Option<&Users>, host: &Host) -> String {
+    let paint = Paint::stdout();
+    let ended = &played.ended;
+    let mut text = changes(&ended.changes);
+    if let Some(users) = users {
+        let _ = writeln!(text, "users: {}", users_line(users));
+    }
+    for line in &ended.disagreements {
+        let _ = writeln!(text, "{}", paint.bad(&format!("disagreement: {line}")));
+    }
+    let calls: u64 = ended.calls.values().sum();
+    let time = if host.is_sandbox() { " of virtual time" } else { "" };
+    let outcome = outcome(ended.outcome, played.touched, paint);
+    let _ = writeln!(text, "{outcome} in {}{time}, {}", minutes(ended.seconds), count(calls, "call"));
+    if let Some(why) = &ended.why {
+        let _ = writeln!(text, "why: {why}");
+    }
+    if let Some(next) = next(ended.outcome) {
+        let _ = writeln!(text, "next: {next}");
+    }
+    let _ = writeln!(text, "{}", host.words);
+    text
 }
 
-fn outcome(outcome: Outcome, paint: Paint) -> String {
+/// One line a resource, the names in a column.
+fn changes(changes: &[Change]) -> String {
+    let mut by_resource: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for change in changes {
+        let (resource, field) = row(change);
+        by_resource.entry(resource).or_default().push(field);
+    }
+    let width = by_resource.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let line = |(resource, fields): (String, Vec<String>)| format!("  {resource:width$}  {}\n", fields.join(", "));
+    let lines: String = by_resource.into_iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("changed:\n{lines}") }
+}
+
+/// What changed and how: `min 0 → 1`. A resource that is one value has no name for it; each route is a row.
+fn row(change: &Change) -> (String, String) {
+    let show = |value: &Option<String>| value.as_deref().map_or("absent", short).to_owned();
+    let values = format!("{} → {}", show(&change.before), show(&change.now));
+    match change.field.split_once(" → ") {
+        Some((route, group)) => (format!("{} {route}", change.resource), format!("{} {values}", short(group))),
+        None if change.field == "value" => (change.resource.clone(), values),
+        None => (change.resource.clone(), format!("{} {values}", change.field)),
+    }
+}
+
+fn outcome(outcome: Outcome, touched: bool, paint: Paint) -> String {
     match outcome {
         Outcome::Done => paint.good("done"),
-        Outcome::Undone => paint.bad("failed, and everything was taken back"),
+        Outcome::Undone if touched => paint.bad("failed, and everything was taken back"),
+        Outcome::Undone => paint.bad("failed, nothing was touched"),
         Outcome::Paused => paint.bad("stopped as it is"),
         Outcome::Stuck => paint.bad("stuck: an undo could not be done"),
         Outcome::Refused => paint.bad("refused, nothing was touched"),
@@ -84,13 +108,50 @@ fn next(outcome: Outcome) -> Option<&'static str> {
 }
 
 fn users_line(users: &Users) -> String {
-    let mut line =
-        format!("{:.0} requests, {:.0} errors (5xx), mixed versions for {:.1} s", users.requests, users.errors, users.mixed_seconds);
+    let number = |n: f64| format!("{n:.0}");
+    let mut line = format!(
+        "{} requests, {} errors (5xx), mixed versions for {:.1} s",
+        number(users.requests),
+        number(users.errors),
+        users.mixed_seconds
+    );
     if let Some(lowest) = users.lowest_healthy {
-        let _ = write!(line, ", never fewer than {lowest} healthy target(s)");
+        let _ = write!(line, ", never fewer than {}", count(u64::from(lowest), "healthy target"));
     }
     if let Some((first, last)) = users.switched {
         let _ = write!(line, ", switched within {:.1} s", last.since(first) as f64 / 1000.0);
     }
     line
+}
+
+/// `1 call`, `2 calls`.
+fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(resource: &str, field: &str, before: Option<&str>, now: &str) -> Change {
+        Change { resource: resource.into(), field: field.into(), before: before.map(str::to_owned), now: Some(now.to_owned()) }
+    }
+
+    #[test]
+    fn a_resource_has_one_line_and_target_groups_go_by_name() {
+        let arn = |name: &str| format!("arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/{name}/0b331645445bcd27");
+        let text = changes(&[
+            change("beta-green", "desired", Some("0"), "2"),
+            change("beta-green", "min", Some("0"), "1"),
+            change("beta routes", "https:443 /be* → Beta-Green/0b331645445bcd27", None, "100"),
+            change("/app/arn", "value", Some(&arn("Beta-Blue")), &arn("Beta-Green")),
+        ]);
+        let expected = "\
+changed:
+  /app/arn                    Beta-Blue → Beta-Green
+  beta routes https:443 /be*  Beta-Green absent → 100
+  beta-green                  desired 0 → 2, min 0 → 1
+";
+        assert_eq!(text, expected);
+    }
 }

@@ -11,6 +11,8 @@ use crate::host::{self, Host, Options};
 use crate::run::journal::Journal;
 use crate::run::{Answers, Halt};
 use crate::script::Diagnostic;
+use crate::script::check::questions::Id;
+use crate::script::diagnose::did_you_mean;
 use crate::script::params::{self, ParamSpec};
 use crate::script::session::{self, Playbook, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -74,7 +76,7 @@ pub fn find(name: &str, config: &Config) -> PathBuf {
 
 /// Adds a playbook's parameters as flags.
 pub fn with_params(command: Command, playbook: &Playbook) -> Result<Command, Failure> {
-    let mut command = command.about(playbook.header.summary.clone()).long_about(playbook.header.description.clone());
+    let mut command = command.about(playbook.header.description.clone());
     for spec in &playbook.params {
         if VALUED.contains(&spec.name.as_str()) || SWITCHES.contains(&spec.name.as_str()) || spec.name == "playbook" {
             return Err(Failure::usage(format!("parameter `{}` has the name of a flag of `bgx run`", spec.name)));
@@ -112,6 +114,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         playbook.params.iter().filter_map(|spec| Some((spec.name.clone(), text(matches, &spec.name)?.to_owned()))).collect();
     let params = params::parse(&playbook.params, &given).map_err(|problems| bad_params(&problems))?;
     let answers = answers(matches)?;
+    known_questions(&answers, playbook)?;
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &options)?;
     let run_id = run_id(host.seed);
@@ -178,13 +181,28 @@ fn answers(matches: &ArgMatches) -> Result<Answers, Failure> {
     Ok(Answers { given, yes: matches.get_flag("yes"), confirm: text(matches, "confirm").map(str::to_owned), terminal: None })
 }
 
+/// An answer to a question that the playbook cannot ask would be lost in silence.
+fn known_questions(answers: &Answers, playbook: &Playbook) -> Result<(), Failure> {
+    let Some(questions) = &playbook.questions else { return Ok(()) };
+    let Some(unknown) = answers.given.keys().find(|given| !questions.iter().any(|id| id.fits(given))) else { return Ok(()) };
+    let exact = questions.iter().filter_map(|id| if let Id::Exact(id) = id { Some(id.as_str()) } else { None });
+    let failure = Failure::usage(format!("`--answer {unknown}=…`: the playbook asks no question `{unknown}`"));
+    let known: Vec<&str> = exact.collect();
+    Err(match did_you_mean(unknown, known.iter().copied()) {
+        Some(hint) => failure.hinted(hint),
+        None if known.is_empty() => failure,
+        None => failure.hinted(format!("its questions are {}", known.join(", "))),
+    })
+}
+
 /// Questions go to the terminal only where a person sits at it.
 fn asker(interrupt: &watch::Receiver<String>, paint: Paint) -> Option<crate::run::Asker> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return None;
-    }
     let interrupt = interrupt.clone();
-    Some(Box::new(move |question| prompt::ask(question, paint, &interrupt)))
+    can_ask().then(|| -> crate::run::Asker { Box::new(move |question| prompt::ask(question, paint, &interrupt)) })
+}
+
+fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 fn show(matches: &ArgMatches, host: &Host) -> Show {
@@ -192,7 +210,7 @@ fn show(matches: &ArgMatches, host: &Host) -> Show {
     let terminal = std::io::stderr().is_terminal() && !json;
     let default = (terminal && host.is_sandbox()).then_some(60.0);
     let pace = matches.get_one::<f64>("pace").copied().or(default).filter(|pace| *pace > 0.0 && host.is_sandbox());
-    Show { json, pace, terminal }
+    Show { json, pace, terminal, asks: can_ask() }
 }
 
 /// Short, without letters that look alike, and the seed's own.

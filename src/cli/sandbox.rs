@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::signals;
-use super::style::clean;
+use super::style::{clean, short};
 use crate::config::Config;
 use crate::host::{HostError, world};
 use crate::sandbox::Sandbox;
@@ -72,13 +72,15 @@ fn page(world: &World) -> String {
     for group in world.groups.values() {
         let _ = writeln!(out, "group {}: desired {}, min {}, max {}", group.name, group.desired, group.min, group.max);
         for instance in world.instances.values().filter(|i| i.group == group.name) {
-            let version = instance.version.as_deref().unwrap_or("not booted");
-            let _ =
-                writeln!(out, "  {} {:?} {} {} {version}", instance.id, instance.lifecycle, instance.instance_type, instance.private_ip);
+            // Pending has not read it yet, a router has none.
+            let version = instance.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
+            let (state, kind) = (instance.lifecycle, &instance.instance_type);
+            let _ = writeln!(out, "  {} {state:?} {kind} {}{version}", instance.id, instance.private_ip);
         }
     }
     for (name, parameter) in &world.parameters {
-        let _ = writeln!(out, "parameter {name} = {} (version {})", parameter.value, parameter.version);
+        let of = if short(&parameter.value) == parameter.value { "" } else { "ARN of " };
+        let _ = writeln!(out, "parameter {name} = {of}{} (version {})", short(&parameter.value), parameter.version);
     }
     for (bucket, objects) in &world.buckets {
         let _ = writeln!(out, "bucket {bucket}: {} object(s)", objects.len());

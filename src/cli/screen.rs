@@ -1,10 +1,10 @@
 //! Turns a run's events into lines for people: a live view on a terminal, plain lines elsewhere, JSON lines with `--json`.
 
 use super::style::{Paint, clean};
-use crate::account::Action;
-use crate::run::event::{Effect, Event, What};
+use crate::run::event::{Answerer, Effect, Event, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -18,6 +18,15 @@ pub struct Show {
     /// Virtual seconds that pass in one real second; `None`: as fast as it goes.
     pub pace: Option<f64>,
     pub terminal: bool,
+    /// Questions are put at the terminal, by the prompt.
+    pub asks: bool,
+}
+
+/// A line whose worth depends on what comes next.
+enum Held {
+    Question(String),
+    /// Shown only where the script caught it.
+    Failure(String),
 }
 
 pub struct Screen {
@@ -28,11 +37,32 @@ pub struct Screen {
     last: Option<Timestamp>,
     last_waiting: String,
     depth: usize,
+    /// Something was sent to the account: what follows a failure is undo.
+    touched: bool,
+    committed: bool,
+    broke: bool,
+    /// Steps whose change is a lease; giving it back has an event of its own.
+    leases: BTreeSet<u64>,
+    /// A question that the prompt may be showing already, or a failure that the end may tell.
+    held: Option<Held>,
 }
 
 impl Screen {
     pub fn new(show: Show, paint: Paint) -> Screen {
-        Screen { show, paint, bar: None, began: None, last: None, last_waiting: String::new(), depth: 0 }
+        Screen {
+            show,
+            paint,
+            bar: None,
+            began: None,
+            last: None,
+            last_waiting: String::new(),
+            depth: 0,
+            touched: false,
+            committed: false,
+            broke: false,
+            leases: BTreeSet::new(),
+            held: None,
+        }
     }
 
     /// Shows one event; this is the only place where a run takes real time for its own sake.
@@ -45,9 +75,20 @@ impl Screen {
         }
         let began = *self.began.get_or_insert(event.at);
         let elapsed = event.at.duration_since(began).as_secs().unsigned_abs();
+        self.note(&event.what);
+        self.release(elapsed, &event.what);
         match &event.what {
             What::Waiting { what, why, done, total, left_seconds, .. } => {
                 self.waiting(elapsed, what, why, done.zip(*total), *left_seconds);
+            }
+            What::Asked { text, choices, .. } => {
+                self.end_bar();
+                self.held = Some(Held::Question(question(text, choices, self.paint)));
+            }
+            What::Refused { text, hint, .. } => {
+                self.end_bar();
+                let hint = hint.as_ref().map(|h| format!("\n{h}")).unwrap_or_default();
+                self.held = Some(Held::Failure(self.paint.bad(&format!("refused: {text}{hint}"))));
             }
             What::BlockStarted { name } => {
                 self.end_bar();
@@ -60,6 +101,38 @@ impl Screen {
                     self.print(elapsed, &text);
                 }
             }
+        }
+    }
+
+    /// What later lines depend on.
+    fn note(&mut self, what: &What) {
+        if let What::Started { step, lease, .. } = what {
+            self.touched = true;
+            if *lease {
+                self.leases.insert(*step);
+            }
+        }
+        self.committed |= matches!(what, What::Committed { .. });
+        self.broke |= matches!(what, What::Broke { .. });
+    }
+
+    /// Prints what was held back, unless the next event makes it a repetition.
+    fn release(&mut self, elapsed: u64, next: &What) {
+        let ends = matches!(next, What::BlockEnded { ok: false, .. } | What::Broke { .. });
+        let text = match self.held.take() {
+            None => return,
+            Some(Held::Question(text)) => {
+                let prompted = if let What::Answered { by, .. } = next { *by == Answerer::Terminal } else { self.show.asks };
+                (!prompted).then_some(text)
+            }
+            Some(Held::Failure(text)) if ends => {
+                self.held = Some(Held::Failure(text)).filter(|_| !matches!(next, What::Broke { .. }));
+                None
+            }
+            Some(Held::Failure(text)) => Some(text),
+        };
+        if let Some(text) = text {
+            self.print(elapsed, &text);
         }
     }
 
@@ -81,10 +154,10 @@ impl Screen {
     }
 
     fn waiting(&mut self, elapsed: u64, what: &str, why: &[String], progress: Option<(u64, u64)>, left: Option<u64>) {
-        let text = std::iter::once(what.to_owned()).chain(why.iter().take(3).cloned()).collect::<Vec<_>>().join(" · ");
         let more = if why.len() > 3 { format!(" · and {} more", why.len() - 3) } else { String::new() };
-        let text = clean(&format!("{text}{more}"));
+        let why: String = why.iter().take(3).map(|why| format!(" · {why}")).collect();
         if !self.show.terminal {
+            let text = clean(&format!("{what}{why}{more}"));
             if text != self.last_waiting {
                 self.print(elapsed, &format!("… {text}"));
                 self.last_waiting = text;
@@ -103,8 +176,9 @@ impl Screen {
         bar.set_length(total.max(1));
         bar.set_position(done);
         bar.set_prefix(format!("{:02}:{:02} {}", elapsed / 60, elapsed % 60, "  ".repeat(self.depth)));
+        // The time stands before the reasons, which a narrow terminal cuts off.
         let left = left.map(|s| format!(" ({}:{:02} left)", s / 60, s % 60)).unwrap_or_default();
-        bar.set_message(format!("{text}{left}"));
+        bar.set_message(clean(&format!("{what}{left}{why}{more}")));
         bar.tick();
     }
 
@@ -120,9 +194,9 @@ impl Screen {
         let paint = self.paint;
         Some(match what {
             What::Began(began) => format!("run {} · {} on {}", paint.bold(&began.run), began.playbook, began.env),
-            What::BlockEnded { ok, name } => {
+            What::BlockEnded { .. } => {
                 self.depth = self.depth.saturating_sub(1);
-                if *ok { return None } else { paint.bad(&format!("{name} did not come to its end")) }
+                return None;
             }
             What::OnUndo { .. } | What::Read { .. } | What::ReadFailed { .. } | What::Waiting { .. } | What::BlockStarted { .. } => {
                 return None;
@@ -130,40 +204,56 @@ impl Screen {
             What::Waited { what, seconds, error: None, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
             What::Waited { error: None, .. } => return None,
             What::Waited { error: Some(error), .. } => paint.bad(&error.to_string()),
-            What::Asked { id, text, choices, .. } => format!("{} {text} [{id}: {}]", paint.bold("?"), keys(choices)),
-            What::Answered { id, key, by, .. } => format!("{id} = {key} ({})", format!("{by:?}").to_lowercase()),
+            What::Asked { .. } => return None,
+            What::Answered { id, key, by, .. } => format!("  answer: {key} ({})", answerer(*by, id, key)),
             What::Started { action, lease, .. } => format!("{} {action}{}", paint.bold("→"), if *lease { " (lease)" } else { "" }),
             What::Finished { .. } => return None,
-            What::Unchanged { action, .. } => paint.dim(&format!("= {action} already")),
+            What::Unchanged { .. } => return None,
             What::Failed { error, effect, .. } => paint.bad(&format!("failed: {error}{}", effect_text(*effect))),
-            What::Refused { text, hint, .. } => {
-                let hint = hint.as_ref().map(|h| format!("\n  {h}")).unwrap_or_default();
-                paint.bad(&format!("refused: {text}{hint}"))
-            }
+            What::Refused { .. } => return None,
             What::Said { text, .. } => text.clone(),
             What::Effect { text, error: None, detail, .. } => format!("{text}: {detail}"),
             What::Effect { text, detail, .. } => paint.bad(&format!("{text} failed: {detail}")),
-            What::LeaseReturned { action, held_seconds, .. } => lease_line(action, *held_seconds),
+            What::LeaseReturned { action, held_seconds, .. } => {
+                format!("{} {action} (lease given back after {})", paint.bold("↩"), minutes(*held_seconds))
+            }
             What::LeaseKept { step, why } => paint.bad(&format!("the lease of step {step} was not given back: {why}")),
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
             What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),
             What::Abandoned { reason } => paint.bad(&format!("abandoned: {reason}")),
-            What::Signalled { signal } => paint.bad(&format!("{signal} received")),
+            What::Signalled { .. } => return None, // the reason of the break that follows
             What::Broke { text, .. } => {
                 self.depth = 0;
-                paint.bad(text.lines().next().unwrap_or_default())
+                // Where nothing was done the run ends here, and its last lines say why.
+                if !self.touched {
+                    return None;
+                }
+                let follows = if self.committed { "what is done stays" } else { "taking back what was done" };
+                paint.bad(&format!("{}: {follows}", text.lines().next().unwrap_or_default()))
             }
-            What::UndoStarted { step, action, .. } => format!("{} step {step}: {action}", paint.bold("↩")),
-            What::UndoFinished { .. } => return None,
-            What::UndoSkipped { step } => paint.dim(&format!("↩ step {step}: nothing to take back")),
+            What::UndoStarted { step, .. } if self.leases.contains(step) && (self.committed || !self.broke) => return None,
+            What::UndoStarted { action, .. } => format!("{} {action}", paint.bold("↩")),
+            What::UndoFinished { .. } | What::UndoSkipped { .. } => return None,
             What::UndoFailed { step, why, .. } => paint.bad(&format!("stuck at step {step}: {why}")),
             What::Ended(_) => return None,
         })
     }
 }
 
-fn keys(choices: &[(String, String)]) -> String {
-    choices.iter().map(|(key, text)| format!("{key} = {text}")).collect::<Vec<_>>().join("; ")
+/// A question with its answers, one a line; the keys stand in a column.
+fn question(text: &str, choices: &[(String, String)], paint: Paint) -> String {
+    let width = choices.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+    let lines = choices.iter().map(|(key, text)| format!("\n  {key:width$}  {text}"));
+    std::iter::once(format!("{} {text}", paint.bold("?"))).chain(lines).collect()
+}
+
+fn answerer(by: Answerer, id: &str, key: &str) -> String {
+    match by {
+        Answerer::Terminal => "typed".to_owned(),
+        Answerer::Flag => format!("--answer {id}={key}"),
+        Answerer::Yes => "--yes".to_owned(),
+        Answerer::Unattended => "nobody watches".to_owned(),
+    }
 }
 
 fn effect_text(effect: Effect) -> &'static str {
@@ -172,10 +262,6 @@ fn effect_text(effect: Effect) -> &'static str {
         Effect::Some => " (some of it happened)",
         Effect::Unknown => " (what happened is unknown)",
     }
-}
-
-fn lease_line(action: &Action, held_seconds: f64) -> String {
-    format!("{action} (lease given back after {})", minutes(held_seconds))
 }
 
 /// `92.4` -> `1 min 32 s`.

@@ -29,18 +29,24 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     for env in envs {
         by_target.entry(format!("{:?}", host::target_of(config, env, &options).0)).or_default().push(env);
     }
+    let table = text_all(matches);
+    let mut header = table.then(|| row("ENVIRONMENT", "ACTIVE", ["DESIRED", "HEALTHY"], "VERSION", "ROLLBACK"));
     let mut failed = false;
     let mut documents = Vec::new();
     for envs in by_target.values() {
         let host = Host::open(config, &host::target_of(config, envs[0], &options).0, &Options { seed: None, ..options.clone() })?;
         let surveys = host.driver.block_on(futures_util::future::join_all(envs.iter().map(|env| survey::survey(&host.account, env))));
+        if let Some(header) = header.take() {
+            print(&Paint::stdout().bold(&header));
+        }
         for (env, survey) in envs.iter().zip(surveys) {
             failed |= survey.is_err();
             match (matches.get_flag("json"), survey) {
                 (true, Ok(survey)) => documents.push(serde_json::json!(survey)),
                 (true, Err(error)) => documents.push(serde_json::json!({ "env": env.name, "error": error.to_string() })),
+                (false, Ok(survey)) if table => print(&line(&survey, Paint::stdout())),
                 (false, Ok(survey)) => print(&page(&survey, matches.get_flag("detailed"), Paint::stdout())),
-                (false, Err(error)) => print(&format!("{}: {error}\n\n", env.name)),
+                (false, Err(error)) => print(&format!("{:15} {}\n", env.name, Paint::stdout().bad(&format!("could not be read: {error}")))),
             }
         }
         if !matches.get_flag("json") {
@@ -52,6 +58,30 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         print(&format!("{all}\n"));
     }
     Ok(if failed { 3 } else { 0 })
+}
+
+/// All environments fit a screen as a table; `--detailed` or `--env` shows pages.
+fn text_all(matches: &ArgMatches) -> bool {
+    super::run::text(matches, "env").is_none() && !matches.get_flag("detailed") && !matches.get_flag("json")
+}
+
+fn row(env: &str, active: &str, [desired, healthy]: [&str; 2], version: &str, rollback: &str) -> String {
+    format!("{env:15} {active:7} {desired:>7} {healthy:>7}  {version:26} {rollback}\n")
+}
+
+/// One environment as a line of the table, and below it what disagrees.
+fn line(survey: &Survey, paint: Paint) -> String {
+    let Some(live) = survey.colors.iter().find(|c| c.live) else {
+        return format!("{:15} {}\n", survey.env, paint.bad(&survey.traffic));
+    };
+    let healthy = live.targets.get("healthy").copied().unwrap_or(0);
+    let numbers = [live.desired.to_string(), format!("{healthy}/{}", live.targets.values().sum::<usize>())];
+    let version = live.version.as_deref().unwrap_or("not recorded");
+    let mut out = row(&survey.env, &live.color, [&numbers[0], &numbers[1]], version, &survey.rollback);
+    for disagreement in &survey.disagreements {
+        let _ = writeln!(out, "{:15} {} {}", "", paint.bad("DISAGREES:"), disagreement.text);
+    }
+    out
 }
 
 fn print(text: &str) {

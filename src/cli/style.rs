@@ -70,6 +70,13 @@ fn own_code(text: &str) -> Option<usize> {
     ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m"].iter().find(|code| text.starts_with(**code)).map(|code| code.len())
 }
 
+/// `Beta-Blue` of a target group's ARN or of the end of one.
+pub fn short(text: &str) -> &str {
+    let rest = text.rsplit_once(":targetgroup/").map_or(text, |(_, rest)| rest);
+    let is_id = |id: &str| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    rest.split_once('/').filter(|(_, id)| is_id(id)).map_or(text, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +85,11 @@ mod tests {
     fn control_codes_from_outside_are_dropped() {
         assert_eq!(clean("a\u{1b}]0;title\u{7}b\u{1b}[2Jc\nd"), "a]0;titleb[2Jc\nd");
         assert_eq!(clean("\u{1b}[31mred\u{1b}[0m"), "\u{1b}[31mred\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_value_with_a_slash_is_no_target_group() {
+        assert_eq!(short("dist/gh/main/41000.tar.xz"), "dist/gh/main/41000.tar.xz");
+        assert_eq!(short("https:443 /beta*"), "https:443 /beta*");
     }
 }

@@ -116,7 +116,7 @@ fn one() -> u32 {
 impl Config {
     /// Parses the text of a `bgx.toml` that lies in `root`.
     pub fn parse(text: &str, root: PathBuf) -> Result<Config, String> {
-        let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+        let file: File = toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
         let target = file.target.as_deref().unwrap_or("sandbox").parse()?;
         if file.env.is_empty() {
             return Err("it has no [env.NAME] table".to_owned());

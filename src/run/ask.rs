@@ -49,7 +49,7 @@ impl Run {
         if let Some(key) = self.answers.given.get(&question.id) {
             return match keys.contains(&key.as_str()) {
                 true => Ok((key.clone(), Answerer::Flag)),
-                false => Err(declined(format!("`--answer {}={key}` is not one of {}", question.id, keys.join(", ")))),
+                false => Err(declined(format!("`--answer {}={key}` is no answer; the answers are {}", question.id, keys.join(", ")))),
             };
         }
         if self.answers.yes && !question.human {
@@ -65,7 +65,7 @@ impl Run {
         }
         match &question.unattended {
             Some(key) => Ok((key.clone(), Answerer::Unattended)),
-            None => Err(declined(format!("{}; answer with {}", question.text, flags(question)))),
+            None => Err(declined(format!("{}: answer with {}", question.text, flags(question)))),
         }
     }
 

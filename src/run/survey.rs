@@ -236,7 +236,7 @@ fn color_survey(reading: &Reading, color: &ColorNames, live: bool, env: &Environ
 
 fn key_text(reading: &Reading, key: &str) -> Option<String> {
     let object = reading.keys.get(key)?.as_ref()?;
-    Some(String::from_utf8_lossy(&object.body).trim().to_owned())
+    Some(std::str::from_utf8(&object.body).map_or("bytes that are not UTF-8", str::trim).to_owned())
 }
 
 fn instance_survey(reading: &Reading, instance: &Instance, targets: &[Target]) -> InstanceSurvey {
@@ -307,7 +307,9 @@ fn rollback(colors: &[ColorSurvey], boot_seconds: Option<u64>) -> String {
     if idle.version.is_none() && idle.asg_total == 0 {
         return format!("none: {} never served here", idle.color);
     }
-    let ready = idle.instances.iter().filter(|i| i.lifecycle == "InService").count() as u32;
+    // Behind no rule the load balancer does not judge them; an instance that answers badly is not ready all the same.
+    let answers = |status: Option<u16>| status.is_none_or(|status| status == 200);
+    let ready = idle.instances.iter().filter(|i| i.lifecycle == "InService" && answers(i.http)).count() as u32;
     let missing = live.desired.saturating_sub(ready);
     match (missing, boot_seconds) {
         (0, _) => "instant".to_owned(),

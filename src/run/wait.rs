@@ -23,7 +23,16 @@ pub struct Wait {
     what: String,
     started: Timestamp,
     timeout: Duration,
+    /// How long it takes when all goes well, for people; the timeout where nobody knows.
+    expected: Duration,
     outermost: bool,
+}
+
+impl Wait {
+    /// A wait that has to take this long, whatever its timeout.
+    pub fn lasting(self, expected: Duration) -> Wait {
+        Wait { expected, ..self }
+    }
 }
 
 impl Run {
@@ -36,7 +45,8 @@ impl Run {
         {
             return known.map(|()| None);
         }
-        let wait = Wait { step, what: what.to_owned(), started: self.now(), timeout, outermost: self.inside == 0 };
+        let (started, outermost) = (self.now(), self.inside == 0);
+        let wait = Wait { step, what: what.to_owned(), started, timeout, expected: timeout, outermost };
         self.inside += 1;
         Ok(Some(wait))
     }
@@ -52,7 +62,7 @@ impl Run {
             why: progress.why,
             done: progress.done,
             total: progress.total,
-            left_seconds: Some(left.as_secs()),
+            left_seconds: Some(wait.expected.saturating_sub(elapsed).as_secs()),
         })?;
         if left.is_zero() {
             let text = format!("{} did not come true within {}: {}", wait.what, short(wait.timeout), last);

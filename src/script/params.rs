@@ -210,7 +210,7 @@ pub fn parse(specs: &[ParamSpec], given: &BTreeMap<String, String>) -> Result<BT
             Some(Ok(value)) => drop(values.insert(spec.name.clone(), value)),
             Some(Err(why)) => errors.push(Diagnostic::error(format!("`--{}` {why}", spec.name))),
             None if spec.required => {
-                let doc = if spec.doc.is_empty() { String::new() } else { format!(": {}", spec.doc) };
+                let doc = if spec.doc.is_empty() { String::new() } else { format!(" ({})", spec.doc) };
                 errors.push(Diagnostic::error(format!("`--{}` is required{doc}", spec.name)));
             }
             None => drop(spec.otherwise.clone().map(|value| values.insert(spec.name.clone(), value))),

@@ -1,6 +1,6 @@
 //! Loads a playbook and plays it against an open target: the place where script, run and host meet.
 
-use super::check::check;
+use super::check::{check, questions};
 use super::diagnose::{Diagnostic, Level};
 use super::engine::{self, STACK_BYTES};
 use super::header::{Header, Permission};
@@ -28,6 +28,8 @@ pub struct Playbook {
     pub sources: Arc<Sources>,
     pub header: Header,
     pub params: Vec<ParamSpec>,
+    /// What an `--answer` can name; `None`: only the run itself can tell.
+    pub questions: Option<Vec<questions::Id>>,
     /// `embedded`, or the folder that was used in its place.
     pub stdlib: String,
 }
@@ -75,7 +77,10 @@ impl Playbook {
             return Err(Problems { diagnostics, sources });
         }
         match params::specs(&sources) {
-            Ok(params) => Ok(Playbook { sources: Arc::new(sources), header, params, stdlib }),
+            Ok(params) => {
+                let questions = questions::ids(&sources, &engine);
+                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib })
+            }
             Err(diagnostics) => Err(Problems { diagnostics, sources }),
         }
     }
@@ -114,6 +119,8 @@ pub struct Request {
 pub struct Played {
     pub ended: Ended,
     pub error: Option<Diagnostic>,
+    /// Something was sent to the account.
+    pub touched: bool,
     pub began: jiff::Timestamp,
     /// The bytes of a journal in memory.
     pub journal: Vec<u8>,
@@ -170,7 +177,7 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     let mut run = held(&stage);
     let ended = host.driver.block_on(run.finish(broke));
     let journal = run.journal().bytes().to_vec();
-    Ok(Played { ended, error, began, journal })
+    Ok(Played { ended, error, touched: run.is_touched(), began, journal })
 }
 
 fn held(stage: &Stage) -> MutexGuard<'_, Run> {

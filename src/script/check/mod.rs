@@ -3,6 +3,7 @@
 mod calls;
 mod facts;
 mod names;
+pub mod questions;
 
 use super::diagnose::Diagnostic;
 use super::explain;

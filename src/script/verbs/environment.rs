@@ -1,6 +1,7 @@
 //! Verbs about the environment as a whole: what it is called, which colour is live, whether a deploy may begin.
 
 use super::{Answer, field, raise, text, with};
+use crate::account::Object;
 use crate::config::{ColorNames, Environment};
 use crate::run::traffic::{self, Serving, Topology};
 use crate::run::{Halt, Question, Run, RunError, survey};
@@ -186,6 +187,12 @@ fn idle_color(run: &Run, live: &str, to: Option<&str>, seen: &Seen) -> Result<St
         )),
         _ => Ok(to.to_owned()),
     }
+}
+
+/// A body that is not text is an error: half-read it would look like another version.
+pub(super) fn object_text(object: &Object, key: &str) -> Result<String, RunError> {
+    let text = std::str::from_utf8(&object.body).map(str::to_owned);
+    text.map_err(|e| RunError::failed(format!("the object `{key}` is not UTF-8: byte {} is wrong", e.valid_up_to() + 1)))
 }
 
 fn color_record(names: &ColorNames, topology: &Topology, version: Option<String>) -> Record {

@@ -1,6 +1,6 @@
 //! Verbs that ask the account something; the answers are kept in the journal.
 
-use super::environment::own_color;
+use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
 use crate::account::{Group, HttpRequest, Instance, Target};
 use crate::run::{Run, RunError};
@@ -238,7 +238,7 @@ fn object(call: &Call) -> Answer {
     let key = call.text(0);
     let read = async |run: &mut Run| {
         let object = run.account.object(&run.env.bucket, &key).await?;
-        object.map(|o| String::from_utf8(o.body).map_err(|_| RunError::failed(format!("`{key}` is not UTF-8 text")))).transpose()
+        object.map(|o| object_text(&o, &key)).transpose()
     };
     with(call, async |run| run.read("object", &key, read).await).map(text)
 }

@@ -260,6 +260,7 @@ fn watch(call: &Call) -> Answer {
         let (began, mut lacking) = (run.now(), None);
         let what = format!("watching {}", names.asg);
         let Some(wait) = run.begin_wait(&what, length.saturating_add(PATIENCE))? else { return Ok(()) };
+        let wait = wait.lasting(length);
         let result = loop {
             let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
             let seen = match serving_well(run, &names.asg, &arn, &names.name).await {
@@ -276,6 +277,7 @@ fn watch(call: &Call) -> Answer {
                 break Ok(());
             }
             let every = WATCH_EVERY.min(length.saturating_sub(elapsed)).max(Duration::from_secs(1));
+            let seen = Progress { done: Some(elapsed.min(length).as_secs()), total: Some(length.as_secs()), ..seen };
             if let Err(error) = run.keep_waiting(&wait, seen, every).await {
                 break Err(error);
             }

@@ -1,0 +1,372 @@
+//! What an operator reads: the text of each command, word for word.
+
+use crate::program::{exit_code, project};
+use insta::assert_snapshot;
+
+#[test]
+fn a_deploy_tells_each_step_and_what_changed() {
+    let project = project();
+    assert_snapshot!(project.bgx(&["run", "playbooks/deploy.rhai", "--env", "beta", "--version", "41001"]), @r#"
+    changed:
+      /compiler-explorer/beta/active-color             blue → green
+      /compiler-explorer/beta/active-target-group-arn  Beta-Blue → Beta-Green
+      /compiler-explorer/beta/green-version            absent → dist/gh/main/41001.tar.xz
+      beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
+      beta-green                                       desired 0 → 2, min 0 → 1
+      s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
+    users: 2130 requests, 0 errors (5xx), mixed versions for 1.3 s, never fewer than 2 healthy targets, switched within 1.3 s
+    done in 7 min 6 s of virtual time, 243 calls
+    SANDBOX: nothing real is touched
+    ------- stderr -------
+    SANDBOX: nothing real is touched
+    00:00 run yk88pu · playbooks/deploy.rhai on beta
+    00:00 preparation
+    00:00 protection
+    00:00   → beta-blue: min 2 (lease)
+    00:01 boot
+    00:01   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
+    00:02   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:02   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:03   → beta-green: desired 2, min 2
+    00:06   … beta-green 0/2 in service · i-0116a7537117547e5 Pending · i-0a4d7dc6e0c780e8d Pending
+    01:02   … beta-green 1/2 in service · i-0a4d7dc6e0c780e8d Pending
+    01:27   beta-green in service: 1 min 21 s
+    01:27   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:28   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 27 s)
+    01:28 health
+    01:28   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:29   … beta-green 0/2 healthy · i-0116a7537117547e5 unused: Target.NotInUse · i-0a4d7dc6e0c780e8d initial: Elb.RegistrationInProgress
+    01:34   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.InitialHealthChecking · i-0a4d7dc6e0c780e8d initial: Elb.RegistrationInProgress
+    01:39   … beta-green 1/2 healthy · i-0a4d7dc6e0c780e8d initial: Elb.InitialHealthChecking
+    01:59   beta-green healthy: 30 s
+    02:00 switch
+    02:00   → beta routes: Beta-Blue 0, Beta-Green 100
+    02:01   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:01   → /compiler-explorer/beta/active-color: set to `green`
+    02:01   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    02:01 watch
+    02:01   … watching beta-green: 2/2 healthy
+    07:01   watching beta-green: 5 min
+    07:01 committed: from here on nothing is undone by itself
+    07:01 sizes
+    07:01   → beta-green: min 1
+    07:05   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:05 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    [exit status: 0]
+    "#);
+    assert_snapshot!(project.bgx(&["status", "--env", "beta"]), @r#"
+    Status of beta
+      Active color:   green
+      Inactive color: blue
+      Listener:       https:443 /beta* → Beta-Blue 0, Beta-Green 100
+      SSM says:       green
+      blue:
+        ASG Name:        beta-blue
+        Desired/Min/Max: 2/2/10
+        ASG Health:      2/2 healthy
+        Target Group:    2/2 healthy in Beta-Blue
+        HTTP Health:     2/2 healthy
+        Version:         dist/gh/main/41000.tar.xz
+        Next boot:       dist/gh/main/41001.tar.xz
+      green (ACTIVE):
+        ASG Name:        beta-green
+        Desired/Min/Max: 2/1/10
+        ASG Health:      2/2 healthy
+        Target Group:    2/2 healthy in Beta-Green
+        HTTP Health:     2/2 healthy
+        Version:         dist/gh/main/41001.tar.xz
+        Next boot:       dist/gh/main/41001.tar.xz
+      Rollback: instant
+      Listener, SSM, version key and instances agree.
+
+    SANDBOX: nothing real is touched
+    [exit status: 0]
+    "#);
+}
+
+#[test]
+fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
+    let project = project();
+    assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
+    let before = project.world();
+    assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @r#"
+    refused, nothing was touched in 0.3 s of virtual time, 8 calls
+    why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
+    SANDBOX: nothing real is touched
+    ------- stderr -------
+    SANDBOX: nothing real is touched
+    00:00 run g2hucb · playbooks/deploy.rhai on beta
+    00:00 preparation
+    00:00   ? beta-blue already runs 2 instance(s)
+    00:00       fresh  empty it first, then deploy fresh instances
+    00:00       stop   stop here; `bgx run rollback` sends traffic to them
+    [exit status: 7]
+    "#);
+    assert_eq!(without_clock(&project.world()), without_clock(&before));
+    assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @r#"
+    refused, nothing was touched in 0.4 s of virtual time, 8 calls
+    why: stopped: existing instances were left alone
+    SANDBOX: nothing real is touched
+    ------- stderr -------
+    SANDBOX: nothing real is touched
+    00:00 run qs6mdz · playbooks/deploy.rhai on beta
+    00:00 preparation
+    00:00   ? beta-blue already runs 2 instance(s)
+    00:00       fresh  empty it first, then deploy fresh instances
+    00:00       stop   stop here; `bgx run rollback` sends traffic to them
+    00:00     answer: stop (--answer existing=stop)
+    [exit status: 7]
+    "#);
+    assert_eq!(without_clock(&project.world()), without_clock(&before));
+}
+
+/// The first line holds the sandbox's time, which reads move too.
+fn without_clock(world: &str) -> String {
+    world.lines().skip(1).collect()
+}
+
+#[test]
+fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
+    let project = project();
+    let text = project.bgx(&["run", "deploy", "--env", "prod", "--version", "41001", "--bake", "1m"]);
+    let end = text.split("------- stderr").next().unwrap_or_default();
+    assert_snapshot!(end, @r#"
+    changed:
+      /compiler-explorer/prod/active-color             blue → green
+      /compiler-explorer/prod/active-target-group-arn  Prod-Blue → Prod-Green
+      /compiler-explorer/prod/green-version            absent → dist/gh/main/41001.tar.xz
+      prod routes http:80 default                      Prod-Blue 1 → 0, Prod-Green absent → 100
+      prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
+      prod-green                                       desired 0 → 6, min 0 → 2
+      s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
+    users: 24379 requests, 0 errors (5xx), mixed versions for 4.1 s, never fewer than 6 healthy targets, switched within 4.1 s
+    done in 3 min 23 s of virtual time, 235 calls
+    SANDBOX: nothing real is touched
+    "#);
+}
+
+#[test]
+fn help_of_a_playbook_shows_its_own_flags() {
+    assert_snapshot!(project().bgx(&["run", "deploy", "--help"]), @r#"
+    Standard blue-green: boot the idle colour, let the load balancer prove it healthy at weight 0, move all traffic in
+    one call per listener, watch it, keep the old colour warm. Users see nothing of it.
+    Until `commit` a failure, Ctrl-C or SIGTERM takes everything back by itself.
+
+    Usage: bgx run [OPTIONS] --env <ENV> <PLAYBOOK>
+
+    Arguments:
+      <PLAYBOOK>  a .rhai file, or the name of one in playbooks/
+
+    Options:
+      -e, --env <ENV>        environment of bgx.toml
+          --answer <ID=KEY>  answer a question beforehand; may be repeated
+      -y, --yes              answer the questions that are not for a human
+          --confirm <ENV>    the name of a guarded environment, in place of typing it
+          --target <TARGET>  sandbox, aws, or the URL of a server; wins over bgx.toml
+          --seed <N>         draws of the sandbox and of retries; the same seed gives the same run
+          --pace <60x>       sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
+          --reason <TEXT>    goes to the journal
+          --json             events as JSON lines on standard output
+      -h, --help             Print help
+
+    Parameters of the playbook:
+          --capacity <INT>    instances to serve with; default: as many as serve now
+          --version <STRING>  build (gh-123, 123, latest); default: the build that serves now
+          --to <STRING>       colour to deploy to; default: the one that does not serve
+          --bake <DURATION>   watch this long after the switch, able to undo [default: 5m]
+    [exit status: 0]
+    "#);
+}
+
+#[test]
+fn help_without_a_playbook_shows_what_every_run_takes() {
+    assert_snapshot!(project().bgx(&["run", "--help"]), @r#"
+    Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
+
+    Usage: bgx run [OPTIONS] --env <ENV> <PLAYBOOK>
+
+    Arguments:
+      <PLAYBOOK>  a .rhai file, or the name of one in playbooks/
+
+    Options:
+      -e, --env <ENV>        environment of bgx.toml
+          --answer <ID=KEY>  answer a question beforehand; may be repeated
+      -y, --yes              answer the questions that are not for a human
+          --confirm <ENV>    the name of a guarded environment, in place of typing it
+          --target <TARGET>  sandbox, aws, or the URL of a server; wins over bgx.toml
+          --seed <N>         draws of the sandbox and of retries; the same seed gives the same run
+          --pace <60x>       sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
+          --reason <TEXT>    goes to the journal
+          --json             events as JSON lines on standard output
+      -h, --help             Print help
+    [exit status: 0]
+    "#);
+}
+
+#[test]
+fn bgx_alone_shows_its_commands() {
+    assert_snapshot!(project().bgx(&[]), @r#"
+    ------- stderr -------
+    Deployments on AWS Auto Scaling groups and load balancers, as playbooks that can be proved and taken back
+
+    Usage: bgx <COMMAND>
+
+    Commands:
+      run      Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
+      status   Show where an environment stands, or all of them
+      list     List the project's playbooks
+      sandbox  The simulated AWS account
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+    [exit status: 2]
+    "#);
+}
+
+#[test]
+fn list_names_the_playbooks_with_their_first_sentence() {
+    assert_snapshot!(project().bgx(&["list"]), @r#"
+    deploy           Standard blue-green: boot the idle colour, let the load
+                     balancer prove it healthy at weight 0, move all traffic in one
+                     call per listener, watch it, keep the old colour warm
+    rollback         Send all traffic back to the other colour, with the build that
+                     it runs
+    [exit status: 0]
+    "#);
+}
+
+#[test]
+fn status_shows_both_colours_where_the_listener_points_and_what_disagrees() {
+    let project = project();
+    assert_snapshot!(project.bgx(&["status", "--env", "beta", "--detailed"]), @r#"
+    Status of beta
+      Active color:   blue
+      Inactive color: green
+      Listener:       https:443 /beta* → Beta-Blue 1
+      SSM says:       blue
+      blue (ACTIVE):
+        ASG Name:        beta-blue
+        Desired/Min/Max: 2/0/10
+        ASG Health:      2/2 healthy
+        Target Group:    2/2 healthy in Beta-Blue
+        HTTP Health:     2/2 healthy
+        Version:         dist/gh/main/41000.tar.xz
+        Next boot:       dist/gh/main/41000.tar.xz
+          i-070616f2f48dce01c  InService  t3.medium  us-east-1b  10.0.0.8  HTTP 200  target healthy  dist/gh/main/41000.tar.xz
+          i-0990cd70b12c5d084  InService  t3.medium  us-east-1a  10.0.0.7  HTTP 200  target healthy  dist/gh/main/41000.tar.xz
+      green:
+        ASG Name:        beta-green
+        Desired/Min/Max: 0/0/10
+        ASG Health:      0/0 healthy
+        Target Group:    0/0 healthy in Beta-Green
+        HTTP Health:     0/0 healthy
+        Version:         not recorded
+        Next boot:       dist/gh/main/41000.tar.xz
+      Rollback: none: green never served here
+      Listener, SSM, version key and instances agree.
+
+    SANDBOX: nothing real is touched
+    [exit status: 0]
+    "#);
+    project.write("playbooks/half.rhai", "//! bgx: 1\n//! Half a switch.\nlet c = colors();\nset_active_color(c.idle);\n");
+    assert_eq!(exit_code(&project.bgx(&["run", "half", "--env", "beta"])), Some(4));
+    assert_snapshot!(project.bgx(&["status", "--env", "beta"]), @r#"
+    Status of beta
+      Active color:   blue
+      Inactive color: green
+      Listener:       https:443 /beta* → Beta-Blue 1
+      SSM says:       green
+      blue (ACTIVE):
+        ASG Name:        beta-blue
+        Desired/Min/Max: 2/0/10
+        ASG Health:      2/2 healthy
+        Target Group:    2/2 healthy in Beta-Blue
+        HTTP Health:     2/2 healthy
+        Version:         dist/gh/main/41000.tar.xz
+        Next boot:       dist/gh/main/41000.tar.xz
+      green:
+        ASG Name:        beta-green
+        Desired/Min/Max: 0/0/10
+        ASG Health:      0/0 healthy
+        Target Group:    0/0 healthy in Beta-Green
+        HTTP Health:     0/0 healthy
+        Version:         not recorded
+        Next boot:       dist/gh/main/41000.tar.xz
+      Rollback: none: green never served here
+      DISAGREES: the listener sends traffic to blue, `/compiler-explorer/beta/active-color` says green
+      DISAGREES: the listener sends traffic to blue, `/compiler-explorer/beta/active-target-group-arn` says Beta-Green
+
+    SANDBOX: nothing real is touched
+    [exit status: 0]
+    "#);
+}
+
+#[test]
+fn status_of_all_is_one_line_an_environment() {
+    assert_snapshot!(project().bgx(&["status"]), @r#"
+    ENVIRONMENT     ACTIVE  DESIRED HEALTHY  VERSION                    ROLLBACK
+    aarch64prod     blue          2     2/2  dist/gh/main/41000.tar.xz  none: green never served here
+    aarch64staging  blue          1     1/1  dist/gh/main/41000.tar.xz  none: green never served here
+    beta            blue          2     2/2  dist/gh/main/41000.tar.xz  none: green never served here
+    gpu             blue          2     2/2  dist/gh/main/41000.tar.xz  none: green never served here
+    prod            blue          6     6/6  dist/gh/main/41000.tar.xz  none: green never served here
+    staging         blue          1     1/1  dist/gh/main/41000.tar.xz  none: green never served here
+    winprod         blue          2     2/2  dist/gh/main/41000.tar.xz  none: green never served here
+    winstaging      blue          1     1/1  dist/gh/main/41000.tar.xz  none: green never served here
+    wintest         blue          1     1/1  dist/gh/main/41000.tar.xz  none: green never served here
+    SANDBOX: nothing real is touched
+    [exit status: 0]
+    "#);
+}
+
+#[test]
+fn json_is_json_and_nothing_else() {
+    let project = project();
+    let run = project.bgx(&["run", "deploy", "--env", "beta", "--json"]);
+    let lines: Vec<&str> = run.trim_end().lines().collect();
+    let (status, events) = lines.split_last().expect("a run prints");
+    assert_eq!(*status, "[exit status: 0]");
+    let events: Vec<serde_json::Value> =
+        events.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+    assert_eq!(events[0]["what"]["event"], "began");
+    let end = events.last().expect("a run has events");
+    assert_eq!((&end["code"], &end["end"]["outcome"]), (&serde_json::json!(0), &serde_json::json!("done")));
+    for args in [vec!["status", "--json"], vec!["status", "--env", "beta", "--json"]] {
+        let text = project.bgx(&args);
+        let document = text.strip_suffix("[exit status: 0]\n").expect("status ends with 0");
+        let document: serde_json::Value = serde_json::from_str(document).expect("one JSON document");
+        let live = if document.is_array() { &document[2]["live"] } else { &document["live"] };
+        assert_eq!(live, "green");
+    }
+}
+
+#[test]
+fn sandbox_show_prints_the_account_and_reset_makes_it_new() {
+    let project = project();
+    let new = project.world();
+    let of_beta: Vec<&str> =
+        new.lines().filter(|l| ["SANDBOX", "beta", "10.0.0.7", "10.0.0.8", "10.0.0.9"].iter().any(|w| l.contains(w))).collect();
+    assert_snapshot!(of_beta.join("\n"), @r#"
+    SANDBOX account 123456789012 in us-east-1, 2026-01-01T00:00:00.000Z
+      HTTPS:443 /beta* → Beta-Blue 1
+    group beta-blue: desired 2, min 0, max 10
+      i-070616f2f48dce01c InService t3.medium 10.0.0.8 dist/gh/main/41000.tar.xz
+      i-0990cd70b12c5d084 InService t3.medium 10.0.0.7 dist/gh/main/41000.tar.xz
+    group beta-green: desired 0, min 0, max 10
+    group ce-router-beta: desired 1, min 0, max 1
+      i-0d16aa4b296eb9d18 InService t4g.small 10.0.0.9
+    parameter /compiler-explorer/beta/active-color = blue (version 1)
+    parameter /compiler-explorer/beta/active-target-group-arn = ARN of Beta-Blue (version 1)
+    parameter /compiler-explorer/beta/blue-version = dist/gh/main/41000.tar.xz (version 1)
+      version/beta = dist/gh/main/41000.tar.xz
+    "#);
+    assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
+    assert_ne!(project.world(), new);
+    assert_snapshot!(project.bgx(&["sandbox", "reset"]), @r#"
+    the sandbox is new
+    [exit status: 0]
+    "#);
+    assert_eq!(project.world(), new);
+}

@@ -1,5 +1,9 @@
 //! One test binary; each file below is one kind of test.
 
+mod account_moto;
 mod interrupt;
+mod moto;
+mod permissions;
+mod process;
 mod same_seed;
 mod support;

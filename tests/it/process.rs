@@ -18,14 +18,21 @@ pub struct Project {
 
 impl Project {
     pub fn new() -> Project {
-        Project::with(|text| text)
+        let text = std::fs::read_to_string(root().join("bgx.toml")).expect("the repository has a bgx.toml");
+        Project::of(&text)
     }
 
-    /// A project whose `bgx.toml` was changed.
-    pub fn with(change: impl Fn(String) -> String) -> Project {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+    /// One whose instances have addresses that lead nowhere from here.
+    pub fn without_version_probe() -> Project {
         let text = std::fs::read_to_string(root().join("bgx.toml")).expect("the repository has a bgx.toml");
-        std::fs::write(folder.path().join("bgx.toml"), change(text)).expect("a temporary folder can be written");
+        let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with("version_probe")).collect();
+        assert_eq!(kept.len() + 1, text.lines().count(), "bgx.toml names one version probe");
+        Project::of(&kept.join("\n"))
+    }
+
+    fn of(text: &str) -> Project {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        std::fs::write(folder.path().join("bgx.toml"), text).expect("a temporary folder can be written");
         for name in ["stdlib", "playbooks"] {
             copy(&root().join(name), &folder.path().join(name));
         }

@@ -1,10 +1,16 @@
 //! One test binary; each file below is one kind of test.
 
+mod account_moto;
 mod bad_input;
+mod boto3;
 mod cli;
 mod interrupt;
+mod moto;
+mod permissions;
+mod process;
 mod program;
 mod refusals;
 mod same_seed;
+mod signals;
 mod support;
 mod tidy;

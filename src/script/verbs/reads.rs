@@ -2,7 +2,7 @@
 
 use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
-use crate::account::{Group, HttpRequest, Instance, Target};
+use crate::account::{Group, HttpRequest, Instance, Kind as AccountErrorKind, Target};
 use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Record};
@@ -41,7 +41,7 @@ pub static VERBS: &[Verb] = &[
         name: "instances",
         params: &[COLOR],
         options: &[],
-        returns: "a list with id, lifecycle, zone, type, target, address, version; address and version may be ()",
+        returns: "a list with id, lifecycle, zone, type, target, address, version; without `version_probe`, or the right to list addresses, address and version are ()",
         summary: "The instances of a colour, with the version that each says it runs.",
         errors: &["denied", "failed"],
         example: "instances(c.idle).len()",
@@ -189,13 +189,24 @@ fn instances(call: &Call) -> Answer {
             let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
             let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
             let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
-            let addresses = run.account.addresses(&ids).await?;
+            let addresses = known_addresses(run, &ids).await?;
             let versions = ask_versions(run, &addresses).await;
             Ok(Members { members: group.instances, targets: targets?, addresses, versions })
         })
         .await
     })?;
     Ok(Dynamic::from(instance_records(&found)))
+}
+
+/// Where instances can be asked, if anybody asks them; without the right to list addresses each is unknown, which is not an empty group.
+async fn known_addresses(run: &Run, ids: &[&str]) -> Result<BTreeMap<String, String>, RunError> {
+    if run.env.version_probe.is_none() && run.env.hooks.is_none() {
+        return Ok(BTreeMap::new());
+    }
+    match run.account.addresses(ids).await {
+        Err(error) if error.kind == AccountErrorKind::Denied => Ok(BTreeMap::new()),
+        addresses => Ok(addresses?),
+    }
 }
 
 /// What each instance says it runs; one that does not answer is absent, which is not a version.
@@ -248,7 +259,11 @@ fn http(call: &Call) -> Answer {
     let timeout = call.opt_duration("timeout").map_or(5, |d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1));
     let reply = with(call, async |run| {
         let id = instance.text("id").unwrap_or_default();
-        let ip = instance.text("address").ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
+        let address = match instance.text("address") {
+            Some(address) => Some(address),
+            None => run.account.addresses(&[&id]).await?.remove(&id),
+        };
+        let ip = address.ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
         if !path.starts_with('/') {
             return Err(RunError::failed(format!("`{path}` is not a path: it must start with /")));
         }

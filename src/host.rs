@@ -236,14 +236,14 @@ fn now(time: &SharedTimeSource) -> Time {
 /// Asked a few times within seconds: a hiccup passes, a wrong address does not.
 async fn who_we_are(account: &Account) -> Result<Identity, AccountError> {
     for _ in 1..IDENTITY_TRIES {
-        match account.identity().await {
+        match account.identity_once().await {
             Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Unreachable | Kind::Lost | Kind::Throttled) => {
                 tokio::time::sleep(IDENTITY_PAUSE).await;
             }
             answer => return answer,
         }
     }
-    account.identity().await
+    account.identity_once().await
 }
 
 fn unknown_identity(target: &str) -> impl Fn(AccountError) -> HostError {

@@ -3,6 +3,7 @@
 mod account_moto;
 mod bad_input;
 mod boto3;
+mod bad_surroundings;
 mod cli;
 mod interrupt;
 mod moto;

@@ -35,7 +35,11 @@ fn check_every_event(env: &'static str, signal: &'static str) {
     for after in 0..committed {
         let outcome = deploy().signal(after, signal).run();
         assert_eq!(outcome.ended.outcome, Outcome::Undone, "{signal} after event {after}: {:?}", outcome.ended);
-        assert_eq!(differences(&owned(&outcome.before, env), &owned(&outcome.after, env)), Vec::<String>::new(), "{signal} after event {after}");
+        assert_eq!(
+            differences(&owned(&outcome.before, env), &owned(&outcome.after, env)),
+            Vec::<String>::new(),
+            "{signal} after event {after}"
+        );
         assert_eq!(outcome.users.errors, 0.0, "{signal} after event {after}");
     }
 }

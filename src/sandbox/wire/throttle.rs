@@ -10,6 +10,7 @@ pub fn admit(world: &mut World, service: Service, operation: &str) -> Result<(),
         needed.extend(world.throttles.get(*name).map(|bucket| (*name, filled(*bucket, world.now))));
     }
     if needed.iter().any(|(_, bucket)| bucket.tokens < 1.0) {
+        world.note_throttled(service.name(), operation);
         return Err(rate_exceeded(service.name()));
     }
     for (name, bucket) in needed {

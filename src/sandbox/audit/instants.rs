@@ -26,6 +26,8 @@ struct Walk<'a> {
     suspended: BTreeMap<String, BTreeSet<String>>,
     /// Since when a target group gets requests, and the version that it serves since then.
     serving: BTreeMap<String, Serving>,
+    /// Share of the requests that ended in an error at the start and does so still.
+    errors: f64,
     /// First and last moment at which a node began to send requests elsewhere.
     switched: Option<(Time, Time)>,
 }
@@ -41,6 +43,7 @@ pub(super) fn judge(names: &Resolved, before: &World, after: &World) -> (Vec<Bre
     let first = before.log.len().min(after.log.len());
     let mut walk = Walk::begin(names, before);
     let marks = |world: &World| world.traffic.get(&names.charter.env).cloned().unwrap_or_default();
+    walk.follow(before.now, marks(before).last());
     let mut intervals = Intervals::begin(walk.conditions(before.now, marks(before).last()));
     let marks = marks(after);
     let mut tally = Tally::default();
@@ -53,8 +56,8 @@ pub(super) fn judge(names: &Resolved, before: &World, after: &World) -> (Vec<Bre
             walk.apply(after, next);
             next += 1;
         }
-        walk.follow(*now);
         let mark = marks.iter().rev().find(|mark| mark.at <= *now);
+        walk.follow(*now, mark);
         intervals.note(*now, walk.conditions(*now, mark));
         let end = moments.get(index + 1).copied().unwrap_or(after.now);
         walk.measure(end.since(*now) as f64 / 1000.0, &mut tally);
@@ -81,6 +84,10 @@ fn moments(before: &World, after: &World, first: usize, window: u64, marks: &[Ma
     found.range(before.now..=after.now).copied().collect()
 }
 
+fn error_share(mark: &Mark) -> f64 {
+    mark.errors as f64 / mark.requests.max(1) as f64
+}
+
 impl<'a> Walk<'a> {
     fn begin(names: &'a Resolved<'a>, before: &World) -> Walk<'a> {
         let scene = Scene::begin(names, before);
@@ -89,7 +96,7 @@ impl<'a> Walk<'a> {
         let live = names.charter.colors.iter().zip(&names.target_groups).filter(|(_, arn)| bearing.contains_key(*arn));
         let min = live.filter_map(|(color, _)| scene.groups.get(&color.group)).map(|sizes| sizes.min).min();
         let least = [min, names.charter.least].into_iter().flatten().min().unwrap_or(0);
-        let mut walk = Walk {
+        Walk {
             names,
             window: names.charter.window_in(before),
             needed: names.charter.floor.map_or(start, |floor| floor.min(start)),
@@ -97,10 +104,9 @@ impl<'a> Walk<'a> {
             suspended: scene.groups.iter().map(|(name, sizes)| (name.clone(), sizes.suspended.clone())).collect(),
             serving: BTreeMap::new(),
             switched: None,
+            errors: 1.0,
             scene,
-        };
-        walk.follow(before.now);
-        walk
+        }
     }
 
     fn apply(&mut self, after: &World, index: usize) {
@@ -121,7 +127,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes which target groups begin or cease to get requests, and the version that each begins with.
-    fn follow(&mut self, now: Time) {
+    fn follow(&mut self, now: Time, mark: Option<&Mark>) {
+        self.errors = self.errors.min(mark.map_or(0.0, error_share));
         let bearing = self.scene.bearing();
         self.serving.retain(|arn, _| bearing.contains_key(arn));
         for arn in bearing.into_keys() {
@@ -224,13 +231,13 @@ impl<'a> Walk<'a> {
 
     /// Errors beyond those of instances that the world broke and health checks have not seen yet.
     fn errors(&self, now: Time, mark: &Mark, bearing: &Shares) -> Option<Condition> {
-        let share = mark.errors as f64 / mark.requests.max(1) as f64;
+        let share = error_share(mark);
         let excused = |arn: &String, share: f64| {
             let lost_all = self.scene.healthy(arn) == 0 && self.lacks(arn, share) == 0;
             if lost_all { 1.0 } else { self.scene.broken_share(arn, now) }
         };
         let expected: f64 = bearing.iter().map(|(arn, share)| share * excused(arn, *share)).sum();
-        if share <= expected + ROUNDING {
+        if share <= expected.max(self.errors) + ROUNDING {
             return None;
         }
         Some(Condition {

@@ -149,7 +149,9 @@ impl Scene {
         let named = set.split(',').map(str::to_owned);
         match operation {
             "SuspendProcesses" => known.suspended.extend(named),
-            "ResumeProcesses" => named.for_each(|process| drop(known.suspended.remove(&process))),
+            "ResumeProcesses" => named.for_each(|process| {
+                known.suspended.remove(&process);
+            }),
             _ => {}
         }
     }

@@ -49,6 +49,7 @@ pub fn rate_exceeded(service: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::world::Happening;
 
     fn tokens(world: &World, bucket: &str) -> f64 {
         world.throttles[bucket].tokens
@@ -61,6 +62,8 @@ mod tests {
         let before = tokens(&world, "elbv2");
         assert_eq!(admit(&mut world, Service::LoadBalancing, "ModifyRule"), Err(rate_exceeded("elasticloadbalancing")));
         assert_eq!(tokens(&world, "elbv2"), before);
+        let refused = Happening::Throttled { service: "elasticloadbalancing".to_owned(), operation: "ModifyRule".to_owned() };
+        assert_eq!(world.log.last().map(|entry| &entry.what), Some(&refused), "and stands in the log");
         assert_eq!(admit(&mut world, Service::LoadBalancing, "RegisterTargets"), Ok(()));
         assert_eq!((tokens(&world, "elbv2"), tokens(&world, "elbv2-targets")), (39.0, 19.0));
     }

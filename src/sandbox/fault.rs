@@ -74,12 +74,12 @@ impl Mishap {
             Mishap::LimitCapacity { group, limit } => world.limit_capacity(group, *limit),
             Mishap::Policy { group, to } => world.fire_policy(group, *to),
             Mishap::Schedule { group, to } => world.fire_scheduled_action(group, *to),
-            Mishap::Resize { group, update } => world.update_group(group, update).is_ok(),
-            Mishap::Parameter { name, value } => world.put_parameter(name, value, Some("String"), true).is_ok(),
+            Mishap::Resize { group, update } => world.by_somebody_else(|w| w.update_group(group, update).is_ok()),
+            Mishap::Parameter { name, value } => world.by_somebody_else(|w| w.put_parameter(name, value, Some("String"), true).is_ok()),
             Mishap::Actions { resource, actions } if world.listeners.contains_key(resource) => {
-                world.modify_listener(resource, actions.clone()).is_ok()
+                world.by_somebody_else(|w| w.modify_listener(resource, actions.clone()).is_ok())
             }
-            Mishap::Actions { resource, actions } => world.modify_rule(resource, actions.clone()).is_ok(),
+            Mishap::Actions { resource, actions } => world.by_somebody_else(|w| w.modify_rule(resource, actions.clone()).is_ok()),
         }
     }
 }

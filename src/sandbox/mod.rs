@@ -1,9 +1,10 @@
 //! A simulated AWS at the level of HTTP bytes. Knows nothing of the rest of bgx.
 //!
 //! `world/` is the account as plain data and how it moves with time; `wire/` turns requests into calls on it and answers in
-//! AWS's own formats; `fault.rs` spoils chosen calls; `door.rs` is the in-process HTTP connector for the SDK and `server.rs`
+//! AWS's own formats; `fault.rs` spoils chosen calls; `audit/` judges what a world has been through; `door.rs` is the in-process HTTP connector for the SDK and `server.rs`
 //! the same on a loopback port. Time is always an argument.
 
+pub mod audit;
 pub mod door;
 pub mod fault;
 pub mod server;

@@ -10,6 +10,7 @@ pub fn admit(world: &mut World, service: Service, operation: &str) -> Result<(),
         needed.extend(world.throttles.get(*name).map(|bucket| (*name, filled(*bucket, world.now))));
     }
     if needed.iter().any(|(_, bucket)| bucket.tokens < 1.0) {
+        world.note_throttled(service.name(), operation);
         return Err(rate_exceeded(service.name()));
     }
     for (name, bucket) in needed {
@@ -48,6 +49,7 @@ pub fn rate_exceeded(service: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::world::Happening;
 
     fn tokens(world: &World, bucket: &str) -> f64 {
         world.throttles[bucket].tokens
@@ -60,6 +62,8 @@ mod tests {
         let before = tokens(&world, "elbv2");
         assert_eq!(admit(&mut world, Service::LoadBalancing, "ModifyRule"), Err(rate_exceeded("elasticloadbalancing")));
         assert_eq!(tokens(&world, "elbv2"), before);
+        let refused = Happening::Throttled { service: "elasticloadbalancing".to_owned(), operation: "ModifyRule".to_owned() };
+        assert_eq!(world.log.last().map(|entry| &entry.what), Some(&refused), "and stands in the log");
         assert_eq!(admit(&mut world, Service::LoadBalancing, "RegisterTargets"), Ok(()));
         assert_eq!((tokens(&world, "elbv2"), tokens(&world, "elbv2-targets")), (39.0, 19.0));
     }

@@ -1,6 +1,6 @@
 //! EC2 Auto Scaling as its API says it: groups, their arithmetic, AWS's messages.
 
-use super::{Activity, Fault, Group, Instance, Lifecycle, World};
+use super::{Activity, Fault, Group, Happening, Instance, Lifecycle, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -89,8 +89,12 @@ impl World {
         let set: Vec<String> = set.iter().filter_map(|(k, v)| v.map(|v| format!("{k}={v}"))).collect();
         self.record_call("autoscaling", "UpdateAutoScalingGroup", name, set.join(" "));
         if let Some(group) = self.groups.get_mut(name) {
+            let changed = (group.min, group.max, group.desired) != (min, max, desired);
             group.min = min;
             group.max = max;
+            if changed {
+                self.record_size(name, desired);
+            }
         }
         let reason = format!("a user request update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {desired}");
         self.change_desired(name, desired, &reason);
@@ -119,6 +123,7 @@ impl World {
         }
         self.remember_view(name);
         self.record_call("autoscaling", "SetDesiredCapacity", name, format!("desired={desired}"));
+        self.record_size(name, desired);
         self.change_desired(name, desired, "a user request explicitly set group desired capacity");
         self.settle();
         Ok(())
@@ -202,6 +207,7 @@ impl World {
         self.record_call("autoscaling", "TerminateInstanceInAutoScalingGroup", id, format!("decrement={decrement}"));
         if decrement && let Some(group) = self.groups.get_mut(&name) {
             group.desired = desired - 1;
+            self.record_size(&name, desired - 1);
         }
         let shrinking = if decrement { format!(", shrinking the capacity from {desired} to {}", desired - 1) } else { String::new() };
         let cause =
@@ -230,6 +236,13 @@ impl World {
         group.launch_retry = None;
         group.told_protected = false;
         self.touch(name);
+    }
+
+    /// Bounds as they stand and the desired capacity that a call gives the group now.
+    fn record_size(&mut self, name: &str, desired: u32) {
+        let Some(group) = self.groups.get(name) else { return };
+        let (min, max) = (group.min, group.max);
+        self.record(Happening::Resized { group: name.to_owned(), min, max, desired });
     }
 
     /// Keeps what Describe shows now, for the time in which it may lag behind the write that follows.

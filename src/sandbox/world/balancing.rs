@@ -237,6 +237,7 @@ impl World {
     /// Sets the actions of a listener or rule; each node follows at a moment of its own, and never an older write after a newer.
     fn replace_actions(&mut self, resource: &str, actions: Vec<Action>) {
         let now = self.now;
+        self.record(Happening::Rerouted { resource: resource.to_owned(), targets: forwards(&actions).cloned().collect() });
         let until = now.after_ms(self.timing.rule_staleness.draw(&mut self.rng));
         let count = self.actions_mut(resource).map_or(0, |a| a.nodes.len());
         let moments: Vec<_> = (0..count).map(|_| now.after_ms(self.timing.propagation.draw(&mut self.rng))).collect();
@@ -267,7 +268,7 @@ impl World {
             for (_, node, new) in Vec::from_iter::<Vec<_>>(due) {
                 if let Some(slot) = actions.nodes.get_mut(node) {
                     *slot = new;
-                    followed.push(Happening::Propagated { resource: resource.clone(), node });
+                    followed.push(Happening::Propagated { resource: resource.clone(), node, targets: forwards(slot).cloned().collect() });
                 }
             }
         }

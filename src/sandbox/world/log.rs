@@ -1,6 +1,6 @@
 //! What happened in the world and what its users saw: the evidence that `audit` judges and that a run's last lines print.
 
-use super::Time;
+use super::{Time, Weighted, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -8,6 +8,16 @@ use std::collections::BTreeMap;
 pub struct Entry {
     pub at: Time,
     pub what: Happening,
+}
+
+/// Who made a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Caller {
+    /// Whoever talks to this account over HTTP.
+    #[default]
+    Client,
+    /// Another tool or a human, as a mishap of the simulation.
+    Other,
 }
 
 /// A change of the world. Served traffic is integrated between two of these.
@@ -19,6 +29,20 @@ pub enum Happening {
         operation: String,
         resource: String,
         set: String,
+        #[serde(default)]
+        by: Caller,
+    },
+    /// Bounds and desired capacity of a group after a call that changed one of them.
+    Resized {
+        group: String,
+        min: u32,
+        max: u32,
+        desired: u32,
+    },
+    /// What a listener or rule forwards to by its API after a call, the nodes later; empty where it forwards nowhere.
+    Rerouted {
+        resource: String,
+        targets: Vec<Weighted>,
     },
     Launched {
         group: String,
@@ -69,6 +93,18 @@ pub enum Happening {
     Propagated {
         resource: String,
         node: usize,
+        #[serde(default)]
+        targets: Vec<Weighted>,
+    },
+    /// A machine died without notice, or its application stopped working.
+    Broken {
+        group: String,
+        instance: String,
+    },
+    /// A call was refused because the account's API rate was used up.
+    Throttled {
+        service: String,
+        operation: String,
     },
 }
 
@@ -86,4 +122,23 @@ pub struct Users {
     pub lowest_healthy: Option<u32>,
     /// First and last moment at which the share of versions changed.
     pub switched: Option<(Time, Time)>,
+}
+
+impl World {
+    /// Does something in the name of somebody else: the log tells those calls from the client's.
+    pub fn by_somebody_else<T>(&mut self, deed: impl FnOnce(&mut World) -> T) -> T {
+        let from = self.log.len();
+        let done = deed(self);
+        for entry in &mut self.log[from..] {
+            if let Happening::Call { by, .. } = &mut entry.what {
+                *by = Caller::Other;
+            }
+        }
+        done
+    }
+
+    /// Keeps in the log that a call was refused for the account's API rate.
+    pub fn note_throttled(&mut self, service: &str, operation: &str) {
+        self.record(Happening::Throttled { service: service.to_owned(), operation: operation.to_owned() });
+    }
 }

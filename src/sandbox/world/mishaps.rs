@@ -1,6 +1,6 @@
 //! What the outside world does to the account: interruptions, broken applications, exhausted capacity, policies that fire.
 
-use super::{Lifecycle, World};
+use super::{Happening, Lifecycle, World};
 
 impl World {
     /// Follows up fields that were changed by hand, as if everything had been touched. The methods below do not need it.
@@ -25,7 +25,8 @@ impl World {
         if self.instances.get(id).is_none_or(|i| i.lifecycle != Lifecycle::InService) {
             return false;
         }
-        self.end_instance_at(id, self.now);
+        let group = self.end_instance_at(id, self.now);
+        self.record(Happening::Broken { group, instance: id.to_owned() });
         self.settle();
         true
     }
@@ -35,6 +36,8 @@ impl World {
         let now = self.now;
         let Some(instance) = self.instances.get_mut(id) else { return false };
         instance.answers_until = Some(instance.answers_until.map_or(now, |t| t.min(now)));
+        let group = instance.group.clone();
+        self.record(Happening::Broken { group, instance: id.to_owned() });
         self.stir.traffic = true;
         self.settle();
         true

@@ -30,7 +30,7 @@ pub use autoscaling::{GroupUpdate, GroupView};
 pub use balancing::{TargetState, TargetView};
 pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
 pub use clock::{Past, Rng, Time};
-pub use log::{Entry, Happening, Users};
+pub use log::{Caller, Entry, Happening, Users};
 pub use policies::{Alarm, Side};
 pub use probes::InstanceReply;
 pub use storage::{ObjectMeta, PutCondition};

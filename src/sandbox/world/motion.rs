@@ -4,7 +4,7 @@
 //! at the same moments with the same draws.
 
 use super::targets::check_due;
-use super::{Entry, TargetState};
+use super::{Caller, Entry, TargetState};
 use super::{Group, Happening, Instance, Lifecycle, Time, World};
 use std::collections::BTreeSet;
 
@@ -43,7 +43,8 @@ impl World {
     }
 
     pub(super) fn record_call(&mut self, service: &str, operation: &str, resource: &str, set: String) {
-        self.record(Happening::Call { service: service.to_owned(), operation: operation.to_owned(), resource: resource.to_owned(), set });
+        let (service, operation, resource) = (service.to_owned(), operation.to_owned(), resource.to_owned());
+        self.record(Happening::Call { service, operation, resource, set, by: Caller::Client });
     }
 
     pub(super) fn touch(&mut self, group: &str) {

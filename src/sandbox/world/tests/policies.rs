@@ -24,7 +24,11 @@ fn scaled(world: &World) -> Vec<(u64, u32, u32)> {
         | Happening::LaunchFailed { .. }
         | Happening::TargetState { .. }
         | Happening::SpotNotice { .. }
-        | Happening::Propagated { .. } => None,
+        | Happening::Propagated { .. }
+        | Happening::Resized { .. }
+        | Happening::Rerouted { .. }
+        | Happening::Broken { .. }
+        | Happening::Throttled { .. } => None,
     };
     world.log.iter().filter_map(of).collect()
 }

@@ -60,6 +60,7 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
         actor: None,
         commit: None,
         host_name: "bench".to_owned(),
+        events: Vec::new(),
         env,
     };
     session::run(playbook, host, request).expect("the run begins").ended.outcome.code()

@@ -29,6 +29,16 @@ pub enum Target {
     Endpoint(String),
 }
 
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Sandbox => f.write_str("sandbox"),
+            Target::Aws => f.write_str("aws"),
+            Target::Endpoint(url) => f.write_str(url),
+        }
+    }
+}
+
 impl std::str::FromStr for Target {
     type Err = String;
 

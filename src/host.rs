@@ -39,6 +39,7 @@ pub struct Host {
     pub time: SharedTimeSource,
     pub driver: Driver,
     pub identity: Identity,
+    pub target: Target,
     /// Which target this is, in words, for the first and last line.
     pub words: String,
     /// Draws run ids and jitter.
@@ -156,6 +157,7 @@ impl Host {
             time,
             driver,
             identity,
+            target: Target::Sandbox,
             words: "SANDBOX: nothing real is touched".to_owned(),
             seed,
             sandbox: Some(sandbox),
@@ -188,7 +190,7 @@ impl Host {
         let driver = real_driver()?;
         let connection = Connection::endpoint(url, &region);
         let host = Host::connect(&format!("`{url}`"), connection, driver, options)?;
-        Ok(Host { words: format!("SERVER {url}: not AWS"), ..host })
+        Ok(Host { words: format!("SERVER {url}: not AWS"), target: Target::Endpoint(url.to_owned()), ..host })
     }
 
     fn connect(target: &str, mut connection: Connection, driver: Driver, options: &Options) -> Result<Host, HostError> {
@@ -201,6 +203,7 @@ impl Host {
             time: SharedTimeSource::new(SystemTimeSource::new()),
             driver,
             identity,
+            target: Target::Aws,
             words: String::new(),
             seed,
             sandbox: None,

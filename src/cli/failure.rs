@@ -26,7 +26,7 @@ impl Failure {
         self
     }
 
-    fn of(code: i32, error: &dyn std::error::Error) -> Failure {
+    pub fn of(code: i32, error: &dyn std::error::Error) -> Failure {
         let causes = std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string).collect();
         Failure { code, text: error.to_string(), causes, hint: None }
     }

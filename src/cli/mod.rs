@@ -3,8 +3,10 @@
 mod failure;
 mod list;
 mod prompt;
+mod recovery;
 mod report;
 mod run;
+mod runs;
 mod sandbox;
 mod screen;
 mod signals;
@@ -59,6 +61,8 @@ fn bgx() -> Command {
         .subcommand(run::command())
         .subcommand(status::command())
         .subcommand(Command::new("list").about("List the project's playbooks"))
+        .subcommands(runs::commands())
+        .subcommands(recovery::commands())
         .subcommand(sandbox::command())
 }
 
@@ -71,6 +75,8 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let code = match matches.subcommand() {
         Some(("status", matches)) => status::run(matches, &config)?,
         Some(("sandbox", matches)) => sandbox::run(matches, &config)?,
+        Some((command @ ("resume" | "undo" | "abandon"), matches)) => recovery::run(command, matches, &config)?,
+        Some((command @ ("runs" | "show" | "why"), matches)) => runs::run(command, matches, &config)?,
         _ => list::run(&config)?,
     };
     Ok(code)

@@ -55,7 +55,7 @@ fn text(played: &Played, users: Option<&Users>, host: &Host) -> String {
     if let Some(why) = &ended.why {
         let _ = writeln!(text, "why: {why}");
     }
-    if let Some(next) = next(ended.outcome) {
+    if let Some(next) = next(ended.outcome, &played.run, played.committed) {
         let _ = writeln!(text, "next: {next}");
     }
     let _ = writeln!(text, "{}", host.words);
@@ -99,11 +99,14 @@ fn outcome(outcome: Outcome, touched: bool, paint: Paint) -> String {
     }
 }
 
-fn next(outcome: Outcome) -> Option<&'static str> {
+/// The commands that an operator may want now.
+fn next(outcome: Outcome, run: &str, committed: bool) -> Option<String> {
+    let back = if committed { format!("bgx abandon {run} --reason …") } else { format!("bgx undo {run}") };
     match outcome {
-        Outcome::Done | Outcome::Undone | Outcome::Refused | Outcome::Abandoned | Outcome::Diverged => None,
-        Outcome::Paused => Some("look with `bgx status`; every state between two calls leaves users unharmed"),
-        Outcome::Stuck => Some("look at the step named above, then `bgx status`"),
+        Outcome::Done | Outcome::Undone | Outcome::Refused | Outcome::Abandoned => None,
+        Outcome::Paused => Some(format!("bgx resume {run}, or {back}; users are unharmed meanwhile")),
+        Outcome::Diverged => Some(format!("bgx resume {run} with the playbook that began it, or {back}")),
+        Outcome::Stuck => Some(format!("look at the step named above, then {back}")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::prompt;
+use super::recovery;
 use super::report;
 use super::screen::{Screen, Show};
 use super::signals;
@@ -117,32 +118,48 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     known_questions(&answers, playbook)?;
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &options)?;
+    recovery::none_open(config, &host, &env)?;
     let run_id = run_id(host.seed);
     let journal = journal(config, &host, &run_id)?;
-    let show = show(matches, &host);
-    let paint = Paint::stderr();
-    report::first_line(&host, show.json);
-    let mut screen = Screen::new(show, paint);
+    let json = matches.get_flag("json");
+    let show = show(json, matches.get_one::<f64>("pace").copied(), &host);
+    report::first_line(&host, json);
     let request = Request {
-        answers: Answers { terminal: asker(&interrupt, paint), ..answers },
         params,
-        observer: Box::new(move |event| screen.see(event)),
-        interrupt,
         journal,
         run_id,
         reason: text(matches, "reason").map(str::to_owned),
         actor: actor(&host),
         commit: commit(&config.root, &host),
-        host_name: host_name(&host),
-        env: env.clone(),
+        ..request(env.clone(), &host, show, answers, interrupt)
     };
     let played = session::run(playbook, &host, request).map_err(not_begun)?;
     host.save()?;
     if let Some(error) = &played.error {
         report::error(error, &playbook.sources);
     }
-    report::end(&played, &host, &env, show.json);
+    report::end(&played, &host, &env, json);
     Ok(played.ended.outcome.code())
+}
+
+/// What every command that carries a run on gives to it; the rest is the command's own.
+pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, interrupt: watch::Receiver<String>) -> Request {
+    let paint = Paint::stderr();
+    let mut screen = Screen::new(show, paint);
+    Request {
+        answers: Answers { terminal: asker(&interrupt, paint), ..answers },
+        observer: Box::new(move |event| screen.see(event)),
+        interrupt,
+        host_name: host_name(host),
+        env,
+        params: BTreeMap::new(),
+        journal: Journal::in_memory(),
+        run_id: String::new(),
+        reason: None,
+        actor: None,
+        commit: None,
+        events: Vec::new(),
+    }
 }
 
 /// Everything that is wrong with the flags, at once.
@@ -169,7 +186,7 @@ pub fn options(matches: &ArgMatches) -> Result<Options, Failure> {
     Ok(Options { target, seed, in_memory: false })
 }
 
-fn answers(matches: &ArgMatches) -> Result<Answers, Failure> {
+pub fn answers(matches: &ArgMatches) -> Result<Answers, Failure> {
     let mut given = BTreeMap::new();
     for pair in matches.get_many::<String>("answer").into_iter().flatten() {
         let (id, key) =
@@ -205,11 +222,10 @@ fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn show(matches: &ArgMatches, host: &Host) -> Show {
-    let json = matches.get_flag("json");
+pub fn show(json: bool, pace: Option<f64>, host: &Host) -> Show {
     let terminal = std::io::stderr().is_terminal() && !json;
     let default = (terminal && host.is_sandbox()).then_some(60.0);
-    let pace = matches.get_one::<f64>("pace").copied().or(default).filter(|pace| *pace > 0.0 && host.is_sandbox());
+    let pace = pace.or(default).filter(|pace| *pace > 0.0 && host.is_sandbox());
     Show { json, pace, terminal, asks: can_ask() }
 }
 
@@ -221,8 +237,7 @@ fn run_id(seed: u64) -> String {
 }
 
 fn journal(config: &Config, host: &Host, run_id: &str) -> Result<Journal, Failure> {
-    let folder = if host.is_sandbox() { host::world::folder(&config.root).join("runs") } else { config.root.join(".bgx/runs") };
-    let path = folder.join(format!("{run_id}.jsonl"));
+    let path = recovery::folder(config, host.is_sandbox()).join(format!("{run_id}.jsonl"));
     Journal::create(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Failure::usage(format!("there is a run `{run_id}` already, from the same seed"))
             .hinted("give another --seed, or make a new sandbox: bgx sandbox reset"),

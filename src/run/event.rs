@@ -248,6 +248,27 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Nothing is left to do; otherwise the run waits for `resume`, `undo` or `abandon`.
+    pub fn is_over(self) -> bool {
+        match self {
+            Outcome::Done | Outcome::Undone | Outcome::Refused | Outcome::Abandoned => true,
+            Outcome::Paused | Outcome::Stuck | Outcome::Diverged => false,
+        }
+    }
+
+    /// In words, for lists.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Undone => "undone",
+            Outcome::Paused => "paused",
+            Outcome::Stuck => "stuck",
+            Outcome::Refused => "refused",
+            Outcome::Diverged => "diverged",
+            Outcome::Abandoned => "abandoned",
+        }
+    }
+
     /// The exit code; the table is in the README.
     pub fn code(self) -> i32 {
         match self {

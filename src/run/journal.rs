@@ -38,7 +38,31 @@ impl Journal {
         }
         let file = File::options().append(true).create_new(true).mode(0o600).open(path)?;
         sync_folder(path)?;
+        hold(&file)?;
         Ok(Journal::over(Sink::File { file, path: path.to_path_buf() }))
+    }
+
+    /// Goes on with an existing file behind its last whole event; what a process wrote while it died is cut off.
+    pub fn reopen(path: &Path) -> io::Result<(Journal, Vec<Event>)> {
+        let file = File::options().append(true).read(true).open(path)?;
+        hold(&file)?;
+        let bytes = std::fs::read(path)?;
+        let opened = open(&bytes);
+        if opened.torn > 0 {
+            file.set_len((bytes.len() - opened.torn) as u64)?;
+            file.sync_data()?;
+        }
+        let mut journal = Journal::over(Sink::File { file, path: path.to_path_buf() });
+        journal.hash = opened.hash;
+        Ok((journal, opened.events))
+    }
+
+    /// As `reopen`, of a journal in memory.
+    pub fn reopen_bytes(bytes: &[u8]) -> (Journal, Vec<Event>) {
+        let opened = open(bytes);
+        let mut journal = Journal::over(Sink::Memory(bytes[..bytes.len() - opened.torn].to_vec()));
+        journal.hash = opened.hash;
+        (journal, opened.events)
     }
 
     pub fn in_memory() -> Journal {
@@ -91,6 +115,15 @@ fn chain(before: &str, text: &str) -> String {
     sum.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// One process at a time carries a run on; the hold ends with it, whatever ends it.
+fn hold(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(std::fs::TryLockError::WouldBlock) => Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process carries this run on")),
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// A new name in a folder is lasting only after the folder itself was synced.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
@@ -105,6 +138,8 @@ pub struct Opened {
     pub events: Vec<Event>,
     /// Bytes after the last good line.
     pub torn: usize,
+    /// The hash of the last good line.
+    hash: String,
 }
 
 pub fn open(bytes: &[u8]) -> Opened {
@@ -115,7 +150,7 @@ pub fn open(bytes: &[u8]) -> Opened {
         events.push(event.1);
         good += line.len();
     }
-    Opened { events, torn: bytes.len() - good }
+    Opened { events, torn: bytes.len() - good, hash }
 }
 
 fn verify(line: &[u8], before: &str) -> Option<(String, Event)> {

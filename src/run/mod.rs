@@ -8,6 +8,7 @@ mod ask;
 mod error;
 pub mod event;
 pub mod guard;
+pub mod history;
 pub mod journal;
 mod perform;
 pub mod replay;
@@ -67,7 +68,7 @@ pub struct Run {
     confirmed: bool,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
-    traffic_moved: Option<tokio::time::Instant>,
+    traffic_moved: Option<Timestamp>,
     /// Colours that may take traffic with fewer healthy targets than guard 3 wants.
     accepted: BTreeMap<String, u32>,
     calls: BTreeMap<String, u64>,
@@ -187,6 +188,7 @@ impl Run {
         run.committed = replay::committed(events);
         run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
+        run.traffic_moved = replay::traffic_moved(events);
         run.record(resumed)?;
         Ok(run)
     }
@@ -346,6 +348,32 @@ impl Run {
             Some(first) => (Outcome::Paused, Some(format!("the end state is not as it should be: {first}"))),
             None => (outcome, why),
         };
+        self.ended(outcome, why, disagreements)
+    }
+
+    /// Takes a run back that another process left.
+    pub async fn undo_all(&mut self) -> Ended {
+        self.undoing = true;
+        let (outcome, why) = match self.take_back().await {
+            Ok(()) => (Outcome::Undone, None),
+            Err(stuck) => (Outcome::Stuck, Some(stuck.to_string())),
+        };
+        self.settle_traffic().await;
+        self.ended(outcome, why, Vec::new())
+    }
+
+    /// Gives a run up: its leases go back, everything else stays as it is.
+    pub async fn abandon(&mut self, reason: &str) -> Result<Ended, Halt> {
+        self.undoing = true;
+        self.record(What::Abandoned { reason: reason.to_owned() })?;
+        Ok(match self.return_leases().await {
+            Ok(()) => self.ended(Outcome::Abandoned, None, Vec::new()),
+            Err(error) => self.ended(Outcome::Stuck, Some(format!("a lease was not given back: {error}")), Vec::new()),
+        })
+    }
+
+    /// The last event, with what changed and what it cost.
+    fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
         self.count_calls();
         let seconds = self.now().duration_since(self.began).as_secs_f64();
         let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };

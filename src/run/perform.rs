@@ -148,7 +148,7 @@ impl Run {
             self.settle_traffic().await;
         }
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
-            self.traffic_moved = Some(tokio::time::Instant::now());
+            self.traffic_moved = Some(self.now());
         }
         match self.account.apply(action, facts).await {
             Ok(()) => self.read_back(action, before).await,
@@ -164,7 +164,8 @@ impl Run {
     /// colour that they left. Elastic Load Balancing documents no bound; this is the longest that was ever reported.
     pub(super) async fn settle_traffic(&mut self) {
         if let Some(moved) = self.traffic_moved.take() {
-            tokio::time::sleep(SETTLE.saturating_sub(moved.elapsed())).await;
+            let since = Duration::try_from(self.now().duration_since(moved)).unwrap_or_default();
+            tokio::time::sleep(SETTLE.saturating_sub(since)).await;
         }
     }
 

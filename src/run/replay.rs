@@ -273,6 +273,25 @@ pub fn standing(events: &[Event]) -> Standing {
     Standing::Open
 }
 
+/// When the run last sent a change of weights, as far as its journal knows.
+pub(super) fn traffic_moved(events: &[Event]) -> Option<Timestamp> {
+    let moves = |action: &Action| matches!(action, Action::Forward { .. } | Action::ForwardEach { .. });
+    let sent = events.iter().rev().find(|event| match &event.what {
+        What::Started { action, .. } | What::UndoStarted { action, .. } => moves(action),
+        _ => false,
+    });
+    // It was sent after its record, by a process that may have waited: its end, where there is one, is later.
+    let step = match &sent?.what {
+        What::Started { step, .. } | What::UndoStarted { step, .. } => *step,
+        _ => return None,
+    };
+    let ended = events.iter().rev().find(|event| match event.what {
+        What::Finished { step: s, .. } | What::UndoFinished { step: s } | What::Failed { step: s, .. } => s == step,
+        _ => false,
+    });
+    ended.or(sent).map(|event| event.at)
+}
+
 /// The operator has said the name of a guarded environment.
 pub fn confirmed(events: &[Event]) -> bool {
     events.iter().any(|event| matches!(&event.what, What::Answered { id, by: Answerer::Terminal, .. } if id == "confirm"))

@@ -10,7 +10,7 @@ use super::sources::{Roots, Sources, Stdlib};
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::run::event::{Began, Ended, FORMAT, Place};
+use crate::run::event::{Began, Ended, Event, FORMAT, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
 use crate::run::{Answers, Broke, Halt, Observer, Opening, Run};
@@ -64,6 +64,12 @@ impl Playbook {
         Playbook::of(sources, words)
     }
 
+    /// The playbook that a journal holds: what began a run is what goes on with it.
+    pub fn from_journal(texts: BTreeMap<String, String>, main: &str, stdlib: String) -> Result<Playbook, Problems> {
+        let sources = Sources::from_texts(texts, main).map_err(|diagnostic| Problems::one(*diagnostic))?;
+        Playbook::of(sources, stdlib)
+    }
+
     /// Checks sources that were read.
     pub fn of(sources: Sources, stdlib: String) -> Result<Playbook, Problems> {
         let main = sources.main().map(|file| (file.name.clone(), file.text.clone())).unwrap_or_default();
@@ -113,6 +119,8 @@ pub struct Request {
     pub actor: Option<String>,
     pub commit: Option<String>,
     pub host_name: String,
+    /// What is in the journal already, of a run that goes on.
+    pub events: Vec<Event>,
 }
 
 /// How a run ended, with the script's error where there was one.
@@ -121,6 +129,8 @@ pub struct Played {
     pub error: Option<Diagnostic>,
     /// Something was sent to the account.
     pub touched: bool,
+    pub committed: bool,
+    pub run: String,
     pub began: jiff::Timestamp,
     /// The bytes of a journal in memory.
     pub journal: Vec<u8>,
@@ -144,11 +154,11 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
 }
 
 fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
-    let params = request.params.clone();
+    let (params, events) = (request.params.clone(), request.events.clone());
     let opening = opening(playbook, host, request);
     // Entered so that the clock is the runtime's from the first event on.
-    let run = host.driver.block_on(async { Run::open(opening) })?;
-    let began = run.began();
+    let run =
+        host.driver.block_on(async { if events.is_empty() { Run::open(opening) } else { Run::reopen(opening, &events, "resume") } })?;
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
@@ -176,8 +186,35 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     };
     let mut run = held(&stage);
     let ended = host.driver.block_on(run.finish(broke));
+    Ok(played(&run, ended, error))
+}
+
+/// Takes back a run that another process left; its playbook is not run.
+pub fn undo(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
+    let events = request.events.clone();
+    let opening = opening(playbook, host, request);
+    host.driver.block_on(async {
+        let mut run = Run::reopen(opening, &events, "undo")?;
+        let ended = run.undo_all().await;
+        Ok(played(&run, ended, None))
+    })
+}
+
+/// Gives a run up: leases go back, the rest stays.
+pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str) -> Result<Played, Halt> {
+    let events = request.events.clone();
+    let opening = opening(playbook, host, request);
+    host.driver.block_on(async {
+        let mut run = Run::reopen(opening, &events, "abandon")?;
+        let ended = run.abandon(reason).await?;
+        Ok(played(&run, ended, None))
+    })
+}
+
+fn played(run: &Run, ended: Ended, error: Option<Diagnostic>) -> Played {
     let journal = run.journal().bytes().to_vec();
-    Ok(Played { ended, error, touched: run.is_touched(), began, journal })
+    let (touched, committed) = (run.is_touched(), run.is_committed());
+    Played { ended, error, began: run.began(), journal, touched, committed, run: run.id.clone() }
 }
 
 fn held(stage: &Stage) -> MutexGuard<'_, Run> {
@@ -191,7 +228,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         playbook: playbook.name(),
         env: request.env.name.clone(),
         bgx: env!("CARGO_PKG_VERSION").to_owned(),
-        target: host.words.clone(),
+        target: host.target.to_string(),
         account: host.identity.account.clone(),
         identity: host.identity.arn.clone(),
         host: request.host_name,

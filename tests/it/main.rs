@@ -2,8 +2,8 @@
 
 mod account_moto;
 mod bad_input;
-mod boto3;
 mod bad_surroundings;
+mod boto3;
 mod cli;
 mod interrupt;
 mod moto;
@@ -14,4 +14,5 @@ mod refusals;
 mod same_seed;
 mod signals;
 mod support;
+mod sweeps;
 mod tidy;

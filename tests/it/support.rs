@@ -32,6 +32,7 @@ pub struct Lab {
     pub seed: u64,
     /// Sends this signal when the kept event of that number was seen.
     pub signal: Option<(u64, &'static str)>,
+    pub snapshots: bool,
     /// Changes the world before the run.
     pub prepare: Option<Box<dyn Fn(&mut World)>>,
     /// Spoils calls of the run.
@@ -42,6 +43,8 @@ pub struct Lab {
 pub struct Outcome {
     pub ended: Ended,
     pub events: Vec<Event>,
+    /// The account when each kept event was recorded, of a lab that takes snapshots.
+    pub worlds: Vec<World>,
     pub journal: Vec<u8>,
     pub before: World,
     pub after: World,
@@ -57,6 +60,7 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
         answers: BTreeMap::new(),
         seed: 7,
         signal: None,
+        snapshots: false,
         prepare: None,
         faults: Vec::new(),
     }
@@ -83,6 +87,11 @@ impl Lab {
         self
     }
 
+    pub fn snapshots(mut self) -> Lab {
+        self.snapshots = true;
+        self
+    }
+
     pub fn prepare(mut self, change: impl Fn(&mut World) + 'static) -> Lab {
         self.prepare = Some(Box::new(change));
         self
@@ -102,19 +111,33 @@ impl Lab {
 
     pub fn run(self) -> Outcome {
         let config = config();
-        let env = config.env(self.env).expect("the environment is in bgx.toml").clone();
-        let playbook = Playbook::load(&self.playbook, &config, env.hooks.as_deref()).unwrap_or_else(|p| panic!("{}", p.render(false)));
         let options = Options { seed: Some(self.seed), in_memory: true, target: None };
         let host = Host::open(&config, &bgx::config::Target::Sandbox, &options).expect("a sandbox opens");
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
         if let Some(prepare) = &self.prepare {
             prepare(&mut sandbox.lock().unwrap().world);
         }
-        self.faults.into_iter().for_each(|rule| sandbox.lock().unwrap().faults.add(rule));
+        self.faults.iter().for_each(|rule| sandbox.lock().unwrap().faults.add(rule.clone()));
+        self.play(&host, Journal::in_memory(), Vec::new(), Go::Run)
+    }
+
+    /// What another process does with the journal and the account that a dead one left.
+    pub fn recover(self, crash: &Crash, go: Go) -> Outcome {
+        let host = Host::over(bgx::sandbox::Sandbox::new(crash.world.clone()), self.seed + 1, None).expect("a sandbox opens");
+        let (journal, events) = Journal::reopen_bytes(&crash.journal);
+        self.play(&host, journal, events, go)
+    }
+
+    fn play(self, host: &Host, journal: Journal, known: Vec<Event>, go: Go) -> Outcome {
+        let config = config();
+        let env = config.env(self.env).expect("the environment is in bgx.toml").clone();
+        let playbook = Playbook::load(&self.playbook, &config, env.hooks.as_deref()).unwrap_or_else(|p| panic!("{}", p.render(false)));
+        let sandbox = host.sandbox.clone().expect("the target is the sandbox");
         let before = sandbox.lock().unwrap().world.clone();
         let events = Arc::new(Mutex::new(Vec::new()));
+        let worlds = Arc::new(Mutex::new(Vec::new()));
         let (sender, interrupt) = watch::channel(String::new());
-        let (seen, signal) = (events.clone(), self.signal);
+        let (seen, signal, snapshots, clones) = (events.clone(), self.signal, self.snapshots.then(|| sandbox.clone()), worlds.clone());
         let request = Request {
             params: params::parse(&playbook.params, &self.params).unwrap_or_else(|p| panic!("{p:?}")),
             answers: Answers { given: self.answers, ..Answers::default() },
@@ -122,30 +145,57 @@ impl Lab {
                 if signal.is_some_and(|(after, _)| event.what.is_kept() && event.seq == after) {
                     sender.send_replace(signal.map(|(_, name)| name.to_owned()).unwrap_or_default());
                 }
+                if let Some(sandbox) = snapshots.as_ref().filter(|_| event.what.is_kept()) {
+                    clones.lock().unwrap().push(sandbox.lock().unwrap().world.clone());
+                }
                 seen.lock().unwrap().push(event.clone());
             }),
             interrupt,
-            journal: Journal::in_memory(),
+            journal,
             run_id: format!("lab{}", self.seed),
             reason: None,
             actor: None,
             commit: None,
             host_name: "lab".to_owned(),
+            events: known,
             env: env.clone(),
         };
-        let played = session::run(&playbook, &host, request).expect("the run begins");
+        let played = match go {
+            Go::Run => session::run(&playbook, host, request),
+            Go::Undo => session::undo(&playbook, host, request),
+        };
+        let played = played.expect("the run begins");
         let users = host.users(&env.name, played.began).expect("a sandbox has users");
         let after = sandbox.lock().unwrap().world.clone();
-        let events = events.lock().unwrap().clone();
-        Outcome {
-            error: played.error.map(|e| e.render(&playbook.sources, false)),
-            ended: played.ended,
-            journal: played.journal,
-            events,
-            before,
-            after,
-            users,
-        }
+        let (events, worlds) = (events.lock().unwrap().clone(), worlds.lock().unwrap().clone());
+        let error = played.error.map(|e| e.render(&playbook.sources, false));
+        Outcome { error, ended: played.ended, journal: played.journal, events, worlds, before, after, users }
+    }
+}
+
+/// What a process does with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Go {
+    /// Begins it, or goes on with it.
+    Run,
+    Undo,
+}
+
+/// What is left when a process dies: the bytes that were on disk, and the account.
+pub struct Crash {
+    pub journal: Vec<u8>,
+    pub world: World,
+}
+
+impl Outcome {
+    /// As if the process had died when the kept event `seq` was just recorded (`after`), or just before that.
+    pub fn crash(&self, seq: usize, after: bool) -> Crash {
+        let kept: Vec<&Event> = self.events.iter().filter(|e| e.what.is_kept()).collect();
+        let recorded = if after { seq + 1 } else { seq };
+        // Lines that ride along with the next durable event were not on disk.
+        let durable = kept[..recorded].iter().rposition(|e| e.what.is_durable()).map_or(0, |last| last + 1);
+        let lines: Vec<&[u8]> = self.journal.split_inclusive(|byte| *byte == b'\n').collect();
+        Crash { journal: lines[..durable].concat(), world: self.worlds[seq].clone() }
     }
 }
 

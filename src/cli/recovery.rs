@@ -1,0 +1,131 @@
+//! `bgx resume`, `undo`, `abandon`: go on with a run that a process left, from its journal alone.
+
+use super::failure::Failure;
+use super::report;
+use super::run as run_command;
+use super::signals;
+use crate::config::{Config, Environment, Target};
+use crate::host::{self, Host, Options};
+use crate::run::event::Outcome;
+use crate::run::history::{self, HistoryError, Past};
+use crate::run::journal::Journal;
+use crate::run::replay::{self, Standing};
+use crate::run::{Answers, Halt};
+use crate::script::params;
+use crate::script::session::{self, Playbook, Request};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub fn commands() -> [Command; 3] {
+    let run = || Arg::new("run").value_name("RUN").required(true).help("id of a run, or the beginning of one");
+    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("events as JSON lines on standard output");
+    let answer = Arg::new("answer").long("answer").value_name("ID=KEY").action(ArgAction::Append).help("answer a question beforehand");
+    let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("answer the questions that are not for a human");
+    let confirm = Arg::new("confirm").long("confirm").value_name("ENV").help("the name of a guarded environment, in place of typing it");
+    let reason = Arg::new("reason").long("reason").value_name("TEXT").required(true).help("goes to the journal");
+    [
+        Command::new("resume").about("Go on with a run that was paused or whose process died").args([run(), answer, yes, confirm, json()]),
+        Command::new("undo").about("Take back a run that did not commit").args([run(), json()]),
+        Command::new("abandon").about("Give a run up: leases go back, everything else stays as it is").args([run(), reason, json()]),
+    ]
+}
+
+/// Where a target's journals lie.
+pub fn folder(config: &Config, sandbox: bool) -> PathBuf {
+    if sandbox { host::world::folder(&config.root).join("runs") } else { config.root.join(".bgx/runs") }
+}
+
+/// A run by the beginning of its id, in the sandbox or elsewhere.
+pub fn find(config: &Config, id: &str) -> Result<Past, Failure> {
+    match history::find(&folder(config, true), id) {
+        Err(HistoryError::Unknown { .. }) => {
+            history::find(&folder(config, false), id).or_else(|_| history::find(&folder(config, true), id)).map_err(unreadable)
+        }
+        found => found.map_err(unreadable),
+    }
+}
+
+fn unreadable(error: HistoryError) -> Failure {
+    Failure::of(2, &error)
+}
+
+/// A run that is not over stands in the way of another one in the same environment.
+pub fn none_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failure> {
+    let all = history::list(&folder(config, host.is_sandbox())).map_err(unreadable)?;
+    let target = host.target.to_string();
+    let Some(open) = all.iter().rev().find(|run| !run.is_over() && run.began.env == env.name && run.began.target == target) else {
+        return Ok(());
+    };
+    let id = open.id();
+    let undo = if replay::committed(&open.events) { format!("bgx abandon {id} --reason …") } else { format!("bgx undo {id}") };
+    let text = format!("run {id} of {} in {} is not over: {}", open.began.playbook, env.name, standing_word(open.standing));
+    Err(Failure { code: Outcome::Refused.code(), text, causes: Vec::new(), hint: Some(format!("bgx resume {id}, or {undo}")) })
+}
+
+pub fn standing_word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Open => "it runs now, or its process died",
+        Standing::Undoing => "it was being taken back",
+        Standing::Ended(outcome) => outcome.word(),
+    }
+}
+
+pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    let past = find(config, run_command::text(matches, "run").unwrap_or_default())?;
+    fits(command, &past)?;
+    let env = config.env(&past.began.env)?.clone();
+    let target: Target = past.began.target.parse().map_err(Failure::usage)?;
+    let texts: BTreeMap<String, String> = past.began.sources.iter().cloned().collect();
+    let playbook = Playbook::from_journal(texts, &past.began.playbook, past.began.stdlib.clone())
+        .map_err(|problems| Failure::usage(format!("the journal's playbook cannot be played:\n{}", problems.render(false))))?;
+    let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
+    let host = Host::open(config, &target, &Options::default())?;
+    let (journal, events) = Journal::reopen(&past.path)
+        .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })?;
+    let json = matches.get_flag("json");
+    let answers = if command == "resume" { run_command::answers(matches)? } else { Answers::default() };
+    let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();
+    let params = params::parse(&playbook.params, &given).map_err(|_| Failure::usage("the journal's parameters do not fit its playbook"))?;
+    report::first_line(&host, json);
+    let show = run_command::show(json, None, &host);
+    let request = Request {
+        params,
+        journal,
+        run_id: past.began.run.clone(),
+        events,
+        ..run_command::request(env.clone(), &host, show, answers, interrupt)
+    };
+    let played = match command {
+        "resume" => session::run(&playbook, &host, request),
+        "undo" => session::undo(&playbook, &host, request),
+        _ => session::abandon(&playbook, &host, request, run_command::text(matches, "reason").unwrap_or_default()),
+    };
+    let played = played.map_err(|halt: Halt| Failure { code: 4, ..Failure::usage(format!("the run could not go on: {halt}")) })?;
+    host.save()?;
+    if let Some(error) = &played.error {
+        report::error(error, &playbook.sources);
+    }
+    report::end(&played, &host, &env, json);
+    Ok(played.ended.outcome.code())
+}
+
+/// Whether a command is right for where the run stands.
+fn fits(command: &str, past: &Past) -> Result<(), Failure> {
+    let refused = |text: String, hint: Option<String>| Err(Failure { code: Outcome::Refused.code(), hint, ..Failure::usage(text) });
+    let (id, env) = (past.id(), &past.began.env);
+    if past.is_over() {
+        return refused(format!("run {id} is over: {}", standing_word(past.standing)), None);
+    }
+    let committed = replay::committed(&past.events);
+    match command {
+        "undo" if committed => {
+            let hint = format!("to send traffic back: bgx run rollback --env {env} --why …");
+            refused(format!("run {id} has committed: what it did stays"), Some(hint))
+        }
+        "resume" if past.standing == Standing::Undoing || past.standing == Standing::Ended(Outcome::Stuck) => {
+            refused(format!("run {id} was being taken back"), Some(format!("bgx undo {id}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -94,12 +94,14 @@ fn outcome(outcome: Outcome, touched: bool, paint: Paint) -> String {
         Outcome::Paused => paint.bad("stopped as it is"),
         Outcome::Stuck => paint.bad("stuck: an undo could not be done"),
         Outcome::Refused => paint.bad("refused, nothing was touched"),
+        Outcome::Diverged => paint.bad("stopped: the journal and the playbook disagree"),
+        Outcome::Abandoned => paint.bad("abandoned"),
     }
 }
 
 fn next(outcome: Outcome) -> Option<&'static str> {
     match outcome {
-        Outcome::Done | Outcome::Undone | Outcome::Refused => None,
+        Outcome::Done | Outcome::Undone | Outcome::Refused | Outcome::Abandoned | Outcome::Diverged => None,
         Outcome::Paused => Some("look with `bgx status`; every state between two calls leaves users unharmed"),
         Outcome::Stuck => Some("look at the step named above, then `bgx status`"),
     }

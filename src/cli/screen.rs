@@ -198,13 +198,12 @@ impl Screen {
                 self.depth = self.depth.saturating_sub(1);
                 return None;
             }
-            What::Read { .. } | What::Waiting { .. } | What::BlockStarted { .. } => return None,
-            What::Waited { what, seconds, ok: true, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
-            What::Waited { ok: true, .. } => return None,
-            What::Waited { what, seconds, last, .. } => {
-                let stood = if last.is_empty() { what } else { last };
-                paint.bad(&format!("{stood}: the wait ended after {}", minutes(*seconds)))
+            What::OnUndo { .. } | What::Read { .. } | What::ReadFailed { .. } | What::Waiting { .. } | What::BlockStarted { .. } => {
+                return None;
             }
+            What::Waited { what, seconds, error: None, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
+            What::Waited { error: None, .. } => return None,
+            What::Waited { error: Some(error), .. } => paint.bad(&error.to_string()),
             What::Asked { .. } => return None,
             What::Answered { id, key, by, .. } => format!("  answer: {key} ({})", answerer(*by, id, key)),
             What::Started { action, lease, .. } => format!("{} {action}{}", paint.bold("→"), if *lease { " (lease)" } else { "" }),
@@ -213,13 +212,15 @@ impl Screen {
             What::Failed { error, effect, .. } => paint.bad(&format!("failed: {error}{}", effect_text(*effect))),
             What::Refused { .. } => return None,
             What::Said { text, .. } => text.clone(),
-            What::Effect { text, ok: true, detail, .. } => format!("{text}: {detail}"),
+            What::Effect { text, error: None, detail, .. } => format!("{text}: {detail}"),
             What::Effect { text, detail, .. } => paint.bad(&format!("{text} failed: {detail}")),
             What::LeaseReturned { action, held_seconds, .. } => {
                 format!("{} {action} (lease given back after {})", paint.bold("↩"), minutes(*held_seconds))
             }
             What::LeaseKept { step, why } => paint.bad(&format!("the lease of step {step} was not given back: {why}")),
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
+            What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),
+            What::Abandoned { reason } => paint.bad(&format!("abandoned: {reason}")),
             What::Signalled { .. } => return None, // the reason of the break that follows
             What::Broke { text, .. } => {
                 self.depth = 0;

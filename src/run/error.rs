@@ -1,9 +1,11 @@
 //! What stops a verb, and what stops a run.
 
 use crate::account::{AccountError, Kind};
+use serde::{Deserialize, Serialize};
 
 /// A verb that did not do what it was asked. A script can catch all of these but `Halt`.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum RunError {
     #[error(transparent)]
     Account(AccountError),
@@ -21,7 +23,8 @@ pub enum RunError {
 }
 
 /// Why a run stops whatever its script says; no `catch` sees it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Halt {
     #[error("{signal} received")]
     Signal { signal: String },
@@ -33,6 +36,12 @@ pub enum Halt {
     /// A question that nobody answered, or answered with no.
     #[error("{text}")]
     Declined { text: String },
+    /// The playbook asks for something else than the journal says it asked for.
+    #[error("step {step} diverged: the journal has {recorded}, the playbook asks for {asked}")]
+    Diverged { step: u64, recorded: String, asked: String },
+    /// A step that was begun is neither done nor undone: a person must look.
+    #[error("step {step} is stuck: {why}")]
+    Stuck { step: u64, why: String },
 }
 
 impl From<AccountError> for RunError {

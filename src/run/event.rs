@@ -1,5 +1,6 @@
 //! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
 
+use super::{EffectRequest, RunError};
 use crate::account::{AccountError, Action, Fields};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,12 @@ pub enum What {
         of: String,
         answer: serde_json::Value,
     },
+    ReadFailed {
+        step: u64,
+        verb: String,
+        of: String,
+        error: RunError,
+    },
     /// Progress of a wait: shown, never kept.
     Waiting {
         step: u64,
@@ -62,8 +69,7 @@ pub enum What {
         step: u64,
         what: String,
         seconds: f64,
-        ok: bool,
-        last: String,
+        error: Option<RunError>,
     },
     Asked {
         step: u64,
@@ -120,8 +126,13 @@ pub enum What {
     Effect {
         step: u64,
         text: String,
-        ok: bool,
         detail: String,
+        error: Option<RunError>,
+    },
+    /// To be sent once everything after it was taken back.
+    OnUndo {
+        step: u64,
+        request: EffectRequest,
     },
     LeaseReturned {
         step: u64,
@@ -137,6 +148,15 @@ pub enum What {
     },
     Signalled {
         signal: String,
+    },
+    /// Another process goes on with the run: it replays what is above, or takes it back.
+    Resumed {
+        command: String,
+        host: String,
+        identity: String,
+    },
+    Abandoned {
+        reason: String,
     },
     /// The script ended with this error; what follows is undo.
     Broke {
@@ -221,16 +241,21 @@ pub enum Outcome {
     Stuck,
     /// Refused before anything was touched.
     Refused,
+    /// The journal and the playbook disagree.
+    Diverged,
+    /// Given up by the operator: leases were given back, the rest stays as it is.
+    Abandoned,
 }
 
 impl Outcome {
     /// The exit code; the table is in the README.
     pub fn code(self) -> i32 {
         match self {
-            Outcome::Done => 0,
+            Outcome::Done | Outcome::Abandoned => 0,
             Outcome::Undone => 3,
             Outcome::Paused => 4,
             Outcome::Stuck => 5,
+            Outcome::Diverged => 6,
             Outcome::Refused => 7,
         }
     }

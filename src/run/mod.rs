@@ -10,6 +10,7 @@ pub mod event;
 pub mod guard;
 pub mod journal;
 mod perform;
+pub mod replay;
 pub mod survey;
 pub mod traffic;
 mod undo;
@@ -28,6 +29,9 @@ use event::{Began, Change, Ended, Event, Outcome, Place, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
+use replay::Replay;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -53,6 +57,8 @@ pub struct Run {
     step: u64,
     /// Above 0 while the closure of a wait runs: its calls are part of that wait's step.
     inside: u32,
+    /// What the journal answers when this process goes on with a run that another one began.
+    replay: Replay,
     entries: Vec<Entry>,
     committed: bool,
     undoing: bool,
@@ -78,6 +84,15 @@ enum Entry {
     },
 }
 
+impl Entry {
+    fn step(&self) -> u64 {
+        match self {
+            Entry::Action(done) => done.step,
+            Entry::OnUndo { step, .. } => *step,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Done {
     step: u64,
@@ -101,6 +116,12 @@ pub struct EffectRequest {
     pub skip_if_absent: bool,
 }
 
+impl std::fmt::Display for EffectRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} to {}", self.method, self.path, self.to)
+    }
+}
+
 /// What a run starts from.
 pub struct Opening {
     pub env: Environment,
@@ -120,8 +141,15 @@ impl Run {
     /// Opens the run: its first event is durable before anything is read or done.
     pub fn open(opening: Opening) -> Result<Run, Halt> {
         let began = now(&opening.time);
-        let mut run = Run {
-            id: opening.began.run.clone(),
+        let first = opening.began.clone();
+        let mut run = Run::unopened(opening, began);
+        run.record(What::Began(Box::new(first)))?;
+        Ok(run)
+    }
+
+    fn unopened(opening: Opening, began: Timestamp) -> Run {
+        Run {
+            id: opening.began.run,
             env: opening.env,
             account: opening.account,
             allow: opening.allow,
@@ -134,6 +162,7 @@ impl Run {
             seq: 0,
             step: 0,
             inside: 0,
+            replay: Replay::default(),
             entries: Vec::new(),
             committed: false,
             undoing: false,
@@ -143,8 +172,22 @@ impl Run {
             traffic_moved: None,
             accepted: BTreeMap::new(),
             calls: BTreeMap::new(),
-        };
-        run.record(What::Began(Box::new(opening.began)))?;
+        }
+    }
+
+    /// Goes on with a run from its journal: what was done is known, the rest of its state is as its events say.
+    pub fn reopen(opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+        let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
+        let resumed =
+            What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
+        let mut run = Run::unopened(opening, began);
+        run.seq = events.last().map_or(0, |event| event.seq + 1);
+        run.entries = replay::entries(events);
+        run.touched = events.iter().any(|event| matches!(event.what, What::Started { .. }));
+        run.committed = replay::committed(events);
+        run.confirmed |= replay::confirmed(events);
+        run.replay = Replay::of(events);
+        run.record(resumed)?;
         Ok(run)
     }
 
@@ -191,7 +234,13 @@ impl Run {
     /// A signal stops the run at the next verb; while undoing it no longer does.
     pub fn check_interrupt(&self) -> Result<(), Halt> {
         let signal = self.interrupt.borrow().clone();
-        if signal.is_empty() || self.undoing { Ok(()) } else { Err(Halt::Signal { signal }) }
+        match signal.as_str() {
+            _ if self.undoing => Ok(()),
+            "" => Ok(()),
+            // The terminal is gone: nobody sees what an undo would say. Left as it is, users are unharmed.
+            "SIGHUP" => Err(Halt::Paused { why: "SIGHUP received: the terminal is gone".to_owned() }),
+            _ => Err(Halt::Signal { signal }),
+        }
     }
 
     /// The environment's rules and target groups, found once.
@@ -204,18 +253,40 @@ impl Run {
         Ok(found)
     }
 
-    /// Keeps the answer of a question to the account.
-    pub fn keep_read(&mut self, verb: &str, of: &str, answer: serde_json::Value) -> Result<(), RunError> {
-        let step = self.next_step();
-        if self.inside == 0 {
-            self.record(What::Read { step, verb: verb.to_owned(), of: of.to_owned(), answer })?;
+    /// Asks the account something: the answer, or the error, is kept, and is what a replay gets.
+    pub async fn read<T: Serialize + DeserializeOwned>(
+        &mut self,
+        verb: &str,
+        of: &str,
+        work: impl AsyncFnOnce(&mut Run) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        self.check_interrupt()?;
+        if self.inside > 0 {
+            return work(self).await;
         }
-        Ok(())
+        let step = self.next_step();
+        if let Some(known) = self.replay.read(step, verb, of) {
+            return known;
+        }
+        let result = work(self).await;
+        let (verb, of) = (verb.to_owned(), of.to_owned());
+        match &result {
+            Ok(answer) => {
+                let answer = serde_json::to_value(answer).map_err(|e| Halt::Journal { why: e.to_string() })?;
+                self.record(What::Read { step, verb, of, answer })?;
+            }
+            Err(RunError::Halt(_)) => {}
+            Err(error) => self.record(What::ReadFailed { step, verb, of, error: error.clone() })?,
+        }
+        result
     }
 
     pub fn say(&mut self, text: &str, notify: bool) -> Result<(), RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
+        if self.replay.answers(step) {
+            return Ok(());
+        }
         Ok(self.record(What::Said { step, text: text.to_owned(), notify })?)
     }
 
@@ -238,16 +309,19 @@ impl Run {
     /// From here on a failure pauses and no longer undoes.
     pub fn commit(&mut self) -> Result<(), RunError> {
         self.check_interrupt()?;
+        let step = self.next_step();
         if self.committed {
             return Ok(());
         }
-        let step = self.next_step();
         self.record(What::Committed { step })?;
         self.committed = true;
         Ok(())
     }
 
     pub fn block(&mut self, name: &str, ok: Option<bool>) -> Result<(), Halt> {
+        if self.step < self.replay.cutoff {
+            return Ok(()); // shown by the process that was there
+        }
         let name = name.to_owned();
         self.record(match ok {
             None => What::BlockStarted { name },
@@ -266,7 +340,7 @@ impl Run {
         };
         let disagreements = match outcome {
             Outcome::Done => self.end_state().await,
-            Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused => Vec::new(),
+            Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused | Outcome::Diverged | Outcome::Abandoned => Vec::new(),
         };
         let (outcome, why) = match disagreements.first() {
             Some(first) => (Outcome::Paused, Some(format!("the end state is not as it should be: {first}"))),
@@ -296,6 +370,8 @@ impl Run {
         let recorded = self.record(What::Broke { text: broke.text.clone(), place: broke.place.clone() });
         match &broke.halt {
             Some(Halt::Paused { .. } | Halt::Journal { .. }) => return (Outcome::Paused, why),
+            Some(Halt::Diverged { .. }) => return (Outcome::Diverged, why),
+            Some(Halt::Stuck { .. }) => return (Outcome::Stuck, why),
             Some(Halt::Signal { .. } | Halt::Declined { .. }) | None => {}
         }
         if recorded.is_err() {

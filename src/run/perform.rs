@@ -2,7 +2,9 @@
 
 use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
+use super::replay::Recorded;
 use super::traffic::{self, Traffic};
+use super::undo::strange;
 use super::{Done, Entry, Halt, Run, RunError};
 use crate::account::action::RouteFacts;
 use crate::account::{AccountError, Action, Facts, Fields, Kind, RouteRef};
@@ -42,6 +44,13 @@ impl Run {
 
     async fn attempt(&mut self, step: u64, perform: &Perform) -> Result<bool, RunError> {
         let Perform { verb, place, action, lease } = perform;
+        match self.replay.action(step, action).transpose()? {
+            Some(Recorded::Done { changed }) => return Ok(changed),
+            Some(Recorded::Failed(error)) => return Err(error),
+            Some(Recorded::Pending { before }) => return self.recover(step, action, before).await,
+            None => {}
+        }
+        self.look_again().await?;
         let facts = self.account.facts(action).await?;
         self.guard(action, &facts).await?;
         let before = facts.fields(action);
@@ -87,6 +96,50 @@ impl Run {
             Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
         }
         Ok(true)
+    }
+
+    /// An action that was begun by a process that died: is it there, or must it be sent (again)?
+    async fn recover(&mut self, step: u64, action: &Action, before: Fields) -> Result<bool, RunError> {
+        let facts = self.account.facts(action).await?;
+        let found = facts.fields(action);
+        if action.seen(&before, &facts) {
+            self.record(What::Finished { step, after: found })?;
+            return Ok(true);
+        }
+        if let Some(why) = strange(action, &before, &found) {
+            return Err(Halt::Stuck { step, why }.into());
+        }
+        self.guard(action, &facts).await?;
+        match self.send(action, &facts, &before).await {
+            Ok(after) => self.record(What::Finished { step, after })?,
+            Err(Unsent::Error(error, effect)) => {
+                self.record(What::Failed { step, error: error.clone(), effect })?;
+                return Err(error.into());
+            }
+            Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
+        }
+        Ok(true)
+    }
+
+    /// Before the first new action of a run that goes on: is everything that it did still as it left it?
+    async fn look_again(&mut self) -> Result<(), RunError> {
+        if self.replay.cutoff == 0 {
+            return Ok(());
+        }
+        self.replay.cutoff = 0;
+        let mut seen = std::collections::BTreeSet::new();
+        for entry in self.entries.clone().iter().rev() {
+            let Entry::Action(done) = entry else { continue };
+            let facts = self.account.facts(&done.action).await?;
+            let mut found = facts.fields(&done.action);
+            // The last step that set a field is the one whose value must still be there.
+            found.retain(|field, _| seen.insert((done.action.resource(), field.clone())) && !done.returned);
+            if let Some(why) = strange(&done.action, &done.before, &found) {
+                let why = format!("the account is not as this run left it (step {}): {why}", done.step);
+                return Err(Halt::Paused { why }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Sends the call and reads the account until the effect is seen.

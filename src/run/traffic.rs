@@ -3,7 +3,8 @@
 use super::RunError;
 use crate::account::action::RouteFacts;
 use crate::account::{Account, Action, Facts, Listener, RouteRef, Rule, TargetGroup};
-use crate::config::{ColorNames, Environment, Match, Route};
+use crate::config::{Environment, Match, Route};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What does not change during a run: the rules of the environment and its target groups.
@@ -89,7 +90,8 @@ pub async fn read(account: &Account, env: &Environment, topology: &Topology) -> 
 }
 
 /// What the listener says about who serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Serving {
     /// Every route sends everything to this colour.
     Color(String),
@@ -144,9 +146,4 @@ impl Traffic {
 /// `Beta-Green` of `arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/Beta-Green/0123`.
 pub fn target_group_name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
-}
-
-/// The colour that is not `color`.
-pub fn idle_of<'a>(env: &'a Environment, color: &str) -> &'a ColorNames {
-    env.other(color)
 }

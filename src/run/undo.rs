@@ -49,7 +49,9 @@ impl Run {
         if found == done.before {
             return self.record(What::UndoSkipped { step }).map_err(|e| (e.to_string(), None));
         }
-        strangers(done, &found).map_err(|why| (why, done.undo.clone()))?;
+        if let Some(why) = strange(&done.action, &done.before, &found) {
+            return Err((why, done.undo.clone()));
+        }
         let undo = done.action.undo(&done.before).ok_or_else(|| ("there is no way to take it back".to_owned(), None))?;
         let undo = self.never_lower_live(undo, &facts).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
         let failed = |why: String| (why, Some(undo.clone()));
@@ -90,7 +92,10 @@ impl Run {
     /// Resumes, before the run ends, the processes of a group that this run suspended.
     pub async fn thaw(&mut self, asg: &str) -> Result<(), RunError> {
         self.check_interrupt()?;
-        self.next_step();
+        let step = self.next_step();
+        if self.replay.answers(step) {
+            return Ok(());
+        }
         for index in (0..self.entries.len()).rev() {
             if matches!(&self.entries[index], Entry::Action(Done { action: Action::Processes { asg: own, .. }, .. }) if own == asg) {
                 self.return_lease(index).await?;
@@ -151,6 +156,10 @@ impl Run {
     pub fn on_undo(&mut self, request: EffectRequest) -> Result<(), RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
+        if self.replay.answers(step) {
+            return Ok(()); // among the entries already
+        }
+        self.record(What::OnUndo { step, request: request.clone() })?;
         self.entries.push(Entry::OnUndo { step, request });
         Ok(())
     }
@@ -159,17 +168,20 @@ impl Run {
     pub async fn effect(&mut self, request: &EffectRequest) -> Result<(), RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
+        if let Some(known) = self.replay.effect(step, &request.to_string()) {
+            return known;
+        }
         self.send_effect(step, request).await
     }
 
     async fn send_effect(&mut self, step: u64, request: &EffectRequest) -> Result<(), RunError> {
         let result = self.reach(request).await;
-        let text = format!("{} {} to {}", request.method, request.path, request.to);
-        let (ok, detail) = match &result {
-            Ok(detail) => (true, detail.clone()),
-            Err(error) => (false, error.to_string()),
+        let text = request.to_string();
+        let (error, detail) = match &result {
+            Ok(detail) => (None, detail.clone()),
+            Err(error) => (Some(error.clone()), error.to_string()),
         };
-        self.record(What::Effect { step, text, ok, detail })?;
+        self.record(What::Effect { step, text, detail, error })?;
         result.map(drop)
     }
 
@@ -200,24 +212,20 @@ impl Run {
     }
 }
 
-/// Fields that are neither as they were before the step nor as it left them: somebody else changed them.
-fn strangers(done: &Done, found: &Fields) -> Result<(), String> {
-    let wanted = done.action.wanted();
-    let number = |fields: &Fields, name: &str| fields.get(name).cloned().flatten().and_then(|v| v.parse::<u32>().ok());
-    let mut odd = Vec::new();
-    for (field, value) in found {
-        let (left, was) = (wanted.get(field), done.before.get(field));
-        let moved_by_scaling = field == "desired"
-            && matches!(done.action, Action::Capacity { .. })
-            && number(found, "desired") >= number(found, "min").or(Some(0))
-            && number(found, "desired") <= number(found, "max").or(Some(u32::MAX));
-        if Some(value) != left && Some(value) != was && !moved_by_scaling {
-            let show = |v: Option<&Option<String>>| v.cloned().flatten().unwrap_or_else(|| "absent".to_owned());
-            odd.push(format!("{field} is {}, this run left {} and found {}", show(Some(value)), show(left), show(was)));
-        }
-    }
-    match odd.is_empty() {
-        true => Ok(()),
-        false => Err(format!("somebody else changed {}: {}", done.action.resource(), odd.join("; "))),
-    }
+/// Fields that are neither as they were before the step nor as it left them: somebody else changed them. `None`: there are none.
+pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Option<String> {
+    let wanted = action.wanted();
+    let number = |name: &str| found.get(name).cloned().flatten().and_then(|v| v.parse::<u32>().ok());
+    // Autoscaling may move `desired` anywhere within the bounds that were left.
+    let within = number("desired") >= number("min").or(Some(0)) && number("desired") <= number("max").or(Some(u32::MAX));
+    let moved_by_scaling = |field: &str| field == "desired" && matches!(action, Action::Capacity { .. }) && within;
+    let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "absent".to_owned());
+    let odd: Vec<String> = found
+        .iter()
+        .filter(|(field, value)| Some(*value) != wanted.get(*field) && Some(*value) != before.get(*field) && !moved_by_scaling(field))
+        .map(|(field, value)| {
+            format!("{field} is {}, this run left {} and found {}", show(Some(value)), show(wanted.get(field)), show(before.get(field)))
+        })
+        .collect();
+    (!odd.is_empty()).then(|| format!("somebody else changed {}: {}", action.resource(), odd.join("; ")))
 }

@@ -25,7 +25,6 @@ pub struct Wait {
     timeout: Duration,
     /// How long it takes when all goes well, for people; the timeout where nobody knows.
     expected: Duration,
-    last: String,
     outermost: bool,
 }
 
@@ -37,27 +36,25 @@ impl Wait {
 }
 
 impl Run {
-    /// Begins a wait; its timeout starts now.
-    pub fn begin_wait(&mut self, what: &str, timeout: Duration) -> Result<Wait, RunError> {
+    /// Begins a wait; its timeout starts now. `None`: the journal says that it ended well.
+    pub fn begin_wait(&mut self, what: &str, timeout: Duration) -> Result<Option<Wait>, RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
-        let wait = Wait {
-            step,
-            what: what.to_owned(),
-            started: self.now(),
-            timeout,
-            expected: timeout,
-            last: String::new(),
-            outermost: self.inside == 0,
-        };
+        if self.inside == 0
+            && let Some(known) = self.replay.wait(step, what)
+        {
+            return known.map(|()| None);
+        }
+        let (started, outermost) = (self.now(), self.inside == 0);
+        let wait = Wait { step, what: what.to_owned(), started, timeout, expected: timeout, outermost };
         self.inside += 1;
-        Ok(wait)
+        Ok(Some(wait))
     }
 
     /// Shows where the wait stands and sleeps until the next look, or ends it when its time is over.
-    pub async fn keep_waiting(&mut self, wait: &mut Wait, progress: Progress, every: Duration) -> Result<(), RunError> {
+    pub async fn keep_waiting(&mut self, wait: &Wait, progress: Progress, every: Duration) -> Result<(), RunError> {
         let elapsed = self.elapsed(wait);
-        wait.last = std::iter::once(&progress.what).chain(&progress.why).cloned().collect::<Vec<_>>().join(" · ");
+        let last = std::iter::once(&progress.what).chain(&progress.why).cloned().collect::<Vec<_>>().join(" · ");
         let left = wait.timeout.saturating_sub(elapsed);
         self.record(What::Waiting {
             step: wait.step,
@@ -68,20 +65,21 @@ impl Run {
             left_seconds: Some(wait.expected.saturating_sub(elapsed).as_secs()),
         })?;
         if left.is_zero() {
-            let text = format!("{} did not come true within {}: {}", wait.what, short(wait.timeout), wait.last);
+            let text = format!("{} did not come true within {}: {}", wait.what, short(wait.timeout), last);
             return Err(RunError::Timeout { text });
         }
         self.pause(every.min(left)).await
     }
 
     /// Ends a wait, well or badly; every wait that began must come here.
-    pub fn end_wait(&mut self, wait: Wait, ok: bool) -> Result<(), RunError> {
+    pub fn end_wait(&mut self, wait: Wait, error: Option<&RunError>) -> Result<(), RunError> {
         self.inside = self.inside.saturating_sub(1);
-        if !wait.outermost {
+        // A run that is halted did not come to the end of this wait.
+        if !wait.outermost || matches!(error, Some(RunError::Halt(_))) {
             return Ok(());
         }
         let seconds = self.elapsed(&wait).as_secs_f64();
-        Ok(self.record(What::Waited { step: wait.step, what: wait.what, seconds, ok, last: wait.last })?)
+        Ok(self.record(What::Waited { step: wait.step, what: wait.what, seconds, error: error.cloned() })?)
     }
 
     /// Sleeps; a signal ends the sleep.

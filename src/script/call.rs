@@ -141,17 +141,15 @@ impl Call<'_> {
             scope.push_dynamic(name.as_str(), value);
         }
         let text = format!("import \"{module}\" as m; m::{name}({})", names.join(", "));
-        engine.eval_with_scope::<Dynamic>(&mut scope, &text).map(Some).map_err(|e| VerbError::Script(self.moved_here(e)))
+        engine.eval_with_scope::<Dynamic>(&mut scope, &text).map(Some).map_err(|e| VerbError::Script(self.moved_here(*e).into()))
     }
 
     /// The one line above stands for this call: its positions mean nothing to anyone.
-    fn moved_here(&self, error: Box<EvalAltResult>) -> Box<EvalAltResult> {
-        match *error {
-            EvalAltResult::ErrorInFunctionCall(name, source, inner, _) => {
-                EvalAltResult::ErrorInFunctionCall(name, source, inner, self.position).into()
-            }
-            other => other.into(),
+    fn moved_here(&self, mut error: EvalAltResult) -> EvalAltResult {
+        if let EvalAltResult::ErrorInFunctionCall(_, _, _, position) = &mut error {
+            *position = self.position;
         }
+        error
     }
 }
 

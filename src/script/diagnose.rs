@@ -86,6 +86,11 @@ impl Diagnostic {
         self
     }
 
+    /// As the failure of a function; boxed, since it is large and rare.
+    pub fn err<T>(self) -> Result<T, Box<Diagnostic>> {
+        Err(Box::new(self))
+    }
+
     /// As text for a terminal, with the source lines.
     pub fn render(&self, sources: &Sources, color: bool) -> String {
         super::render::render(self, sources, color)

@@ -45,9 +45,9 @@ pub fn for_play(play: &Arc<Play>, verbs: &'static [Verb]) -> Engine {
     let mut engine = bare(verbs);
     engine.set_default_tag(Dynamic::from(Handle(play.clone())));
     engine.set_module_resolver(Resolver::new(play.clone()));
-    let poison = play.poison.clone();
+    let watch = play.clone();
     // Stops script code that calls no verb.
-    engine.on_progress(move |_| poison.is_set().then_some(Dynamic::UNIT));
+    engine.on_progress(move |_| watch.progress());
     let sink = play.clone();
     engine.on_print(move |text| (sink.on_print)(text));
     let sink = play.clone();

@@ -1,6 +1,7 @@
 //! Rhai's own errors in an operator's words, with the calls that led to them.
 
 use super::diagnose::{Diagnostic, Frame, Place};
+use super::play::TOO_LONG;
 use super::raised::Raised;
 use super::record::Record;
 use super::sources::Sources;
@@ -70,7 +71,19 @@ pub fn parse_error(error: &ParseError, sources: &Sources) -> Diagnostic {
     let at = sources.locate(error.position());
     let word = at.as_ref().map(|p| word_at(sources, p)).unwrap_or_default();
     let (message, hint) = parse_text(error.err_type(), &word);
+    let line = at.as_ref().and_then(|p| sources.line(&p.file, p.line)).unwrap_or_default();
+    let hint = hint.or_else(|| step_as_name(line).then(|| reserved("step").0));
     Diagnostic::error(message).at(at).maybe_hint(hint)
+}
+
+/// The word stands where no step begins: Rhai then complains about what follows it.
+fn step_as_name(line: &str) -> bool {
+    line.match_indices("step").any(|(start, word)| {
+        let end = start + word.len();
+        let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+        let whole = !line[..start].ends_with(part_of_name) && !line[end..].starts_with(part_of_name);
+        whole && !line[end..].trim_start().starts_with(['"', '`'])
+    })
 }
 
 /// The identifier that starts at a place; empty if none does.
@@ -79,7 +92,11 @@ fn word_at(sources: &Sources, at: &Place) -> String {
     line.chars().skip(at.column.saturating_sub(1)).take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-fn reserved(word: &str) -> (String, Option<String>) {
+fn constant(name: &str) -> String {
+    format!("`{name}` is a constant and cannot be assigned")
+}
+
+pub fn reserved(word: &str) -> (String, Option<String>) {
     match word {
         "eval" => {
             ("`eval` is not available in playbooks".into(), Some("code that is made while running cannot be checked or pinned".into()))
@@ -99,6 +116,7 @@ fn parse_text(kind: &ParseErrorType, word: &str) -> (String, Option<String>) {
         P::UnexpectedEOF => ("the file ends in the middle of something".into(), Some("is a `}`, a `)` or a quote missing?".into())),
         P::MissingToken(token, what) => (format!("expected `{token}` {what}"), None),
         P::VariableUndefined(name) => (format!("unknown variable `{name}`"), Some(OUTER_VARIABLES.into())),
+        P::AssignmentToConstant(name) if !name.is_empty() => (constant(name), None),
         P::LoopBreak => ("`break` and `continue` work only inside a loop".into(), None),
         other => (lower_first(&other.to_string()), None),
     }
@@ -109,7 +127,7 @@ pub fn eval_error(error: &EvalAltResult, sources: &Sources) -> Diagnostic {
     let mut trail = Vec::new();
     let root = unwind(error, sources, &mut trail);
     let (message, hint) = root_text(root, sources);
-    let mut at = sources.locate(root.position());
+    let mut at = sources.locate(root.position()).map(|at| onto_name(at, sources));
     if at.is_none() && !trail.is_empty() {
         at = Some(trail.remove(0).at);
     }
@@ -120,6 +138,14 @@ pub fn eval_error(error: &EvalAltResult, sources: &Sources) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(message).at(at).maybe_hint(hint);
     diagnostic.trail = trail;
     diagnostic
+}
+
+/// Rhai points at the dot of `x.name`.
+fn onto_name(mut at: Place, sources: &Sources) -> Place {
+    let line = sources.line(&at.file, at.line).unwrap_or_default();
+    let dots = line.chars().skip(at.column.saturating_sub(1)).take_while(|c| matches!(c, '.' | '?')).count();
+    at.column += dots;
+    at
 }
 
 /// Goes to the root; frames come out innermost first.
@@ -160,7 +186,7 @@ fn root_text(root: &EvalAltResult, sources: &Sources) -> (String, Option<String>
         E::ErrorStringBounds(count, index, _) => {
             (format!("index {index} is outside the text, which has {}", counted(*count, "character")), None)
         }
-        E::ErrorTooManyOperations(_) => (
+        E::ErrorTerminated(token, _) if token.as_immutable_string_ref().is_ok_and(|t| t.as_str() == TOO_LONG) => (
             "the playbook computed for too long without an end".into(),
             Some("is there a loop that waits by itself? wait with a verb instead".into()),
         ),
@@ -168,7 +194,7 @@ fn root_text(root: &EvalAltResult, sources: &Sources) -> (String, Option<String>
         E::ErrorDataTooLarge(what, _) => (format!("a value grew too large: {}", lower_first(what)), None),
         E::ErrorTerminated(..) => ("the playbook was stopped".into(), None),
         E::ErrorSystem(text, inner) if text.is_empty() => (inner.to_string(), None),
-        E::ErrorAssignmentToConstant(name, _) => (format!("`{name}` is a constant and cannot be assigned"), None),
+        E::ErrorAssignmentToConstant(name, _) => (constant(name), None),
         other => (lower_first(&without_position(other)), None),
     }
 }

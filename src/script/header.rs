@@ -103,14 +103,14 @@ impl Header {
         if errors.is_empty() { Ok(header) } else { Err(errors) }
     }
 
-    fn set(&mut self, key: &str, value: &str, line: usize) -> Result<(), Diagnostic> {
+    fn set(&mut self, key: &str, value: &str, line: usize) -> Result<(), Box<Diagnostic>> {
         match key {
             "bgx" => self.api = api_level(value)?,
             "recover" => self.recover = recover(value)?,
             "allow" => {
                 let (what, reason) = allow(value)?;
                 if self.allows(what) {
-                    return Err(Diagnostic::error(format!("`allow: {}` is given twice", what.word())));
+                    return Diagnostic::error(format!("`allow: {}` is given twice", what.word())).err();
                 }
                 self.allow.push(Allow { what, reason, line });
             }
@@ -126,42 +126,40 @@ fn misspelt(key: &str) -> Option<&'static str> {
     if word { nearest(key, KEYS) } else { None }
 }
 
-fn api_level(value: &str) -> Result<u32, Diagnostic> {
+fn api_level(value: &str) -> Result<u32, Box<Diagnostic>> {
     let level: u32 = value.parse().map_err(|_| Diagnostic::error(format!("`bgx: {value}` is no API level")).hint("write `//! bgx: 1`"))?;
     match level {
-        0 => Err(Diagnostic::error("API levels start at 1")),
+        0 => Diagnostic::error("API levels start at 1").err(),
         1..=API_LEVEL => Ok(level),
-        _ => {
-            Err(Diagnostic::error(format!("the playbook is written for API level {level}, this bgx has {API_LEVEL}"))
-                .hint("use a newer bgx"))
-        }
+        _ => Diagnostic::error(format!("the playbook is written for API level {level}, this bgx has {API_LEVEL}"))
+            .hint("use a newer bgx")
+            .err(),
     }
 }
 
-fn recover(value: &str) -> Result<Recover, Diagnostic> {
+fn recover(value: &str) -> Result<Recover, Box<Diagnostic>> {
     match value {
         "undo" => Ok(Recover::Undo),
         "resume" => Ok(Recover::Resume),
         "page" => Ok(Recover::Page),
-        _ => Err(Diagnostic::error(format!("`recover: {value}` is not known")).hint("`undo`, `resume` or `page`")),
+        _ => Diagnostic::error(format!("`recover: {value}` is not known")).hint("`undo`, `resume` or `page`").err(),
     }
 }
 
 /// `take_down "reason"`
-fn allow(value: &str) -> Result<(Permission, String), Diagnostic> {
+fn allow(value: &str) -> Result<(Permission, String), Box<Diagnostic>> {
     let (word, reason) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
     let words = Permission::ALL.map(Permission::word);
     let Some(what) = Permission::ALL.into_iter().find(|p| p.word() == word) else {
         let hint = did_you_mean(word, words).unwrap_or_else(|| format!("it can be {}", words.join(", ")));
-        return Err(Diagnostic::error(format!("`allow: {word}` is not known")).hint(hint));
+        return Diagnostic::error(format!("`allow: {word}` is not known")).hint(hint).err();
     };
     let quoted = reason.trim().strip_prefix('"').and_then(|r| r.strip_suffix('"')).map(str::trim);
     match quoted {
         Some(reason) if !reason.is_empty() => Ok((what, reason.to_string())),
-        Some(_) | None => {
-            Err(Diagnostic::error(format!("`allow: {word}` needs a reason in quotes"))
-                .hint(format!("//! allow: {word} \"why this is right\"")))
-        }
+        Some(_) | None => Diagnostic::error(format!("`allow: {word}` needs a reason in quotes"))
+            .hint(format!("//! allow: {word} \"why this is right\""))
+            .err(),
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub const MODULES_MAX: usize = 64;
 
 /// The name of the playbook, and all texts by name.
-pub fn graph(playbook: &Path, roots: &Roots, also: &[&str]) -> Result<(String, BTreeMap<String, String>), Diagnostic> {
+pub fn graph(playbook: &Path, roots: &Roots, also: &[&str]) -> Result<(String, BTreeMap<String, String>), Box<Diagnostic>> {
     let text = read(playbook)?;
     let main = playbook_name(playbook, &roots.project);
     let mut loader = Loader { roots, parser: syntax::parser(), found: BTreeMap::new(), chain: Vec::new() };
@@ -33,7 +33,7 @@ pub struct Import {
     pub path: Option<String>,
     /// Empty where there is no `as`.
     pub alias: String,
-    /// Of the path.
+    /// Of the path; of the statement where the path is computed.
     pub position: Position,
 }
 
@@ -44,7 +44,7 @@ pub fn imports_of(ast: &rhai::AST) -> Vec<Import> {
         if let Some(ASTNode::Stmt(Stmt::Import(import, position))) = path.last() {
             let (path, position) = match &import.0 {
                 Expr::StringConstant(text, position) => (Some(text.to_string()), *position),
-                other => (None, if other.start_position().is_none() { *position } else { other.start_position() }),
+                _ => (None, *position),
             };
             found.push(Import { path, alias: import.1.name.to_string(), position });
         }
@@ -69,30 +69,31 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn follow(&mut self, name: String, text: String) -> Result<(), Diagnostic> {
+    fn follow(&mut self, name: String, text: String) -> Result<(), Box<Diagnostic>> {
         if self.found.len() > MODULES_MAX {
-            return Err(Diagnostic::error(format!("the playbook imports more than {MODULES_MAX} modules")));
+            return Diagnostic::error(format!("the playbook imports more than {MODULES_MAX} modules")).err();
         }
         self.chain.push(name.clone());
         // A file that does not parse is reported by the check, with all others; its imports stay unknown until then.
         let imports = self.parser.compile(&text).map(|ast| imports_of(&ast)).unwrap_or_default();
         for import in imports {
-            self.import(&import).map_err(|d| pin(d, &name, &text, import.position))?;
+            self.import(&import).map_err(|d| Box::new(pin(*d, &name, &text, import.position)))?;
         }
         self.chain.pop();
         self.found.insert(name, text);
         Ok(())
     }
 
-    fn import(&mut self, import: &Import) -> Result<(), Diagnostic> {
+    fn import(&mut self, import: &Import) -> Result<(), Box<Diagnostic>> {
         let Some(path) = &import.path else {
-            return Err(Diagnostic::error("the path of an `import` must be a literal string")
-                .hint("a run keeps the sources of everything it imports, so they must be known before it starts"));
+            return Diagnostic::error("the path of an `import` must be a literal string")
+                .hint("a run keeps the sources of everything it imports, so they must be known before it starts")
+                .err();
         };
         let name = format!("{path}.rhai");
         if let Some(at) = self.chain.iter().position(|n| *n == name) {
             let chain: Vec<&str> = self.chain[at..].iter().chain([&name]).map(|n| n.trim_end_matches(".rhai")).collect();
-            return Err(Diagnostic::error(format!("import cycle: {}", chain.join(" -> "))));
+            return Diagnostic::error(format!("import cycle: {}", chain.join(" -> "))).err();
         }
         if self.found.contains_key(&name) {
             return Ok(());
@@ -101,12 +102,12 @@ impl Loader<'_> {
         self.follow(name, text)
     }
 
-    fn module(&self, path: &str) -> Result<String, Diagnostic> {
+    fn module(&self, path: &str) -> Result<String, Box<Diagnostic>> {
         check_path(path)?;
         match (path.strip_prefix("std/"), &self.roots.stdlib) {
             (Some(name), Stdlib::Embedded(texts)) => match texts.iter().find(|(n, _)| *n == name) {
                 Some((_, text)) => Ok(text.to_string()),
-                None => Err(unknown(path, texts.iter().map(|(n, _)| format!("std/{n}")).collect())),
+                None => unknown(path, texts.iter().map(|(n, _)| format!("std/{n}")).collect()).err(),
             },
             (Some(name), Stdlib::Folder(folder)) => read_under(folder, name, path),
             (None, _) => read_under(&self.roots.project, path, path),
@@ -126,10 +127,11 @@ fn pin(mut diagnostic: Diagnostic, file: &str, text: &str, position: Position) -
 }
 
 /// Names separated by `/`, nothing that could lead out of a root.
-fn check_path(path: &str) -> Result<(), Diagnostic> {
+fn check_path(path: &str) -> Result<(), Box<Diagnostic>> {
     let bad = |why: &str| {
-        Err(Diagnostic::error(format!("`{path}` is no module path: {why}"))
-            .hint("write names separated by `/`, such as \"std/blue_green\" or \"team/checks\""))
+        Diagnostic::error(format!("`{path}` is no module path: {why}"))
+            .hint("write names separated by `/`, such as \"std/blue_green\" or \"team/checks\"")
+            .err()
     };
     if path.starts_with('/') || path.contains('\\') || path.contains(':') {
         return bad("it must be relative and use `/`");
@@ -156,16 +158,16 @@ fn unknown(path: &str, known: Vec<String>) -> Diagnostic {
 }
 
 /// Reads `root/relative.rhai`, which must lie inside `root` after symlinks are followed.
-fn read_under(root: &Path, relative: &str, path: &str) -> Result<String, Diagnostic> {
+fn read_under(root: &Path, relative: &str, path: &str) -> Result<String, Box<Diagnostic>> {
     let file = root.join(format!("{relative}.rhai"));
     let real = match file.canonicalize() {
         Ok(real) => real,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown(path, siblings(&file, path))),
-        Err(error) => return Err(Diagnostic::error(format!("cannot read module \"{path}\" ({}): {error}", file.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => return unknown(path, siblings(&file, path)).err(),
+        Err(error) => return Diagnostic::error(format!("cannot read module \"{path}\" ({}): {error}", file.display())).err(),
     };
     let root = root.canonicalize().map_err(|e| Diagnostic::error(format!("cannot read {}: {e}", root.display())))?;
     if !real.starts_with(&root) {
-        return Err(Diagnostic::error(format!("module \"{path}\" leads out of {}: it is {}", root.display(), real.display())));
+        return Diagnostic::error(format!("module \"{path}\" leads out of {}: it is {}", root.display(), real.display())).err();
     }
     read(&real)
 }
@@ -185,14 +187,14 @@ fn siblings(file: &Path, path: &str) -> Vec<String> {
 }
 
 /// The text of one file; each way it can be unusable has its own message.
-fn read(path: &Path) -> Result<String, Diagnostic> {
+fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
     let shown = path.display();
     let meta = fs::metadata(path).map_err(|e| match e.kind() {
         ErrorKind::NotFound => Diagnostic::error(format!("there is no file {shown}")),
         _ => Diagnostic::error(format!("cannot read {shown}: {e}")),
     })?;
     if meta.is_dir() {
-        return Err(Diagnostic::error(format!("{shown} is a folder, not a playbook")));
+        return Diagnostic::error(format!("{shown} is a folder, not a playbook")).err();
     }
     let mut bytes = Vec::new();
     // Limited while reading: a pipe or a growing file has no size to ask for.
@@ -201,13 +203,13 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
         .and_then(|f| f.take(limit).read_to_end(&mut bytes))
         .map_err(|e| Diagnostic::error(format!("cannot read {shown}: {e}")))?;
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(Diagnostic::error(format!("{shown} is larger than {} KiB", FILE_BYTES_MAX >> 10)));
+        return Diagnostic::error(format!("{shown} is larger than {} KiB", FILE_BYTES_MAX >> 10)).err();
     }
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
-        return Err(Diagnostic::error(format!("{shown} is not text: a NUL byte at byte {at}")));
+        return Diagnostic::error(format!("{shown} is not text: a NUL byte at byte {at}")).err();
     }
     String::from_utf8(bytes)
-        .map_err(|e| Diagnostic::error(format!("{shown} is not UTF-8: a wrong byte at byte {}", e.utf8_error().valid_up_to())))
+        .or_else(|e| Diagnostic::error(format!("{shown} is not UTF-8: a wrong byte at byte {}", e.utf8_error().valid_up_to())).err())
 }
 
 #[cfg(test)]

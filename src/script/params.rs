@@ -128,8 +128,8 @@ impl ParamKind {
         }
     }
 
-    /// Reads a literal of the playbook.
-    fn from_literal(self, value: &Dynamic) -> Option<ParamValue> {
+    /// Takes a literal of the playbook.
+    fn read_literal(self, value: &Dynamic) -> Option<ParamValue> {
         match self {
             ParamKind::Int => value.as_int().ok().map(ParamValue::Int),
             ParamKind::Float => number(value).map(ParamValue::Float),
@@ -370,7 +370,7 @@ fn spec(name: &str, options: &Map) -> Result<ParamSpec, String> {
             return Err("`required` and `otherwise` exclude each other".into());
         }
         let value = kind
-            .from_literal(literal)
+            .read_literal(literal)
             .ok_or_else(|| format!("`otherwise` wants {}, got {}", kind.wants(), super::verb::describe(literal)))?;
         spec.limits(&value).map_err(|e| format!("`otherwise` {e}"))?;
         spec.otherwise = Some(value);

@@ -70,7 +70,7 @@ fn what_is_wrong_is_said_all_at_once() {
         [
             "the playbook has no parameter `--versoin` [did you mean `--version`?]",
             "`--capacity` wants a whole number, got `five`",
-            "`--version` is required: build to try",
+            "`--version` is required (build to try)",
             "`--bake` wants a duration such as 5m, got `soon`",
             "`--steps` wants whole numbers such as 5,25,50, got `5,x`",
             "`--worse` wants a number, got `NaN`",

@@ -9,6 +9,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, Position};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Why a playing was stopped from outside the script; the host downcasts it.
@@ -56,9 +57,15 @@ pub struct Play {
     pub on_step: OnStep,
     /// Text of `print` and `debug`.
     pub on_print: OnPrint,
+    /// So many operations of pure script may follow each other without a verb between them.
+    pub operations_max: u64,
+    operations: AtomicU64,
     /// Modules whose top level is running, outermost first.
     loading: Mutex<Vec<String>>,
 }
+
+/// Some seconds of pure script. A canary that polls for a day may do many times more: each verb starts the count anew.
+pub const OPERATIONS_MAX: u64 = 20_000_000;
 
 impl Play {
     /// A playing without parameters, with sinks that drop everything.
@@ -70,6 +77,8 @@ impl Play {
             user,
             on_step: Box::new(|_, _, _| {}),
             on_print: Box::new(|_| {}),
+            operations_max: OPERATIONS_MAX,
+            operations: AtomicU64::new(0),
             loading: Mutex::default(),
         }
     }
@@ -77,6 +86,27 @@ impl Play {
     /// What the host put in.
     pub fn user<T: 'static>(&self) -> &T {
         self.user.downcast_ref().expect("the host puts one type in and asks for the same")
+    }
+
+    /// Called for each operation of the script; `Some` ends it.
+    pub(super) fn progress(&self) -> Option<Dynamic> {
+        if self.poison.is_set() {
+            return Some(Dynamic::UNIT);
+        }
+        // Counted here: Rhai's own counter starts again in every closure that a verb calls.
+        let count = self.operations.fetch_add(1, Ordering::Relaxed);
+        (count >= self.operations_max).then(|| Dynamic::from(TOO_LONG))
+    }
+
+    /// A verb was called: the script is not stuck in itself. Once it was, that stays.
+    pub(super) fn note_verb(&self) {
+        if !self.took_too_long() {
+            self.operations.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn took_too_long(&self) -> bool {
+        self.operations.load(Ordering::Relaxed) > self.operations_max
     }
 
     /// The top level of a module is running: importing must change nothing.
@@ -109,6 +139,9 @@ impl fmt::Debug for Play {
         f.debug_struct("Play").field("params", &self.params).field("poison", &self.poison).finish_non_exhaustive()
     }
 }
+
+/// What an endless loop of pure script ends with.
+pub(super) const TOO_LONG: &str = "too many operations";
 
 /// The form of a `Play` that Rhai can carry as a tag.
 #[derive(Clone)]
@@ -202,6 +235,7 @@ pub fn play(engine: &Engine, play: &Play) -> Result<Dynamic, PlayError> {
     // First the poison: a script that swallowed the stop at its very end returns Ok.
     match play.poison.get() {
         Some(halt) => Err(PlayError::Halted(halt)),
+        None if result.is_ok() && play.took_too_long() => Err(script(&EvalAltResult::ErrorTerminated(TOO_LONG.into(), Position::NONE))),
         None => result.map_err(|e| script(&e)),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::diagnose::did_you_mean;
 use super::raised::Raised;
-use rhai::{Dynamic, Engine, EvalAltResult, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, Map, Position};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -39,13 +39,20 @@ impl Record {
         self.get(name).cloned().ok_or_else(|| {
             let keys: Vec<&str> = self.fields.keys().copied().collect();
             let hint = did_you_mean(name, keys.iter().copied()).unwrap_or_else(|| format!("it has {}", keys.join(", ")));
-            Raised::new("argument", format!("{} {} has no `{name}`", article(self.kind), self.kind)).hint(hint)
+            Raised::argument(format!("`{}` has no field `{name}`", self.kind)).hint(hint)
         })
     }
 }
 
-fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+impl Record {
+    /// After `r.list.len()` Rhai writes the list back; nothing but that very value is taken.
+    fn write(&self, name: &str, value: &Dynamic) -> Result<(), Raised> {
+        if same(&self.read(name)?, value) {
+            return Ok(());
+        }
+        Err(Raised::argument(format!("`{}` cannot be changed: `{name}` is a fact that was read", self.kind))
+            .hint(format!("copy it: let mine = x.{name};")))
+    }
 }
 
 impl PartialEq for Record {
@@ -68,7 +75,7 @@ impl fmt::Display for Record {
 }
 
 /// A value as text, records inside it included.
-fn show(value: &Dynamic) -> String {
+pub fn show(value: &Dynamic) -> String {
     if let Some(record) = value.read_lock::<Record>() {
         return record.to_string();
     }
@@ -118,12 +125,9 @@ pub fn register(engine: &mut Engine) {
     type Reply = Result<Dynamic, Box<EvalAltResult>>;
     engine
         .register_type_with_name::<Record>("record")
-        .register_indexer_get(|context: NativeCallContext, r: &mut Record, name: &str| -> Reply {
-            r.read(name).map_err(|e| e.at(context.call_position()))
-        })
-        .register_indexer_set(|context: NativeCallContext, r: &mut Record, name: &str, _: Dynamic| -> Result<(), Box<EvalAltResult>> {
-            let message = format!("{} {} cannot be changed: `{name}` is a fact that was read", article(r.kind), r.kind);
-            Err(Raised::new("argument", message).at(context.call_position()))
+        .register_indexer_get(|r: &mut Record, name: &str| -> Reply { r.read(name).map_err(|e| e.at(Position::NONE)) })
+        .register_indexer_set(|r: &mut Record, name: &str, value: Dynamic| -> Result<(), Box<EvalAltResult>> {
+            r.write(name, &value).map_err(|e| e.at(Position::NONE))
         })
         .register_fn("==", |a: Record, b: Record| a == b)
         .register_fn("!=", |a: Record, b: Record| a != b)

@@ -18,20 +18,19 @@ fn fields_are_read_by_property_and_index() {
 
 #[test]
 fn an_unknown_field_is_an_error_with_a_suggestion() {
-    assert_eq!(
-        played("let c = colors();\nc.idle.nmae").error(),
-        "main.rhai:2:8: a color record has no `nmae` [did you mean `name`?]".replace("color record", "color")
-    );
-    assert_eq!(played("colors().other").error(), "main.rhai:1:10: a colors has no `other` [it has idle, live]");
+    assert_eq!(played("let c = colors();\nc.idle.nmae").error(), "main.rhai:2:8: `color` has no field `nmae` [did you mean `name`?]");
+    assert_eq!(played("colors().other").error(), "main.rhai:1:10: `colors` has no field `other` [it has idle, live]");
 }
 
 #[test]
 fn a_record_cannot_be_changed() {
     assert_eq!(
         played("let c = colors(); c.idle = 1;").error(),
-        "main.rhai:1:21: a colors cannot be changed: `idle` is a fact that was read"
+        "main.rhai:1:21: `colors` cannot be changed: `idle` is a fact that was read [copy it: let mine = x.idle;]"
     );
     assert!(played("let c = colors(); c[\"idle\"] = 1;").error().contains("cannot be changed"));
+    assert!(played("let e = env(); e.alarms.push(1);").error().contains("cannot be changed"), "not silently lost");
+    assert_eq!(played("let e = env(); let mine = e.alarms; mine.push(1); [e.alarms.len(), mine.len()]").value(), "[0, 1]");
 }
 
 #[test]

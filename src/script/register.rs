@@ -51,6 +51,9 @@ fn dispatch(verb: &'static Verb, context: &NativeCallContext, args: Vec<Dynamic>
             .at(position));
     }
     play.check_poison()?;
+    if verb.effect != Effect::Pure {
+        play.note_verb();
+    }
     let (args, options) = arguments(verb, args).map_err(|e| e.at(position))?;
     let call = Call { verb, ctx: context, args: &args, options: &options, position, play: &play };
     let result = catch_unwind(AssertUnwindSafe(|| (verb.call)(&call)));

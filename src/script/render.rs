@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// Wider lines are cut around the place.
 const WIDTH: usize = 140;
+/// Of a long trail, so many innermost and outermost calls.
+const FRAMES_SHOWN: usize = 4;
 
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
     let mark = match diagnostic.level {
@@ -16,7 +18,14 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String
     let message = plain(&diagnostic.message);
     let label = diagnostic.label.as_deref().map(plain);
     let mut groups = vec![located(mark.primary_title(message), diagnostic.at.as_ref(), diagnostic, sources, label)];
-    for frame in &diagnostic.trail {
+    for (index, frame) in diagnostic.trail.iter().enumerate() {
+        let left_out = diagnostic.trail.len().saturating_sub(2 * FRAMES_SHOWN);
+        if left_out > 0 && index == FRAMES_SHOWN {
+            groups.push(Group::with_title(Mark::NOTE.secondary_title(format!("{left_out} more calls"))));
+        }
+        if left_out > 0 && (FRAMES_SHOWN..FRAMES_SHOWN + left_out).contains(&index) {
+            continue;
+        }
         groups.push(located(Mark::NOTE.secondary_title(plain(&frame.what)), Some(&frame.at), diagnostic, sources, None));
     }
     if let Some(hint) = &diagnostic.hint {
@@ -90,15 +99,37 @@ mod tests {
         let mut diagnostic =
             Diagnostic::error("not allowed\u{1b}[31m").at(Some(place("std/bg.rhai", 2, 5))).label("here").hint("bgx doctor");
         diagnostic.trail = vec![Frame { at: place("deploy.rhai", 2, 5), what: "in this call of `boot`".into() }];
-        insta::assert_snapshot!(diagnostic.render(&sources, false), @r#""#);
+        insta::assert_snapshot!(diagnostic.render(&sources, false), @r#"
+        error: not allowed
+         --> std/bg.rhai:2:5
+          |
+        2 |     scale(n)
+          |     ^^^^^ here
+          |
+        note: in this call of `boot`
+         --> deploy.rhai:2:5
+          |
+        2 | bg::boot(1);
+          |     ^^^^
+        help: bgx doctor
+        "#);
         assert!(diagnostic.render(&sources, true).contains("\u{1b}["));
     }
 
     #[test]
     fn without_sources_the_excerpt_or_the_place_is_shown() {
         let diagnostic = Diagnostic::error("bad").at(Some(place("a.rhai", 7, 9)));
-        insta::assert_snapshot!(diagnostic.render(&Sources::default(), false), @r#""#);
-        insta::assert_snapshot!(diagnostic.excerpt("let x = \"ä\" + y;").render(&Sources::default(), false), @r#""#);
+        insta::assert_snapshot!(diagnostic.render(&Sources::default(), false), @r#"
+        error: bad
+        --> a.rhai:7:9
+        "#);
+        insta::assert_snapshot!(diagnostic.excerpt("let x = \"ä\" + y;").render(&Sources::default(), false), @r#"
+        error: bad
+         --> a.rhai:7:9
+          |
+        7 | let x = "ä" + y;
+          |         ^^^
+        "#);
     }
 
     #[test]

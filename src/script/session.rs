@@ -60,7 +60,7 @@ impl Playbook {
         };
         let roots = Roots { stdlib, project: config.root.clone() };
         let also: Vec<&str> = hooks.into_iter().collect();
-        let sources = Sources::load_with(path, &roots, &also).map_err(Problems::one)?;
+        let sources = Sources::load_with(path, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
         Playbook::of(sources, words)
     }
 

@@ -49,20 +49,20 @@ pub struct Sources {
 
 impl Sources {
     /// Reads a playbook and its import graph.
-    pub fn load(playbook: &Path, roots: &Roots) -> Result<Sources, Diagnostic> {
+    pub fn load(playbook: &Path, roots: &Roots) -> Result<Sources, Box<Diagnostic>> {
         Sources::load_with(playbook, roots, &[])
     }
 
     /// As `load`, with modules that are called by name from `bgx.toml` (hooks) and imported nowhere.
-    pub fn load_with(playbook: &Path, roots: &Roots, also: &[&str]) -> Result<Sources, Diagnostic> {
+    pub fn load_with(playbook: &Path, roots: &Roots, also: &[&str]) -> Result<Sources, Box<Diagnostic>> {
         let (main, texts) = imports::graph(playbook, roots, also)?;
         Sources::from_texts(texts, &main)
     }
 
     /// The sources a journal holds; nothing is read from disk.
-    pub fn from_texts(mut texts: BTreeMap<String, String>, main: &str) -> Result<Sources, Diagnostic> {
+    pub fn from_texts(mut texts: BTreeMap<String, String>, main: &str) -> Result<Sources, Box<Diagnostic>> {
         let Some(playbook) = texts.remove(main) else {
-            return Err(Diagnostic::error(format!("the sources hold no playbook `{main}`")));
+            return Diagnostic::error(format!("the sources hold no playbook `{main}`")).err();
         };
         let mut files = Vec::with_capacity(texts.len() + 1);
         let mut base = 0;
@@ -72,7 +72,7 @@ impl Sources {
             base += lines;
         }
         if base > LINES_MAX {
-            return Err(Diagnostic::error(format!("the playbook and its modules have {base} lines together, the limit is {LINES_MAX}")));
+            return Diagnostic::error(format!("the playbook and its modules have {base} lines together, the limit is {LINES_MAX}")).err();
         }
         Ok(Sources { files })
     }

@@ -5,7 +5,7 @@ use super::duration::show_duration;
 use super::engine::{STACK_BYTES, bare, for_play};
 use super::play::{Play, PlayError, Poison, StepMark, play};
 use super::raised::{Raised, VerbError};
-use super::record::Record;
+use super::record::{Record, show};
 use super::sources::Sources;
 use super::verb::{Effect, Kind, Opt, Param, Verb};
 use rhai::{Dynamic, Map};
@@ -28,8 +28,8 @@ const fn verb(
 
 /// Notes the call, as a host would.
 fn noted(call: &Call) -> Result<Dynamic, VerbError> {
-    let args: Vec<String> = call.args.iter().filter(|a| !a.is_unit()).map(|a| a.to_string()).collect();
-    let options: Vec<String> = call.options.iter().map(|(k, v)| format!("{k}: {v}")).collect();
+    let args: Vec<String> = call.args.iter().filter(|a| !a.is_unit()).map(show).collect();
+    let options: Vec<String> = call.options.iter().map(|(k, v)| format!("{k}: {}", show(v))).collect();
     let at = call.play.sources.locate(call.position).map(|p| p.to_string()).unwrap_or_default();
     log(call, format!("{}({}) {{{}}} @ {at}", call.verb.name, args.join(", "), options.join(", ")));
     Ok(Dynamic::UNIT)
@@ -232,6 +232,7 @@ pub fn played_with(files: &[(&str, &str)], operations: u64, poison: &Poison) -> 
     let mut p = Play::new(Arc::new(sources.clone()), Box::new(log.clone()));
     let (steps, sink) = (log.clone(), printed.clone());
     p.poison = poison.clone();
+    p.operations_max = operations;
     p.on_step = Box::new(move |name, mark, _| {
         let sign = match mark {
             StepMark::Started => '>',
@@ -243,10 +244,7 @@ pub fn played_with(files: &[(&str, &str)], operations: u64, poison: &Poison) -> 
     p.on_print = Box::new(move |text| sink.lock().expect("no test panics with it").push(text.to_string()));
     let p = Arc::new(p);
     let on_thread = move || {
-        let mut engine = for_play(&p, VERBS);
-        if operations != u64::MAX {
-            engine.set_max_operations(operations);
-        }
+        let engine = for_play(&p, VERBS);
         play(&engine, &p)
     };
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(on_thread).expect("a thread");

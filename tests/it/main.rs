@@ -1,10 +1,17 @@
 //! One test binary; each file below is one kind of test.
 
+mod account_moto;
 mod bad_input;
 mod bad_surroundings;
+mod boto3;
 mod cli;
 mod interrupt;
+mod moto;
+mod permissions;
+mod process;
 mod program;
 mod refusals;
 mod same_seed;
+mod signals;
 mod support;
+mod tidy;

@@ -5,6 +5,7 @@ use bgx::host::{Host, Options};
 use bgx::run::Answers;
 use bgx::run::event::{Ended, Event};
 use bgx::run::journal::Journal;
+use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::{Users, World};
 use bgx::script::params;
 use bgx::script::session::{self, Playbook, Request};
@@ -32,8 +33,12 @@ pub struct Lab {
     /// Sends this signal when the kept event of that number was seen.
     pub signal: Option<(u64, &'static str)>,
     /// Changes the world before the run.
-    pub prepare: Option<Box<dyn Fn(&mut World)>>,
+    pub prepare: Option<Prepare>,
+    /// Spoils calls of the run.
+    pub faults: Vec<Rule>,
 }
+
+type Prepare = Box<dyn Fn(&mut World)>;
 
 /// What is left of a run.
 pub struct Outcome {
@@ -47,7 +52,16 @@ pub struct Outcome {
 }
 
 pub fn lab(env: &'static str, playbook: &str) -> Lab {
-    Lab { env, playbook: root().join(playbook), params: BTreeMap::new(), answers: BTreeMap::new(), seed: 7, signal: None, prepare: None }
+    Lab {
+        env,
+        playbook: root().join(playbook),
+        params: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        seed: 7,
+        signal: None,
+        prepare: None,
+        faults: Vec::new(),
+    }
 }
 
 impl Lab {
@@ -76,6 +90,11 @@ impl Lab {
         self
     }
 
+    pub fn fault(mut self, rule: Rule) -> Lab {
+        self.faults.push(rule);
+        self
+    }
+
     /// A playbook given as text, in a folder of its own.
     pub fn text(mut self, folder: &Path, text: &str) -> Lab {
         self.playbook = folder.join("given.rhai");
@@ -93,6 +112,7 @@ impl Lab {
         if let Some(prepare) = &self.prepare {
             prepare(&mut sandbox.lock().unwrap().world);
         }
+        self.faults.into_iter().for_each(|rule| sandbox.lock().unwrap().faults.add(rule));
         let before = sandbox.lock().unwrap().world.clone();
         let events = Arc::new(Mutex::new(Vec::new()));
         let (sender, interrupt) = watch::channel(String::new());

@@ -1,6 +1,7 @@
 //! Rules about calls: does the function exist, does it take so many arguments, and of these kinds.
 
 use super::facts::{Facts, Known, Within};
+use super::names::keyword;
 use crate::script::diagnose::{Diagnostic, did_you_mean, nearest};
 use crate::script::engine::CLOSED;
 use crate::script::sources::Sources;
@@ -24,6 +25,8 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
         if known.verbs.contains_key(f.name.as_str()) {
             let diagnostic = Diagnostic::error(format!("`{}` is a verb: a function of that name would hide it", f.name));
             report(f.body.start_position(), diagnostic.hint("choose another name"));
+        } else if f.name == "step" {
+            report(f.body.start_position(), keyword());
         }
     }
     own.walk(&mut |within, path| {
@@ -132,7 +135,11 @@ impl Call<'_> {
         if self.own.variables.contains(name) && !self.method {
             return diagnostic.hint(format!("`{name}` is a variable; a closure in it is called as `{name}.call(…)`"));
         }
-        let elsewhere = self.own.aliases.iter().find(|(_, path)| self.known.files.get(*path).is_some_and(|f| f.public.contains_key(name)));
+        let elsewhere = self
+            .own
+            .aliases
+            .iter()
+            .find(|(_, path)| path.as_ref().and_then(|p| self.known.files.get(p)).is_some_and(|f| f.public.contains_key(name)));
         if let Some((alias, _)) = elsewhere {
             return diagnostic.hint(format!("did you mean `{alias}::{name}`?"));
         }

@@ -32,8 +32,8 @@ pub struct Facts {
     pub shown: BTreeMap<String, String>,
     /// Those that other files may call.
     pub public: Arities,
-    /// Alias to module path.
-    pub aliases: BTreeMap<String, String>,
+    /// Alias to module path; `None` where functions import different modules under one name.
+    pub aliases: BTreeMap<String, Option<String>>,
     /// Variables and constants at the top.
     pub top_variables: BTreeSet<String>,
     pub constants: BTreeSet<String>,
@@ -65,7 +65,7 @@ impl Facts {
             functions: Arities::new(),
             shown: BTreeMap::new(),
             public: Arities::new(),
-            aliases: imports_of(&ast).into_iter().filter_map(|i| Some((i.alias, i.path?))).collect(),
+            aliases: aliases(&ast),
             top_variables: BTreeSet::new(),
             constants: BTreeSet::new(),
             variables: BTreeSet::new(),
@@ -138,6 +138,18 @@ impl Facts {
     }
 }
 
+fn aliases(ast: &AST) -> BTreeMap<String, Option<String>> {
+    let mut aliases: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for import in imports_of(ast).into_iter().filter(|i| !i.alias.is_empty()) {
+        let path = import.path.clone();
+        let known = aliases.entry(import.alias).or_insert(import.path);
+        if *known != path {
+            *known = None;
+        }
+    }
+    aliases
+}
+
 /// What all files share.
 pub struct Known<'a> {
     pub verbs: BTreeMap<&'static str, &'static Verb>,
@@ -157,21 +169,20 @@ impl<'a> Known<'a> {
         }
         let verbs: BTreeMap<_, _> = CORE.iter().chain(verbs).map(|v| (v.name, v)).collect();
         // Rhai registers some that bgx refuses.
-        native.retain(|name, _| CLOSED.iter().all(|(closed, _)| closed != name));
+        native.retain(|name, _| name != "sleep" && CLOSED.iter().all(|(closed, _)| closed != name));
         for (name, verb) in &verbs {
             native.insert(name.to_string(), verb.arities().collect());
         }
         Known { verbs, native, files }
     }
 
-    /// Follows `a::b` from a file to the module it names.
+    /// Follows `a::b` from a file to the module it names; `Ok(None)` where that cannot be told, or the module does not parse.
     pub fn module(&self, from: &'a Facts, namespace: &[&str]) -> Result<Option<&'a Facts>, String> {
         let mut file = from;
         for alias in namespace {
             let path = file.aliases.get(*alias).ok_or_else(|| alias.to_string())?;
-            match self.files.get(path) {
+            match path.as_ref().and_then(|p| self.files.get(p)) {
                 Some(next) => file = next,
-                // It does not parse: that is reported already.
                 None => return Ok(None),
             }
         }

@@ -52,4 +52,6 @@ fn in_order(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
 }
 
 #[cfg(test)]
+mod playbooks_tests;
+#[cfg(test)]
 mod tests;

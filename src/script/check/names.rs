@@ -3,12 +3,17 @@
 use super::calls::unknown_alias;
 use super::facts::{Facts, Known, Within};
 use crate::script::diagnose::{Diagnostic, did_you_mean};
-use crate::script::explain::OUTER_VARIABLES;
+use crate::script::explain::{OUTER_VARIABLES, reserved};
 use crate::script::sources::Sources;
-use rhai::{ASTNode, Expr};
+use rhai::{ASTNode, Expr, Stmt};
 
 pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diagnostic>) {
     own.walk(&mut |within, path| {
+        if let Some(ASTNode::Stmt(Stmt::Var(var, ..))) = path.last()
+            && var.0.name.as_str() == "step"
+        {
+            found.push(keyword().at(sources.locate(var.0.pos)));
+        }
         let Some(ASTNode::Expr(Expr::Variable(variable, index, position))) = path.last() else { return };
         let name = variable.1.as_str();
         let namespace: Vec<&str> = variable.2.path.iter().map(|i| i.name.as_str()).collect();
@@ -25,6 +30,12 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
         };
         found.extend(finding.map(|d| d.at(sources.locate(*position))));
     });
+}
+
+/// The parser takes `step` as a name, and then nothing can use it.
+pub fn keyword() -> Diagnostic {
+    let (message, hint) = reserved("step");
+    Diagnostic::error(message).maybe_hint(hint)
 }
 
 fn unknown(own: &Facts, name: &str, within: Within) -> Diagnostic {

@@ -19,7 +19,14 @@ fn with_lib(text: &str) -> Vec<String> {
 #[test]
 fn several_findings_come_in_the_order_of_the_text() {
     let text = "import \"std/bg\" as bg;\nlet c = colors();\nfn deploy(x) {\n    scale(x, #{desired: 2, mn: 0});\n    wait_helthy(x);\n    bg::boott(x, 1);\n    bgg::boot(x, 1);\n    protect_asg(x, 1, 2);\n}\ndeploy(c.idle, 1);\n";
-    insta::assert_snapshot!(with_lib(text).join("\n"), @"");
+    insta::assert_snapshot!(with_lib(text).join("\n"), @r#"
+    a.rhai:4:28: `scale` has no option `mn` [did you mean `min`?]
+    a.rhai:5:5: unknown function `wait_helthy` [did you mean `wait_healthy`?]
+    a.rhai:6:9: module `bg` has no function `boott` [did you mean `bg::boot`?]
+    a.rhai:7:10: module `bgg` is not imported [did you mean `bg`?]
+    a.rhai:8:5: `protect_asg` does not take 3 arguments [it is protect_asg(color, #{freeze, max})]
+    a.rhai:10:1: `deploy` does not take 2 arguments [it is deploy(x)]
+    "#);
 }
 
 #[test]
@@ -193,6 +200,9 @@ fn right_playbooks_are_left_alone() {
         "[1, 2].reduce(|sum, v| sum + v, 0); [1].filter(|x| x in [1, 2]).is_empty(); (1..4).step_by;",
         "let x = closure(|| 1); x.call(); wait_until(\"x\", #{ every: \"15s\" }, || true);",
         "let x = { let y = 1; y + 1 }; loop { break x; }",
+        "let q = 1; let f = || step \"in\" { q + 1 }; f.call(); let g = |x| if x > q { || x + q } else { || q }; `${[1].map(|z| z + q)}`;",
+        "fn f() { import \"std/bg\" as m; m::each([1], closure(|x| x)) } fn g() { import \"std/deep\" as m; m::dig(1) }",
+        "let n = 1; fn h(n) { let m = |a| { n += a; let k = |b| { n + a + b }; k.call(1) }; m.call(2) } h(n);",
         "print(); print(1); debug(2); let n = -5; n.abs(); 2 ** 3; !true; 1 << 2;",
         "import \"std/bg\" as bg; let c = colors(); bg::boot(c.idle, 2); fn f() { import \"std/deep\" as d; d::dig(1) }",
     ];

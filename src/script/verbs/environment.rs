@@ -9,6 +9,8 @@ use crate::script::duration::show_duration;
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record};
 use rhai::Dynamic;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 pub static VERBS: &[Verb] = &[
     Verb {
@@ -87,31 +89,70 @@ fn env(call: &Call) -> Answer {
     })
 }
 
+/// What `colors` needs to know, read at one moment.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    serving: Serving,
+    /// `active-color`.
+    recorded: Option<String>,
+    /// Colour to desired capacity.
+    desired: BTreeMap<String, u32>,
+    /// Colour to the version recorded for it.
+    versions: BTreeMap<String, String>,
+    /// Colour to the text of its version key.
+    keys: BTreeMap<String, String>,
+}
+
 fn colors(call: &Call) -> Answer {
     let to = call.opt_text("to");
     let found = with(call, async |run| {
         let topology = run.topology().await?;
-        let weights = traffic::read(&run.account, &run.env, &topology).await?;
-        let live = match weights.serving(&topology) {
-            Serving::Color(color) => color,
+        let seen = run.read("colors", &run.env.name.clone(), async |run| look(run, &topology).await).await?;
+        let live = match &seen.serving {
+            Serving::Color(color) => color.clone(),
             Serving::Split { colors, text } => unclear(run, colors.first().cloned(), &format!("traffic is split: {text}"))?,
-            Serving::Foreign { text } => {
-                let recorded = run.account.parameter(&run.env.active_color_parameter()).await?;
-                unclear(run, recorded.map(|p| p.value), &text)?
-            }
+            Serving::Foreign { text } => unclear(run, seen.recorded.clone(), text)?,
         };
-        let idle = idle_color(run, &live, to.as_deref()).await?;
-        let versions = versions(run, &live).await?;
+        let idle = idle_color(run, &live, to.as_deref(), &seen)?;
         let of = |name: &str| {
             let names = run.env.color(name).ok_or_else(|| RunError::failed(format!("there is no colour `{name}`")))?;
-            let version = versions.iter().find(|(color, _)| color == name).and_then(|(_, v)| v.clone());
-            Ok::<Record, RunError>(color_record(names, &topology, version))
+            // Nothing recorded for the colour that serves: what its instances boot is the best that is known.
+            let key = if name == live { seen.keys.get(name) } else { None };
+            Ok::<Record, RunError>(color_record(names, &topology, seen.versions.get(name).or(key).cloned()))
         };
-        let colors = Record::new("colors", [("live", Dynamic::from(of(&live)?)), ("idle", Dynamic::from(of(&idle)?))]);
-        run.keep_read("colors", &run.env.name.clone(), serde_json::json!({ "live": live, "idle": idle, "versions": versions }))?;
-        Ok(colors)
+        Ok(Record::new("colors", [("live", Dynamic::from(of(&live)?)), ("idle", Dynamic::from(of(&idle)?))]))
     })?;
     Ok(Dynamic::from(found))
+}
+
+async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
+    let env = &run.env;
+    let names: Vec<String> = env.colors.iter().map(|c| env.version_parameter(&c.name)).chain([env.active_color_parameter()]).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
+    let (weights, parameters, groups) =
+        tokio::join!(traffic::read(&run.account, env, topology), run.account.parameters(&names), run.account.groups(&asgs));
+    let (parameters, groups) = (parameters?, groups?);
+    let mut seen = Seen {
+        serving: weights?.serving(topology),
+        recorded: parameters.get(&env.active_color_parameter()).map(|p| p.value.clone()),
+        desired: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        keys: BTreeMap::new(),
+    };
+    for color in &env.colors {
+        let group = groups.get(&color.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", color.asg)))?;
+        seen.desired.insert(color.name.clone(), group.desired);
+        if let Some(version) = parameters.get(&env.version_parameter(&color.name)) {
+            seen.versions.insert(color.name.clone(), version.value.clone());
+        }
+        if let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
+            let text =
+                String::from_utf8(object.body).map_err(|_| RunError::failed(format!("`{}` is not UTF-8 text", color.version_key)))?;
+            seen.keys.insert(color.name.clone(), text.trim().to_owned());
+        }
+    }
+    Ok(seen)
 }
 
 /// The listener does not name one colour of ours: a person decides whether to go on from `guess`.
@@ -133,39 +174,19 @@ fn unclear(run: &mut Run, guess: Option<String>, text: &str) -> Result<String, R
 }
 
 /// The colour to deploy to: the other one, or the one named, which may be the live one only while that is empty.
-async fn idle_color(run: &mut Run, live: &str, to: Option<&str>) -> Result<String, RunError> {
+fn idle_color(run: &Run, live: &str, to: Option<&str>, seen: &Seen) -> Result<String, RunError> {
     let Some(to) = to else { return Ok(run.env.other(live).name.clone()) };
-    let known = run.env.colors.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(" and ");
-    let names = run.env.color(to).ok_or_else(|| RunError::failed(format!("there is no colour `{to}`; there are {known}")))?;
-    if to == live {
-        let asg = names.asg.clone();
-        let groups = run.account.groups(&[&asg]).await?;
-        let group = groups.get(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
-        if group.desired > 0 {
-            return Err(RunError::refused(
-                format!("{to} serves now with {} instance(s)", group.desired),
-                format!("deploy to {}, or leave --to away", run.env.other(live).name),
-            ));
-        }
+    if run.env.color(to).is_none() {
+        let known = run.env.colors.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(" and ");
+        return Err(RunError::failed(format!("there is no colour `{to}`; there are {known}")));
     }
-    Ok(to.to_owned())
-}
-
-/// The version recorded for each colour; for the live one, where nothing is recorded, what its version key says.
-async fn versions(run: &Run, live: &str) -> Result<Vec<(String, Option<String>)>, RunError> {
-    let names: Vec<String> = run.env.colors.iter().map(|c| run.env.version_parameter(&c.name)).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let recorded = run.account.parameters(&names).await?;
-    let mut versions = Vec::new();
-    for color in &run.env.colors {
-        let mut version = recorded.get(&run.env.version_parameter(&color.name)).map(|p| p.value.clone());
-        if version.is_none() && color.name == live {
-            let object = run.account.object(&run.env.bucket, &color.version_key).await?;
-            version = object.map(|o| object_text(&o, &color.version_key).map(|text| text.trim().to_owned())).transpose()?;
-        }
-        versions.push((color.name.clone(), version));
+    match seen.desired.get(to) {
+        Some(desired) if to == live && *desired > 0 => Err(RunError::refused(
+            format!("{to} serves now with {desired} instance(s)"),
+            format!("deploy to {}, or leave --to away", run.env.other(live).name),
+        )),
+        _ => Ok(to.to_owned()),
     }
-    Ok(versions)
 }
 
 /// A body that is not text is an error: half-read it would look like another version.
@@ -195,23 +216,18 @@ fn preflight(call: &Call) -> Answer {
     let capacity = call.opt_count("capacity")?;
     let refuse_stickiness = call.opt_text("stickiness").as_deref() == Some("refuse");
     with(call, async |run| {
-        let seen = survey::survey(&run.account, &run.env).await?;
-        let color = seen.colors.iter().find(|c| c.color == field(&idle, "name"));
-        let color = color.ok_or_else(|| RunError::failed("the idle colour is not in the survey"))?;
-        if let Some(wanted) = capacity.filter(|n| *n > color.max) {
+        let name = field(&idle, "name");
+        let seen = run.read("preflight", &name, async |run| before_flight(run, &name).await).await?;
+        if let Some(wanted) = capacity.filter(|n| *n > seen.max) {
             return Err(RunError::refused(
-                format!("`{}` can hold {} instance(s), {wanted} are wanted", color.asg, color.max),
-                format!("raise its MaxSize, or ask for at most --capacity {}", color.max),
+                format!("`{}` can hold {} instance(s), {wanted} are wanted", seen.asg, seen.max),
+                format!("raise its MaxSize, or ask for at most --capacity {}", seen.max),
             ));
         }
-        let topology = run.topology().await?;
-        let groups = run.account.groups(&[&color.asg]).await?;
-        let arn = topology.arn(&color.color).unwrap_or_default();
-        if !groups.get(&color.asg).is_some_and(|g| g.target_groups.iter().any(|t| t == arn)) {
-            return Err(RunError::failed(format!("`{}` does not register its instances with `{}`", color.asg, color.target_group)));
+        if !seen.registers {
+            return Err(RunError::failed(format!("`{}` does not register its instances with `{}`", seen.asg, seen.target_group)));
         }
-        let weights = traffic::read(&run.account, &run.env, &topology).await?;
-        if weights.sticky() {
+        if seen.sticky {
             if refuse_stickiness {
                 return Err(RunError::refused(
                     "target group stickiness is on, so weights do not say who is served",
@@ -220,17 +236,46 @@ fn preflight(call: &Call) -> Answer {
             }
             run.say("target group stickiness is on: some users stay with their target group until their cookie ends", false)?;
         }
-        disagreements(run, &seen)
+        disagreements(run, &seen.disagreements)
     })?;
     Ok(Dynamic::UNIT)
 }
 
+/// What `preflight` judges, read at one moment.
+#[derive(Serialize, Deserialize)]
+struct Preflight {
+    asg: String,
+    target_group: String,
+    max: u32,
+    /// The group registers its instances with the target group.
+    registers: bool,
+    sticky: bool,
+    disagreements: Vec<String>,
+}
+
+async fn before_flight(run: &mut Run, color: &str) -> Result<Preflight, RunError> {
+    let topology = run.topology().await?;
+    let names = run.env.color(color).cloned().ok_or_else(|| RunError::failed(format!("there is no colour `{color}`")))?;
+    let asgs = [names.asg.as_str()];
+    let (seen, groups, weights) =
+        tokio::join!(survey::survey(&run.account, &run.env), run.account.groups(&asgs), traffic::read(&run.account, &run.env, &topology));
+    let group = groups?.remove(&names.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
+    Ok(Preflight {
+        max: group.max,
+        registers: topology.arn(color).is_some_and(|arn| group.target_groups.iter().any(|t| t == arn)),
+        sticky: weights?.sticky(),
+        disagreements: seen?.disagreements.into_iter().map(|d| d.text).collect(),
+        asg: names.asg,
+        target_group: names.target_group,
+    })
+}
+
 /// Disagreements that were there before: a person decides whether to go on.
-fn disagreements(run: &mut Run, seen: &survey::Survey) -> Result<(), RunError> {
-    if seen.disagreements.is_empty() {
+fn disagreements(run: &mut Run, seen: &[String]) -> Result<(), RunError> {
+    if seen.is_empty() {
         return Ok(());
     }
-    let text = seen.disagreements.iter().map(|d| d.text.as_str()).collect::<Vec<_>>().join("; ");
+    let text = seen.join("; ");
     let question = Question {
         id: "drift".to_owned(),
         text: format!("not everything agrees: {text}"),
@@ -247,12 +292,7 @@ fn disagreements(run: &mut Run, seen: &survey::Survey) -> Result<(), RunError> {
 fn resolve_version(call: &Call) -> Answer {
     let given = call.args[0].clone().try_cast::<rhai::ImmutableString>();
     let given = given.ok_or_else(|| Raised::failed("no version is known for the live colour").hint("give one with --version"))?;
-    let found = with(call, async |run| {
-        let found = find_build(run, &given).await?;
-        run.keep_read("resolve_version", &given, serde_json::json!(found))?;
-        Ok(found)
-    })?;
-    Ok(Dynamic::from(found))
+    with(call, async |run| run.read("resolve_version", &given, async |run| find_build(run, &given).await).await).map(Dynamic::from)
 }
 
 async fn find_build(run: &Run, given: &str) -> Result<String, RunError> {

@@ -2,11 +2,12 @@
 
 use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
-use crate::account::{Group, HttpRequest, Instance, Target};
-use crate::run::RunError;
+use crate::account::{Group, HttpRequest, Instance, Kind as AccountErrorKind, Target};
+use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Record};
 use rhai::{Array, Dynamic, Map};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const COLOR: Param = Param::required("color", Kind::Color, "such as c.idle");
@@ -40,7 +41,7 @@ pub static VERBS: &[Verb] = &[
         name: "instances",
         params: &[COLOR],
         options: &[],
-        returns: "a list with id, lifecycle, zone, type, target, address, version; address and version may be ()",
+        returns: "a list with id, lifecycle, zone, type, target, address, version; without `version_probe`, or the right to list addresses, address and version are ()",
         summary: "The instances of a colour, with the version that each says it runs.",
         errors: &["denied", "failed"],
         example: "instances(c.idle).len()",
@@ -103,15 +104,17 @@ pub static VERBS: &[Verb] = &[
 
 fn asg(call: &Call) -> Answer {
     let color = call.record(0);
-    let group = with(call, async |run| {
-        let asg = own_color(run, &color)?.asg;
-        let mut groups = run.account.groups(&[&asg]).await?;
-        let group = groups.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
-        let kept = serde_json::json!({ "desired": group.desired, "min": group.min, "max": group.max, "in_service": group.in_service() });
-        run.keep_read("asg", &asg, kept)?;
-        Ok(group)
-    })?;
+    let group = with(call, async |run| read_group(run, "asg", &own_color(run, &color)?.asg).await)?;
     Ok(Dynamic::from(group_record(&group)))
+}
+
+/// A group as it is now; its absence is an error.
+pub(super) async fn read_group(run: &mut Run, verb: &str, asg: &str) -> Result<Group, RunError> {
+    let read = async |run: &mut Run| {
+        let group = run.account.groups(&[asg]).await?.remove(asg);
+        group.ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))
+    };
+    run.read(verb, asg, read).await
 }
 
 fn group_record(group: &Group) -> Record {
@@ -135,9 +138,7 @@ fn target_health(call: &Call) -> Answer {
     let color = call.record(0);
     let targets = with(call, async |run| {
         let (arn, tg) = target_group(run, &color).await?;
-        let targets = run.account.target_health(&arn).await?;
-        run.keep_read("target_health", &tg, serde_json::json!(states(&targets)))?;
-        Ok(targets)
+        run.read("target_health", &tg, async |run| Ok(run.account.target_health(&arn).await?)).await
     })?;
     let counts = states(&targets);
     let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));
@@ -156,7 +157,7 @@ fn target_health(call: &Call) -> Answer {
 }
 
 /// ARN and name of a colour's target group.
-async fn target_group(run: &mut crate::run::Run, color: &Record) -> Result<(String, String), RunError> {
+async fn target_group(run: &mut Run, color: &Record) -> Result<(String, String), RunError> {
     let names = own_color(run, color)?;
     let topology = run.topology().await?;
     let arn = topology.arn(&names.name).ok_or_else(|| RunError::failed(format!("{} has no target group", names.name)))?;
@@ -169,26 +170,47 @@ pub(super) fn states(targets: &[Target]) -> BTreeMap<String, usize> {
     counts
 }
 
+/// The instances of a colour as four reads see them.
+#[derive(Serialize, Deserialize)]
+struct Members {
+    members: Vec<Instance>,
+    targets: Vec<Target>,
+    addresses: BTreeMap<String, String>,
+    versions: BTreeMap<String, String>,
+}
+
 fn instances(call: &Call) -> Answer {
     let color = call.record(0);
     let found = with(call, async |run| {
         let asg = own_color(run, &color)?.asg;
         let (arn, _) = target_group(run, &color).await?;
-        let asgs = [asg.as_str()];
-        let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
-        let mut groups = groups?;
-        let group = groups.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
-        let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
-        let addresses = run.account.addresses(&ids).await?;
-        let versions = ask_versions(run, &addresses).await;
-        run.keep_read("instances", &asg, serde_json::json!(versions))?;
-        Ok(instance_records(&group.instances, &targets?, &addresses, &versions))
+        run.read("instances", &asg.clone(), async |run| {
+            let asgs = [asg.as_str()];
+            let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
+            let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+            let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
+            let addresses = known_addresses(run, &ids).await?;
+            let versions = ask_versions(run, &addresses).await;
+            Ok(Members { members: group.instances, targets: targets?, addresses, versions })
+        })
+        .await
     })?;
-    Ok(Dynamic::from(found))
+    Ok(Dynamic::from(instance_records(&found)))
+}
+
+/// Where instances can be asked, if anybody asks them; without the right to list addresses each is unknown, which is not an empty group.
+async fn known_addresses(run: &Run, ids: &[&str]) -> Result<BTreeMap<String, String>, RunError> {
+    if run.env.version_probe.is_none() && run.env.hooks.is_none() {
+        return Ok(BTreeMap::new());
+    }
+    match run.account.addresses(ids).await {
+        Err(error) if error.kind == AccountErrorKind::Denied => Ok(BTreeMap::new()),
+        addresses => Ok(addresses?),
+    }
 }
 
 /// What each instance says it runs; one that does not answer is absent, which is not a version.
-async fn ask_versions(run: &crate::run::Run, addresses: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+async fn ask_versions(run: &Run, addresses: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let Some(path) = &run.env.version_probe else { return BTreeMap::new() };
     let ask = async |(id, ip): (&String, &String)| {
         let request = HttpRequest { method: "GET".to_owned(), url: format!("http://{ip}{path}"), body: None, timeout_seconds: 5 };
@@ -198,14 +220,9 @@ async fn ask_versions(run: &crate::run::Run, addresses: &BTreeMap<String, String
     futures_util::future::join_all(addresses.iter().map(ask)).await.into_iter().flatten().collect()
 }
 
-fn instance_records(
-    members: &[Instance],
-    targets: &[Target],
-    addresses: &BTreeMap<String, String>,
-    versions: &BTreeMap<String, String>,
-) -> Array {
+fn instance_records(found: &Members) -> Array {
     let record = |member: &Instance| {
-        let target = targets.iter().find(|t| t.id == member.id).map(|t| t.state.clone());
+        let target = found.targets.iter().find(|t| t.id == member.id).map(|t| t.state.clone());
         Dynamic::from(Record::new(
             "instance",
             [
@@ -214,34 +231,27 @@ fn instance_records(
                 ("zone", Dynamic::from(member.zone.clone())),
                 ("type", Dynamic::from(member.instance_type.clone())),
                 ("target", text(target)),
-                ("address", text(addresses.get(&member.id).cloned())),
-                ("version", text(versions.get(&member.id).cloned())),
+                ("address", text(found.addresses.get(&member.id).cloned())),
+                ("version", text(found.versions.get(&member.id).cloned())),
             ],
         ))
     };
-    members.iter().map(record).collect()
+    found.members.iter().map(record).collect()
 }
 
 fn parameter(call: &Call) -> Answer {
     let name = call.text(0);
-    let value = with(call, async |run| {
-        let value = run.account.parameter(&name).await?.map(|p| p.value);
-        run.keep_read("parameter", &name, serde_json::json!(value))?;
-        Ok(value)
-    })?;
-    Ok(text(value))
+    let read = async |run: &mut Run| Ok(run.account.parameter(&name).await?.map(|p| p.value));
+    with(call, async |run| run.read("parameter", &name, read).await).map(text)
 }
 
 fn object(call: &Call) -> Answer {
     let key = call.text(0);
-    let value = with(call, async |run| {
-        let bucket = run.env.bucket.clone();
-        let object = run.account.object(&bucket, &key).await?;
-        let value = object.map(|o| object_text(&o, &key)).transpose()?;
-        run.keep_read("object", &key, serde_json::json!(value))?;
-        Ok(value)
-    })?;
-    Ok(text(value))
+    let read = async |run: &mut Run| {
+        let object = run.account.object(&run.env.bucket, &key).await?;
+        object.map(|o| object_text(&o, &key)).transpose()
+    };
+    with(call, async |run| run.read("object", &key, read).await).map(text)
 }
 
 fn http(call: &Call) -> Answer {
@@ -249,14 +259,17 @@ fn http(call: &Call) -> Answer {
     let timeout = call.opt_duration("timeout").map_or(5, |d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1));
     let reply = with(call, async |run| {
         let id = instance.text("id").unwrap_or_default();
-        let ip = instance.text("address").ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
+        let address = match instance.text("address") {
+            Some(address) => Some(address),
+            None => run.account.addresses(&[&id]).await?.remove(&id),
+        };
+        let ip = address.ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
         if !path.starts_with('/') {
             return Err(RunError::failed(format!("`{path}` is not a path: it must start with /")));
         }
         let url = format!("http://{ip}{path}");
-        let reply = run.account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout }).await?;
-        run.keep_read("http", &format!("{id} {path}"), serde_json::json!(reply.status))?;
-        Ok(reply)
+        let request = HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout };
+        run.read("http", &format!("{id} {path}"), async |run| Ok(run.account.http(&request).await?)).await
     })?;
     let json = serde_json::from_str::<Dynamic>(&reply.body).unwrap_or(Dynamic::UNIT);
     Ok(Dynamic::from(Record::new(
@@ -270,10 +283,5 @@ fn http(call: &Call) -> Answer {
 }
 
 fn now(call: &Call) -> Answer {
-    let seconds = with(call, async |run| {
-        let seconds = run.now().as_second();
-        run.keep_read("now", "", serde_json::json!(seconds))?;
-        Ok(seconds)
-    })?;
-    Ok(Dynamic::from(seconds))
+    with(call, async |run| run.read("now", "", async |run| Ok(run.now().as_second())).await).map(Dynamic::from)
 }

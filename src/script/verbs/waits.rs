@@ -5,7 +5,7 @@ use super::reads::states;
 use super::{Answer, lock, raise, with};
 use crate::account::{Activity, Group, Target};
 use crate::run::traffic::{self, Serving};
-use crate::run::{Progress, Run, RunError, Wait};
+use crate::run::{Halt, Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record, VerbError};
 use rhai::Dynamic;
@@ -99,7 +99,7 @@ fn wait_in_service(call: &Call) -> Answer {
         let asg = own_color(run, &color)?.asg;
         let started = run.now();
         let timeout = timeout.unwrap_or(run.env.boot_timeout);
-        let wait = run.begin_wait(&format!("{asg} in service"), timeout)?;
+        let Some(wait) = run.begin_wait(&format!("{asg} in service"), timeout)? else { return Ok(()) };
         poll(run, wait, EVERY, async |run| {
             let asgs = [asg.as_str()];
             let (groups, activities) = tokio::join!(run.account.groups(&asgs), run.account.activities(&asg, 10));
@@ -132,9 +132,13 @@ fn wait_healthy(call: &Call) -> Answer {
         let names = own_color(run, &color)?;
         let topology = run.topology().await?;
         let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
-        in_a_rule(run, &arn, &names.target_group).await?;
         let timeout = timeout.unwrap_or(run.env.healthy_timeout);
-        let wait = run.begin_wait(&format!("{} healthy", names.asg), timeout)?;
+        let Some(wait) = run.begin_wait(&format!("{} healthy", names.asg), timeout)? else { return Ok(()) };
+        let checked = in_a_rule(run, &arn, &names.target_group).await;
+        if let Err(error) = checked {
+            run.end_wait(wait, Some(&error))?;
+            return Err(error);
+        }
         poll(run, wait, EVERY, async |run| {
             let asgs = [names.asg.as_str()];
             let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
@@ -180,7 +184,7 @@ fn unwell(targets: &[Target]) -> Vec<String> {
 /// Looks again and again until `look` gives `None`.
 async fn poll(
     run: &mut Run,
-    mut wait: Wait,
+    wait: Wait,
     every: Duration,
     look: impl AsyncFn(&mut Run) -> Result<Option<Progress>, RunError>,
 ) -> Result<(), RunError> {
@@ -190,11 +194,11 @@ async fn poll(
             Ok(Some(progress)) => progress,
             Err(error) => break Err(error),
         };
-        if let Err(error) = run.keep_waiting(&mut wait, progress, every).await {
+        if let Err(error) = run.keep_waiting(&wait, progress, every).await {
             break Err(error);
         }
     };
-    run.end_wait(wait, result.is_ok())?;
+    run.end_wait(wait, result.as_ref().err())?;
     result
 }
 
@@ -206,7 +210,7 @@ fn wait_until(call: &Call) -> Answer {
     if let Some(odd) = options.keys().find(|key| !["every", "timeout"].contains(&key.as_str())) {
         return Err(Raised::argument(format!("wait_until: option `{odd}` is not known; there are every and timeout")).into());
     }
-    let mut wait = with(call, async |run| run.begin_wait(&reason, timeout))?;
+    let Some(wait) = with(call, async |run| run.begin_wait(&reason, timeout))? else { return Ok(Dynamic::UNIT) };
     let result = loop {
         // The run is not held while the closure runs: the closure's own verbs need it.
         let why = match call.call_closure(2, vec![]) {
@@ -215,14 +219,24 @@ fn wait_until(call: &Call) -> Answer {
             Err(error) => break Err(error),
         };
         let progress = Progress { what: reason.clone(), why, done: None, total: None };
-        let waited = with(call, async |run| run.keep_waiting(&mut wait, progress, every).await);
+        let waited = with(call, async |run| run.keep_waiting(&wait, progress, every).await);
         if let Err(error) = waited {
             break Err(error);
         }
     };
     let stage = call.play.user::<std::sync::Arc<super::Stage>>();
-    lock(stage).end_wait(wait, result.is_ok()).map_err(raise)?;
+    lock(stage).end_wait(wait, result.as_ref().err().map(kept).as_ref()).map_err(raise)?;
     result.map(|()| Dynamic::UNIT)
+}
+
+/// A script's error as the journal keeps it.
+fn kept(error: &VerbError) -> RunError {
+    match error {
+        VerbError::Raised(raised) if raised.kind == "timeout" => RunError::Timeout { text: raised.message.clone() },
+        VerbError::Raised(raised) => RunError::Failed { text: raised.message.clone(), hint: raised.hint.clone() },
+        VerbError::Script(error) => RunError::failed(error.to_string()),
+        VerbError::Halt(halt) => Halt::Paused { why: halt.to_string() }.into(),
+    }
 }
 
 fn not_yet(answer: &Dynamic) -> Vec<String> {
@@ -244,7 +258,9 @@ fn watch(call: &Call) -> Answer {
         let topology = run.topology().await?;
         let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
         let (began, mut lacking) = (run.now(), None);
-        let mut wait = run.begin_wait(&format!("watching {}", names.asg), length.saturating_add(PATIENCE))?.lasting(length);
+        let what = format!("watching {}", names.asg);
+        let Some(wait) = run.begin_wait(&what, length.saturating_add(PATIENCE))? else { return Ok(()) };
+        let wait = wait.lasting(length);
         let result = loop {
             let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
             let seen = match serving_well(run, &names.asg, &arn, &names.name).await {
@@ -262,11 +278,11 @@ fn watch(call: &Call) -> Answer {
             }
             let every = WATCH_EVERY.min(length.saturating_sub(elapsed)).max(Duration::from_secs(1));
             let seen = Progress { done: Some(elapsed.min(length).as_secs()), total: Some(length.as_secs()), ..seen };
-            if let Err(error) = run.keep_waiting(&mut wait, seen, every).await {
+            if let Err(error) = run.keep_waiting(&wait, seen, every).await {
                 break Err(error);
             }
         };
-        run.end_wait(wait, result.is_ok())?;
+        run.end_wait(wait, result.as_ref().err())?;
         result
     })?;
     Ok(Dynamic::UNIT)
@@ -298,10 +314,10 @@ async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str) -> Resul
 fn sleep(call: &Call) -> Answer {
     let length = call.duration(0);
     with(call, async |run| {
-        let mut wait = run.begin_wait("sleeping", length.saturating_add(Duration::from_secs(1)))?;
+        let Some(wait) = run.begin_wait("sleeping", length.saturating_add(Duration::from_secs(1)))? else { return Ok(()) };
         let progress = Progress { what: "sleeping".to_owned(), ..Progress::default() };
-        let result = run.keep_waiting(&mut wait, progress, length).await;
-        run.end_wait(wait, result.is_ok())?;
+        let result = run.keep_waiting(&wait, progress, length).await;
+        run.end_wait(wait, result.as_ref().err())?;
         result
     })?;
     Ok(Dynamic::UNIT)

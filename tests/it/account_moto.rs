@@ -1,45 +1,17 @@
 //! The account against moto over loopback: bytes of an AWS that is not ours. moto knows no time, health or throttling, so nothing here
 //! says anything about those.
 
+use crate::process::{Moto, Program, python};
 use bgx::account::{Account, Action, Connection, Fields, HttpRequest, Kind, RouteRef, When};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 const BUCKET: &str = "compiler-explorer";
 
-/// A moto server that ends with the test.
-struct Moto {
-    child: Child,
-    url: String,
-}
-
-impl Moto {
-    /// `None` where moto is not installed (`pip install 'moto[server]' boto3`).
-    fn start() -> Option<Moto> {
-        let mut command = Command::new("moto_server");
-        let command = command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().ok()?;
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_string()));
-        // moto logs each request: someone has to read, or it stops.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Some(Moto { child, url: url.expect("moto_server says where it runs") })
-    }
-
-    fn seed(&self) -> Seeded {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/account_moto.py");
-        let output = Command::new("python3").args([script, &self.url]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+/// Makes the world that these tests expect.
+fn seed(moto: &Moto) -> Seeded {
+    let text = Program::start(python("account_moto.py", &[&moto.url])).good(Duration::from_secs(60));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[derive(serde::Deserialize)]
@@ -80,11 +52,8 @@ async fn there_and_back(account: &Account, action: &Action) -> (Fields, Fields) 
 
 #[tokio::test]
 async fn moto_understands_every_read_and_action() {
-    let Some(moto) = Moto::start() else {
-        eprintln!("moto_server is not installed: nothing was compared");
-        return;
-    };
-    let seeded = moto.seed();
+    let moto = Moto::start();
+    let seeded = seed(&moto);
     let account = Account::new(&Connection::endpoint(&moto.url, "us-east-1"));
     reads_groups(&account, &seeded).await;
     reads_balancing(&account, &seeded).await;

@@ -1,0 +1,283 @@
+//! What a journal answers when its playbook runs again: every step up to the last action, and nothing after it.
+
+use super::event::{Answerer, Effect, Event, Outcome, What};
+use super::{Done, Entry, Halt, RunError};
+use crate::account::{Action, Fields};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// The events of a run by step, as far as they answer.
+#[derive(Debug, Default)]
+pub struct Replay {
+    steps: BTreeMap<u64, Vec<(Timestamp, What)>>,
+    /// The last step that is answered; what comes after it is asked again.
+    pub cutoff: u64,
+}
+
+/// What the journal knows of an action.
+#[derive(Debug, PartialEq)]
+pub enum Recorded {
+    Done {
+        changed: bool,
+    },
+    Failed(RunError),
+    /// Begun, and nobody knows how it ended.
+    Pending {
+        before: Fields,
+    },
+}
+
+impl Replay {
+    pub fn of(events: &[Event]) -> Replay {
+        let mut steps: BTreeMap<u64, Vec<(Timestamp, What)>> = BTreeMap::new();
+        let mut cutoff = 0;
+        for event in events {
+            let Some(step) = step_of(&event.what) else { continue };
+            if is_action(&event.what) {
+                cutoff = cutoff.max(step);
+            }
+            steps.entry(step).or_default().push((event.at, event.what.clone()));
+        }
+        // The failure that ended the run is tried again; a failure that the script caught is part of its path.
+        let ended_by = last_failed_step(events);
+        if ended_by == Some(cutoff) {
+            cutoff -= 1;
+        }
+        Replay { steps, cutoff }
+    }
+
+    /// The events of a step that the journal answers.
+    fn get(&self, step: u64) -> Option<&[(Timestamp, What)]> {
+        (step <= self.cutoff).then(|| self.steps.get(&step).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    pub fn answers(&self, step: u64) -> bool {
+        step <= self.cutoff
+    }
+
+    /// The answer to a read, compared with what is asked now.
+    pub fn read<T: DeserializeOwned>(&self, step: u64, verb: &str, of: &str) -> Option<Result<T, RunError>> {
+        let known = self.get(step)?;
+        let asked = format!("{verb} of `{of}`");
+        for (_, what) in known {
+            match what {
+                What::Read { verb: v, of: o, answer, .. } if v == verb && o == of => {
+                    let value = serde_json::from_value(answer.clone());
+                    return Some(value.map_err(|e| diverged(step, &format!("an answer that does not fit ({e})"), &asked)));
+                }
+                What::ReadFailed { verb: v, of: o, error, .. } if v == verb && o == of => return Some(Err(error.clone())),
+                _ => {}
+            }
+        }
+        Some(Err(diverged(step, &describe(known), &asked)))
+    }
+
+    pub fn wait(&self, step: u64, asked: &str) -> Option<Result<(), RunError>> {
+        let known = self.get(step)?;
+        let found = known.iter().find_map(|(_, what)| match what {
+            What::Waited { what, error, .. } if what == asked => Some(error.clone()),
+            _ => None,
+        });
+        Some(match found {
+            Some(None) => Ok(()),
+            Some(Some(error)) => Err(error),
+            None => Err(diverged(step, &describe(known), &format!("to wait for {asked}"))),
+        })
+    }
+
+    pub fn answer(&self, step: u64, id: &str) -> Option<Result<String, RunError>> {
+        let known = self.get(step)?;
+        let found = known.iter().find_map(|(_, what)| match what {
+            What::Answered { id: i, key, .. } if i == id => Some(key.clone()),
+            _ => None,
+        });
+        Some(found.ok_or_else(|| diverged(step, &describe(known), &format!("question `{id}`"))))
+    }
+
+    pub fn effect(&self, step: u64, asked: &str) -> Option<Result<(), RunError>> {
+        let known = self.get(step)?;
+        let found = known.iter().find_map(|(_, what)| match what {
+            What::Effect { text, error, .. } if text == asked => Some(error.clone()),
+            _ => None,
+        });
+        Some(match found {
+            Some(None) => Ok(()),
+            Some(Some(error)) => Err(error),
+            None => Err(diverged(step, &describe(known), asked)),
+        })
+    }
+
+    /// The outcome of an action, compared with what is asked now.
+    pub fn action(&self, step: u64, asked: &Action) -> Option<Result<Recorded, RunError>> {
+        let known = self.get(step)?;
+        let mut pending = None;
+        for (_, what) in known {
+            match what {
+                What::Started { action, before, .. } if action == asked => pending = Some(before.clone()),
+                What::Unchanged { action, .. } if action == asked => return Some(Ok(Recorded::Done { changed: false })),
+                What::Finished { .. } if pending.is_some() => return Some(Ok(Recorded::Done { changed: true })),
+                What::Failed { error, .. } if pending.is_some() => return Some(Ok(Recorded::Failed(error.clone().into()))),
+                What::Refused { text, hint, .. } => {
+                    return Some(Ok(Recorded::Failed(RunError::Refused { text: text.clone(), hint: hint.clone() })));
+                }
+                _ => {}
+            }
+        }
+        Some(match pending {
+            Some(before) => Ok(Recorded::Pending { before }),
+            None => Err(diverged(step, &describe(known), &asked.to_string())),
+        })
+    }
+}
+
+fn diverged(step: u64, recorded: &str, asked: &str) -> RunError {
+    Halt::Diverged { step, recorded: recorded.to_owned(), asked: asked.to_owned() }.into()
+}
+
+/// The step that the run ended by failing at, if it did.
+fn last_failed_step(events: &[Event]) -> Option<u64> {
+    let broke = events.iter().rposition(|event| matches!(event.what, What::Broke { .. }))?;
+    match events[..broke].iter().rev().find(|event| step_of(&event.what).is_some())?.what {
+        What::Failed { step, .. } | What::Refused { step, .. } => Some(step),
+        _ => None,
+    }
+}
+
+/// The number of the verb call that an event belongs to.
+pub fn step_of(what: &What) -> Option<u64> {
+    match what {
+        What::Read { step, .. }
+        | What::ReadFailed { step, .. }
+        | What::Waited { step, .. }
+        | What::Asked { step, .. }
+        | What::Answered { step, .. }
+        | What::Started { step, .. }
+        | What::Finished { step, .. }
+        | What::Unchanged { step, .. }
+        | What::Failed { step, .. }
+        | What::Refused { step, .. }
+        | What::Said { step, .. }
+        | What::Effect { step, .. }
+        | What::OnUndo { step, .. }
+        | What::Committed { step } => Some(*step),
+        What::Waiting { .. }
+        | What::Began(_)
+        | What::BlockStarted { .. }
+        | What::BlockEnded { .. }
+        | What::LeaseReturned { .. }
+        | What::LeaseKept { .. }
+        | What::Signalled { .. }
+        | What::Resumed { .. }
+        | What::Abandoned { .. }
+        | What::Broke { .. }
+        | What::UndoStarted { .. }
+        | What::UndoFinished { .. }
+        | What::UndoSkipped { .. }
+        | What::UndoFailed { .. }
+        | What::Ended(_) => None,
+    }
+}
+
+/// Events after which a run is not as it was: what comes before them is answered from the journal.
+fn is_action(what: &What) -> bool {
+    matches!(
+        what,
+        What::Started { .. }
+            | What::Finished { .. }
+            | What::Failed { .. }
+            | What::Unchanged { .. }
+            | What::Refused { .. }
+            | What::Effect { .. }
+            | What::OnUndo { .. }
+            | What::Committed { .. }
+    )
+}
+
+fn describe(known: &[(Timestamp, What)]) -> String {
+    let texts = known.iter().filter_map(|(_, what)| match what {
+        What::Read { verb, of, .. } | What::ReadFailed { verb, of, .. } => Some(format!("{verb} of `{of}`")),
+        What::Waited { what, .. } => Some(format!("a wait for {what}")),
+        What::Asked { id, .. } => Some(format!("question `{id}`")),
+        What::Started { action, .. } | What::Unchanged { action, .. } => Some(action.to_string()),
+        What::Said { text, .. } => Some(format!("the text `{text}`")),
+        What::Effect { text, .. } => Some(text.clone()),
+        What::Committed { .. } => Some("commit".to_owned()),
+        _ => None,
+    });
+    texts.into_iter().next().unwrap_or_else(|| "nothing".to_owned())
+}
+
+/// What a journal says a run has done and not yet taken back.
+pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for event in events {
+        match &event.what {
+            What::Started { step, action, before, undo, lease, .. } => entries.push(Entry::Action(Done {
+                step: *step,
+                action: action.clone(),
+                before: before.clone(),
+                undo: undo.clone(),
+                lease: *lease,
+                at: event.at,
+                returned: false,
+            })),
+            What::Unchanged { step, action, .. } => entries.push(Entry::Action(Done {
+                step: *step,
+                action: action.clone(),
+                before: action.wanted(),
+                undo: None,
+                lease: false,
+                at: event.at,
+                returned: false,
+            })),
+            What::OnUndo { step, request } => entries.push(Entry::OnUndo { step: *step, request: request.clone() }),
+            What::Failed { step, effect: Effect::None, .. } | What::UndoFinished { step } | What::UndoSkipped { step } => {
+                entries.retain(|entry| entry.step() != *step);
+            }
+            What::LeaseReturned { step, .. } => {
+                for entry in &mut entries {
+                    if let Entry::Action(done) = entry
+                        && done.step == *step
+                    {
+                        done.returned = true;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+/// Where a run stands, by its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No end is recorded: it runs now, or its process died.
+    Open,
+    /// Taking back was begun and is not at its end.
+    Undoing,
+    Ended(Outcome),
+}
+
+pub fn standing(events: &[Event]) -> Standing {
+    let resumed = events.iter().rposition(|event| matches!(event.what, What::Resumed { .. })).unwrap_or(0);
+    let tail = &events[resumed..];
+    for event in tail.iter().rev() {
+        match &event.what {
+            What::Ended(ended) => return Standing::Ended(ended.outcome),
+            What::Broke { .. } => return Standing::Undoing,
+            _ => {}
+        }
+    }
+    Standing::Open
+}
+
+/// The operator has said the name of a guarded environment.
+pub fn confirmed(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(&event.what, What::Answered { id, by: Answerer::Terminal, .. } if id == "confirm"))
+}
+
+pub fn committed(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event.what, What::Committed { .. }))
+}

@@ -172,6 +172,6 @@ fn an_object_that_is_not_utf8_is_never_taken_for_a_version() {
         assert_eq!((ran.ended.outcome.code(), owned(&ran.after, "beta")), (code, owned(&ran.before, "beta")), "{:?}", ran.ended);
         ran.ended.why.unwrap_or_default()
     };
-    assert_snapshot!(broken("", 3), @r#"s3:GetObject on `s3://compiler-explorer/version/beta`: it is not text, and only text is replaced"#);
+    assert_snapshot!(broken("", 3), @r#"`version/beta` is not UTF-8 text"#);
     assert_snapshot!(broken("//! bgx: 1\n//! Given.\nsay(object(\"version/beta\"));\n", 3), @r#"the object `version/beta` is not UTF-8: byte 5 is wrong"#);
 }

@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2130 requests, 0 errors (5xx), mixed versions for 1.3 s, never fewer than 2 healthy targets, switched within 1.3 s
-    done in 7 min 6 s of virtual time, 243 calls
+    users: 2099 requests, 0 errors (5xx), mixed versions for 4.1 s, never fewer than 2 healthy targets, switched within 4.1 s
+    done in 7 min of virtual time, 244 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -23,37 +23,44 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:00 preparation
     00:00 protection
     00:00   → beta-blue: min 2 (lease)
-    00:01 boot
-    00:01   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
-    00:02   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    00:02   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
-    00:03   → beta-green: desired 2, min 2
-    00:06   … beta-green 0/2 in service · i-0116a7537117547e5 Pending · i-0a4d7dc6e0c780e8d Pending
-    01:02   … beta-green 1/2 in service · i-0a4d7dc6e0c780e8d Pending
-    01:27   beta-green in service: 1 min 21 s
-    01:27   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:28   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 27 s)
-    01:28 health
-    01:28   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:29   … beta-green 0/2 healthy · i-0116a7537117547e5 unused: Target.NotInUse · i-0a4d7dc6e0c780e8d initial: Elb.RegistrationInProgress
-    01:34   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.InitialHealthChecking · i-0a4d7dc6e0c780e8d initial: Elb.RegistrationInProgress
-    01:39   … beta-green 1/2 healthy · i-0a4d7dc6e0c780e8d initial: Elb.InitialHealthChecking
-    01:59   beta-green healthy: 30 s
-    02:00 switch
-    02:00   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:01   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:01   → /compiler-explorer/beta/active-color: set to `green`
-    02:01   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:01 watch
-    02:01   … watching beta-green: 2/2 healthy
-    07:01   watching beta-green: 5 min
-    07:01 committed: from here on nothing is undone by itself
-    07:01 sizes
-    07:01   → beta-green: min 1
-    07:05   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:05 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    00:04 boot
+    00:04   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
+    00:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:05   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:06   → beta-green: desired 2, min 2
+    00:07   … beta-green 0/2 in service · i-0a4d7dc6e0c780e8d Pending · i-0d3c4d30994a2fb8d Pending
+    01:23   … beta-green 1/2 in service · i-0a4d7dc6e0c780e8d Pending
+    01:28   beta-green in service: 1 min 21 s
+    01:28   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:30   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 26 s)
+    01:30 health
+    01:30   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:31   … beta-green 0/2 healthy · i-0a4d7dc6e0c780e8d unused: Target.NotInUse · i-0d3c4d30994a2fb8d unused: Target.NotInUse
+    01:36   … beta-green 0/2 healthy · i-0a4d7dc6e0c780e8d initial: Elb.RegistrationInProgress · i-0d3c4d30994a2fb8d initial: Elb.RegistrationInProgress
+    01:41   … beta-green 0/2 healthy · i-0a4d7dc6e0c780e8d initial: Elb.InitialHealthChecking · i-0d3c4d30994a2fb8d initial: Elb.InitialHealthChecking
+    01:46   … beta-green 1/2 healthy · i-0d3c4d30994a2fb8d initial: Elb.InitialHealthChecking
+    01:56   beta-green healthy: 25 s
+    01:57 switch
+    01:57   → beta routes: Beta-Blue 0, Beta-Green 100
+    01:58   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    01:58   → /compiler-explorer/beta/active-color: set to `green`
+    01:58   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    01:58 watch
+    01:58   … watching beta-green: 2/2 healthy
+    06:58   watching beta-green: 5 min
+    06:58 committed: from here on nothing is undone by itself
+    06:58 sizes
+    06:58   → beta-green: min 1
+    06:59   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    06:59 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
     "#);
+}
+
+#[test]
+fn status_after_a_deploy_shows_the_other_colour_active() {
+    let project = project();
+    assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta", "--version", "41001"])), Some(0));
     assert_snapshot!(project.bgx(&["status", "--env", "beta"]), @r#"
     Status of beta
       Active color:   green
@@ -90,12 +97,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
     let before = project.world();
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @r#"
-    refused, nothing was touched in 0.3 s of virtual time, 8 calls
+    refused, nothing was touched in 0.4 s of virtual time, 11 calls
     why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run g2hucb · playbooks/deploy.rhai on beta
+    00:00 run 73frk9 · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -104,12 +111,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     "#);
     assert_eq!(without_clock(&project.world()), without_clock(&before));
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @r#"
-    refused, nothing was touched in 0.4 s of virtual time, 8 calls
+    refused, nothing was touched in 0.5 s of virtual time, 11 calls
     why: stopped: existing instances were left alone
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run qs6mdz · playbooks/deploy.rhai on beta
+    00:00 run f58t4s · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -139,8 +146,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 24379 requests, 0 errors (5xx), mixed versions for 4.1 s, never fewer than 6 healthy targets, switched within 4.1 s
-    done in 3 min 23 s of virtual time, 235 calls
+    users: 22561 requests, 0 errors (5xx), mixed versions for 3.7 s, never fewer than 6 healthy targets, switched within 3.7 s
+    done in 3 min 8 s of virtual time, 232 calls
     SANDBOX: nothing real is touched
     "#);
 }

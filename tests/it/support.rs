@@ -34,10 +34,12 @@ pub struct Lab {
     pub signal: Option<(u64, &'static str)>,
     pub snapshots: bool,
     /// Changes the world before the run.
-    pub prepare: Option<Box<dyn Fn(&mut World)>>,
+    pub prepare: Option<Prepare>,
     /// Spoils calls of the run.
     pub faults: Vec<Rule>,
 }
+
+type Prepare = Box<dyn Fn(&mut World)>;
 
 /// What is left of a run.
 pub struct Outcome {

@@ -23,6 +23,9 @@ pub fn config() -> Config {
     Config::read(&root().join("bgx.toml")).expect("the repository's bgx.toml is valid")
 }
 
+/// A change of the world before a run.
+type Prepare = Box<dyn Fn(&mut World)>;
+
 /// One run to do in a new, unsaved sandbox.
 pub struct Lab {
     pub env: &'static str,
@@ -33,7 +36,7 @@ pub struct Lab {
     /// Sends this signal when the kept event of that number was seen.
     pub signal: Option<(u64, &'static str)>,
     /// Changes the world before the run.
-    pub prepare: Option<Box<dyn Fn(&mut World)>>,
+    pub prepare: Option<Prepare>,
     /// Spoils calls of the run.
     pub faults: Vec<Rule>,
 }

@@ -23,6 +23,9 @@ pub fn config() -> Config {
     Config::read(&root().join("bgx.toml")).expect("the repository's bgx.toml is valid")
 }
 
+/// A change of the world before a run.
+type Prepare = Box<dyn Fn(&mut World)>;
+
 /// One run to do in a new, unsaved sandbox.
 pub struct Lab {
     pub env: &'static str,

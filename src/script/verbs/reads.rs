@@ -259,17 +259,19 @@ fn http(call: &Call) -> Answer {
     let timeout = call.opt_duration("timeout").map_or(5, |d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1));
     let reply = with(call, async |run| {
         let id = instance.text("id").unwrap_or_default();
-        let address = match instance.text("address") {
-            Some(address) => Some(address),
-            None => run.account.addresses(&[&id]).await?.remove(&id),
-        };
-        let ip = address.ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
         if !path.starts_with('/') {
             return Err(RunError::failed(format!("`{path}` is not a path: it must start with /")));
         }
-        let url = format!("http://{ip}{path}");
-        let request = HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout };
-        run.read("http", &format!("{id} {path}"), async |run| Ok(run.account.http(&request).await?)).await
+        run.read("http", &format!("{id} {path}"), async |run| {
+            let address = match instance.text("address") {
+                Some(address) => Some(address),
+                None => run.account.addresses(&[&id]).await?.remove(&id),
+            };
+            let ip = address.ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
+            let url = format!("http://{ip}{path}");
+            Ok(run.account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout }).await?)
+        })
+        .await
     })?;
     let json = serde_json::from_str::<Dynamic>(&reply.body).unwrap_or(Dynamic::UNIT);
     Ok(Dynamic::from(Record::new(

@@ -42,8 +42,6 @@ pub struct Lab {
     pub faults: Vec<Rule>,
 }
 
-type Prepare = Box<dyn Fn(&mut World)>;
-
 /// What is left of a run.
 pub struct Outcome {
     pub ended: Ended,

@@ -80,7 +80,7 @@ fn steps(run: &Past) -> String {
 fn line(what: &What) -> Option<String> {
     Some(match what {
         What::Began(_) | What::Waiting { .. } | What::Ended(_) | What::Asked { .. } => return None,
-        What::BlockStarted { name } => format!("{name}"),
+        What::BlockStarted { name } => name.clone(),
         What::BlockEnded { ok: true, .. } => return None,
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
         What::Read { step, verb, of, .. } => format!("  {step:3} read {verb} {of}"),

@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
             // What autoscaling could have done without the run's lower bounds is no fault of the run.
             self.needed = self.needed.min((*to).max(self.least));
         }
-        let Entry { at, what } = &after.log[index];
+        let (Entry { at, what }, charter) = (&after.log[index], self.names.charter);
         if let Happening::Propagated { resource, node, targets } = what
             && let Some(old) = self.scene.nodes.get(resource).and_then(|nodes| nodes.get(*node))
             && *old != shares(targets)
@@ -124,6 +124,13 @@ impl<'a> Walk<'a> {
             self.switched = Some((self.switched.map_or(*at, |(begin, _)| begin), *at));
         }
         self.scene.apply(&after.log, index);
+        if let Happening::Booted { group, instance, .. } = what
+            && let Some((color, _)) = self.names.color_of_group(group)
+            && let Some(put) = self.scene.touched.get(&format!("{}/{}", charter.bucket, color.version_key))
+        {
+            // What it booted is the doing of whoever wrote the key last.
+            self.scene.booted.insert(instance.clone(), (*at, *put));
+        }
     }
 
     /// Notes which target groups begin or cease to get requests, and the version that each begins with.
@@ -276,8 +283,6 @@ impl<'a> Walk<'a> {
     fn foreign_versions(&self, arn: &str) -> Vec<Condition> {
         let Some(serving) = self.serving.get(arn) else { return Vec::new() };
         let charter = self.names.charter;
-        let color = self.names.color_of_target_group(arn);
-        let key = color.and_then(|c| self.scene.touched.get(&format!("{}/{}", charter.bucket, c.version_key))).copied();
         let mut kinds: BTreeMap<Invariant, Vec<&str>> = BTreeMap::new();
         for id in self.foreign(arn) {
             // Only what booted while its group served was beyond the run's reach.
@@ -302,7 +307,7 @@ impl<'a> Walk<'a> {
                     .collect::<Vec<_>>()
                     .join(", "),
             ),
-            caused_by: key.or_else(|| ids.iter().filter_map(|id| self.scene.booted.get(*id)).map(|(_, index)| *index).max()),
+            caused_by: ids.iter().filter_map(|id| self.scene.booted.get(*id)).map(|(_, index)| *index).max(),
         };
         kinds.into_iter().map(condition).collect()
     }

@@ -19,7 +19,7 @@ pub(super) struct Scene {
     pub groups: BTreeMap<String, Sizes>,
     /// Version that an instance booted.
     pub versions: BTreeMap<String, String>,
-    /// When and at which index of the log an instance booted; those that ran at the start have none.
+    /// When an instance booted, and the index of the log that it is put down to; those that ran at the start have none.
     pub booted: BTreeMap<String, (Time, usize)>,
     /// Group of every instance that ever was.
     pub owner: BTreeMap<String, String>,

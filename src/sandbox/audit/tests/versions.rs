@@ -17,12 +17,14 @@ fn boots_while_the_key_is_new(shared: bool, interrupted: bool) -> (World, World)
 
 #[test]
 fn a_replacement_that_boots_the_new_build_from_a_shared_key_mixes_versions() {
-    let (before, after) = boots_while_the_key_is_new(true, true);
+    let (before, mut after) = boots_while_the_key_is_new(true, true);
+    set_version(&mut after, "version/prod", OLD);
     let findings = judge(&before, &after, &charter(), &Phase::Crashed);
     assert_eq!(codes(&findings), ["I4-key"]);
     let breach = the(&findings, "I4-key");
     assert_eq!((breach.subject.as_str(), breach.severity, breach.until), ("Prod-Blue", 1, None));
     assert_eq!(cause(&after, breach), ("PutObject".to_owned(), "app/version/prod".to_owned()));
+    assert_eq!(breach.caused_by.map(|index| after.log[index].at), Some(START), "not the call that put the key back");
     let seconds = after.now.since(breach.at) as f64 / 1000.0;
     assert!(seconds > 300.0);
     assert_eq!((findings.tally.foreign_instance_seconds, findings.tally.mixed_seconds), (seconds, seconds));

@@ -1,0 +1,102 @@
+//! The shipped deploy in every environment of bgx.toml, judged at every instant by the audit.
+
+use crate::support::{Outcome, config, lab};
+use bgx::account::Action;
+use bgx::config::{Environment, Match};
+use bgx::run::event::{Outcome as Ending, What};
+use bgx::sandbox::audit::{Charter, Color, Extra, Final, Findings, Invariant, Phase, Route, judge, worse};
+use std::collections::BTreeMap;
+
+/// What a run set in motion has settled by then.
+const SETTLED_MS: u64 = 900_000;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
+
+fn charter(env: &Environment) -> Charter {
+    let color = |index: usize| {
+        let names = &env.colors[index];
+        Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters)
+    };
+    let route = |route: &bgx::config::Route| match &route.matches {
+        Match::Default => Route { port: route.listener, path: None, host: None },
+        Match::Path(path) => Route { port: route.listener, path: Some(path.clone()), host: None },
+        Match::Host(host) => Route { port: route.listener, path: None, host: Some(host.clone()) },
+    };
+    let routes = env.routes.iter().map(route).collect();
+    let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);
+    let discovery = env.discovery_key(&env.discovery_name, "*");
+    let objects = env.extra.objects.iter().cloned().chain(discovery).collect();
+    let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
+    Charter { extra, least: Some(env.min), ..own }
+}
+
+/// The last value of each field that the run set to stay: what it declared, leases aside.
+fn declared(outcome: &Outcome) -> Vec<Final> {
+    let mut finals: BTreeMap<String, Final> = BTreeMap::new();
+    for event in &outcome.events {
+        let action = match &event.what {
+            What::Started { action, lease: false, .. } => action,
+            // Already so, as when a floor takes over what a lease had set.
+            What::Unchanged { verb, action, .. } if verb != "protect_asg" => action,
+            _ => continue,
+        };
+        if let Action::Capacity { asg, min, max, desired } = action {
+            let known = finals.entry(asg.clone()).or_insert_with(|| Final { group: asg.clone(), ..Final::default() });
+            *known = Final { group: asg.clone(), min: min.or(known.min), max: max.or(known.max), desired: desired.or(known.desired) };
+        }
+    }
+    finals.into_values().collect()
+}
+
+/// What the world with the run shows and the same world without it does not.
+fn findings(outcome: &Outcome, env: &Environment) -> Findings {
+    let (mut with_run, mut without_run) = (outcome.after.clone(), outcome.before.clone());
+    with_run.advance(with_run.now.after_ms(SETTLED_MS));
+    without_run.advance(with_run.now);
+    let charter = charter(env);
+    let ended = |finals, undone| Phase::AtRest { finals, undone, lock_owner: None };
+    let undone = outcome.ended.outcome == Ending::Undone;
+    let with_run = judge(&outcome.before, &with_run, &charter, &ended(declared(outcome), undone));
+    worse(&with_run, &judge(&outcome.before, &without_run, &charter, &ended(Vec::new(), undone)))
+}
+
+/// Where both colours boot from one key, AWS may start an instance of the wrong one at the wrong moment; nothing else is excused.
+fn unexcused(findings: &Findings, env: &Environment) -> Vec<String> {
+    let excused = |invariant| env.shares_version_key() && invariant == Invariant::SharedKey;
+    let breaches = findings.breaches.iter().filter(|b| !excused(b.invariant)).map(ToString::to_string);
+    breaches.chain(findings.unknown.iter().cloned()).collect()
+}
+
+#[test]
+fn a_deploy_in_any_environment_breaches_nothing() {
+    let mut wrong = Vec::new();
+    for env in config().envs.values() {
+        let name: &'static str = Box::leak(env.name.clone().into_boxed_str());
+        for seed in SEEDS {
+            let outcome = lab(name, "playbooks/deploy.rhai").param("version", "latest").seed(seed).run();
+            let found = findings(&outcome, env);
+            let minutes = found.tally.switched.map(|(first, _)| first.since(outcome.before.now) as f64 / 60_000.0);
+            println!(
+                "{name:<15} seed {seed}: {:?}, switched after {:.1} min, {:.1} s of two versions, {:.0} instance-seconds of another build",
+                outcome.ended.outcome,
+                minutes.unwrap_or(f64::NAN),
+                found.tally.mixed_seconds,
+                found.tally.foreign_instance_seconds
+            );
+            found.breaches.iter().for_each(|breach| println!("{breach}"));
+            assert!(found.tally.switched.is_some() || outcome.ended.outcome != Ending::Done, "{name} {seed}: done without a switch");
+            wrong.extend(unexcused(&found, env).into_iter().map(|line| format!("{name} seed {seed}: {line}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_deploy_that_is_interrupted_leaves_nothing_behind() {
+    let config = config();
+    let env = config.env("beta").expect("beta is in bgx.toml");
+    for after in [5, 12, 20, 30] {
+        let outcome = lab("beta", "playbooks/deploy.rhai").param("version", "latest").signal(after, "SIGTERM").run();
+        assert_eq!(outcome.ended.outcome, Ending::Undone, "after event {after}");
+        assert_eq!(unexcused(&findings(&outcome, env), env), Vec::<String>::new(), "after event {after}");
+    }
+}

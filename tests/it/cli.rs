@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 #[test]
 fn a_deploy_tells_each_step_and_what_changed() {
     let project = project();
-    assert_snapshot!(project.bgx(&["run", "playbooks/deploy.rhai", "--env", "beta", "--version", "41001"]), @r#"
+    assert_snapshot!(project.bgx(&["run", "playbooks/deploy.rhai", "--env", "beta", "--version", "41001"]), @"
     changed:
       /compiler-explorer/beta/active-color             blue → green
       /compiler-explorer/beta/active-target-group-arn  Beta-Blue → Beta-Green
@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2099 requests, 0 errors (5xx), mixed versions for 4.1 s, never fewer than 2 healthy targets, switched within 4.1 s
-    done in 7 min of virtual time, 244 calls
+    users: 2182 requests, 0 errors (5xx), mixed versions for 2.6 s, never fewer than 2 healthy targets, switched within 2.6 s
+    done in 7 min 16 s of virtual time, 253 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -28,33 +28,33 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
     00:05   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
     00:06   → beta-green: desired 2, min 2
-    00:07   … beta-green 0/2 in service · i-0a4d7dc6e0c780e8d Pending · i-0d3c4d30994a2fb8d Pending
-    01:23   … beta-green 1/2 in service · i-0a4d7dc6e0c780e8d Pending
-    01:28   beta-green in service: 1 min 21 s
-    01:28   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:30   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 26 s)
-    01:30 health
-    01:30   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:31   … beta-green 0/2 healthy · i-0a4d7dc6e0c780e8d unused: Target.NotInUse · i-0d3c4d30994a2fb8d unused: Target.NotInUse
-    01:36   … beta-green 0/2 healthy · i-0a4d7dc6e0c780e8d initial: Elb.RegistrationInProgress · i-0d3c4d30994a2fb8d initial: Elb.RegistrationInProgress
-    01:41   … beta-green 0/2 healthy · i-0a4d7dc6e0c780e8d initial: Elb.InitialHealthChecking · i-0d3c4d30994a2fb8d initial: Elb.InitialHealthChecking
-    01:46   … beta-green 1/2 healthy · i-0d3c4d30994a2fb8d initial: Elb.InitialHealthChecking
-    01:56   beta-green healthy: 25 s
-    01:57 switch
-    01:57   → beta routes: Beta-Blue 0, Beta-Green 100
-    01:58   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    01:58   → /compiler-explorer/beta/active-color: set to `green`
-    01:58   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    01:58 watch
-    01:58   … watching beta-green: 2/2 healthy
-    06:58   watching beta-green: 5 min
-    06:58 committed: from here on nothing is undone by itself
-    06:58 sizes
-    06:58   → beta-green: min 1
-    06:59   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    06:59 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    00:09   … beta-green 0/2 in service · i-013671a141437aab9 Pending · i-01601862897a16ed8 Pending
+    01:20   … beta-green 1/2 in service · i-01601862897a16ed8 Pending
+    01:35   beta-green in service: 1 min 26 s
+    01:35   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:36   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 32 s)
+    01:36 health
+    01:36   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:38   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.RegistrationInProgress · i-01601862897a16ed8 initial: Elb.RegistrationInProgress
+    01:43   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.RegistrationInProgress · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
+    01:53   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.InitialHealthChecking · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
+    01:58   … beta-green 1/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
+    02:09   beta-green healthy: 31 s
+    02:09 switch
+    02:09   → beta routes: Beta-Blue 0, Beta-Green 100
+    02:11   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:11   → /compiler-explorer/beta/active-color: set to `green`
+    02:11   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    02:11 watch
+    02:11   … watching beta-green: 2/2 healthy
+    07:11   watching beta-green: 5 min
+    07:11 committed: from here on nothing is undone by itself
+    07:11 sizes
+    07:12   → beta-green: min 1
+    07:16   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:16 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
-    "#);
+    ");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
     let project = project();
     let text = project.bgx(&["run", "deploy", "--env", "prod", "--version", "41001", "--bake", "1m"]);
     let end = text.split("------- stderr").next().unwrap_or_default();
-    assert_snapshot!(end, @r#"
+    assert_snapshot!(end, @"
     changed:
       /compiler-explorer/prod/active-color             blue → green
       /compiler-explorer/prod/active-target-group-arn  Prod-Blue → Prod-Green
@@ -146,10 +146,10 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 22561 requests, 0 errors (5xx), mixed versions for 3.7 s, never fewer than 6 healthy targets, switched within 3.7 s
-    done in 3 min 8 s of virtual time, 232 calls
+    users: 23540 requests, 0 errors (5xx), mixed versions for 4.2 s, never fewer than 6 healthy targets, switched within 4.2 s
+    done in 3 min 16 s of virtual time, 236 calls
     SANDBOX: nothing real is touched
-    "#);
+    ");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn help_without_a_playbook_shows_what_every_run_takes() {
 
 #[test]
 fn bgx_alone_shows_its_commands() {
-    assert_snapshot!(project().bgx(&[]), @r#"
+    assert_snapshot!(project().bgx(&[]), @"
     ------- stderr -------
     Deployments on AWS Auto Scaling groups and load balancers, as playbooks that can be proved and taken back
 
@@ -222,6 +222,12 @@ fn bgx_alone_shows_its_commands() {
       run      Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
       status   Show where an environment stands, or all of them
       list     List the project's playbooks
+      runs     List the runs that are remembered here, newest last
+      show     Show what a run did, step by step
+      why      Show why a run ended as it did, from the end back to the cause
+      resume   Go on with a run that was paused or whose process died
+      undo     Take back a run that did not commit
+      abandon  Give a run up: leases go back, everything else stays as it is
       sandbox  The simulated AWS account
       help     Print this message or the help of the given subcommand(s)
 
@@ -229,7 +235,7 @@ fn bgx_alone_shows_its_commands() {
       -h, --help     Print help
       -V, --version  Print version
     [exit status: 2]
-    "#);
+    ");
 }
 
 #[test]

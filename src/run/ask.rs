@@ -34,6 +34,7 @@ impl Run {
     /// Puts a question; the answer is kept.
     pub fn ask(&mut self, question: &Question) -> Result<String, RunError> {
         self.check_interrupt()?;
+        self.outside_waits("a question")?;
         let step = self.next_step();
         if let Some(known) = self.replay.answer(step, &question.id) {
             return known;

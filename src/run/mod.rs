@@ -2,7 +2,7 @@
 //!
 //! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
-//! and can be taken back. What is not here yet: lock, replay of a journal, and the invariants judged after each action.
+//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`).
 
 mod ask;
 mod error;
@@ -311,6 +311,7 @@ impl Run {
     /// From here on a failure pauses and no longer undoes.
     pub fn commit(&mut self) -> Result<(), RunError> {
         self.check_interrupt()?;
+        self.outside_waits("commit")?;
         let step = self.next_step();
         if self.committed {
             return Ok(());

@@ -33,6 +33,7 @@ impl Run {
     /// Carries out one action, once in effect. `Ok(true)`: the account was changed; `Ok(false)`: it was already so.
     pub async fn perform(&mut self, perform: Perform) -> Result<bool, RunError> {
         self.check_interrupt()?;
+        self.outside_waits(perform.verb)?;
         let step = self.next_step();
         let result = self.attempt(step, &perform).await;
         if let Err(RunError::Refused { text, hint }) = &result {
@@ -113,6 +114,9 @@ impl Run {
         match self.send(action, &facts, &before).await {
             Ok(after) => self.record(What::Finished { step, after })?,
             Err(Unsent::Error(error, effect)) => {
+                if effect == Effect::None {
+                    self.entries.retain(|entry| entry.step() != step);
+                }
                 self.record(What::Failed { step, error: error.clone(), effect })?;
                 return Err(error.into());
             }

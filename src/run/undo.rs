@@ -155,6 +155,7 @@ impl Run {
     /// Registers a request that is sent once everything after it was taken back.
     pub fn on_undo(&mut self, request: EffectRequest) -> Result<(), RunError> {
         self.check_interrupt()?;
+        self.outside_waits("on_undo")?;
         let step = self.next_step();
         if self.replay.answers(step) {
             return Ok(()); // among the entries already
@@ -167,10 +168,13 @@ impl Run {
     /// Sends a request to every running instance of a group.
     pub async fn effect(&mut self, request: &EffectRequest) -> Result<(), RunError> {
         self.check_interrupt()?;
+        self.outside_waits("effect")?;
         let step = self.next_step();
         if let Some(known) = self.replay.effect(step, &request.to_string()) {
             return known;
         }
+        self.confirm_guarded()?;
+        self.touched = true;
         self.send_effect(step, request).await
     }
 

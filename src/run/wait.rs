@@ -51,6 +51,14 @@ impl Run {
         Ok(Some(wait))
     }
 
+    /// The closure of a wait only looks: it runs as often as it takes, and a replay does not run it.
+    pub(super) fn outside_waits(&self, verb: &str) -> Result<(), RunError> {
+        match self.inside {
+            0 => Ok(()),
+            _ => Err(RunError::failed(format!("{verb} cannot stand inside a wait, whose closure may run any number of times"))),
+        }
+    }
+
     /// Shows where the wait stands and sleeps until the next look, or ends it when its time is over.
     pub async fn keep_waiting(&mut self, wait: &Wait, progress: Progress, every: Duration) -> Result<(), RunError> {
         let elapsed = self.elapsed(wait);

@@ -162,3 +162,12 @@ fn a_refusal_that_the_script_catches_changes_nothing() {
     let refusals = ran.events.iter().filter(|e| matches!(e.what, What::Refused { .. })).count();
     assert_eq!(refusals, 2, "the journal keeps both");
 }
+
+#[test]
+fn the_closure_of_a_wait_only_looks() {
+    let body = r#"let c = colors(); wait_until("x", #{ timeout: "1m" }, || { scale(c.idle, #{ desired: 1 }); true });"#;
+    let ran = play("beta", "", body);
+    assert_eq!(ran.ended.outcome, Outcome::Undone);
+    assert_eq!(started(&ran), 0);
+    assert!(ran.error.unwrap_or_default().contains("scale cannot stand inside a wait"));
+}

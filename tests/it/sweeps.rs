@@ -2,6 +2,7 @@
 
 use crate::support::{Crash, Go, Lab, Outcome, lab, owned};
 use bgx::run::event;
+use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::World;
 use std::collections::BTreeMap;
 
@@ -78,4 +79,35 @@ fn a_run_that_died_while_it_was_taken_back_is_taken_back() {
 fn is_over(crash: &Crash) -> bool {
     let (_, events) = bgx::run::journal::Journal::reopen_bytes(&crash.journal);
     matches!(bgx::run::replay::standing(&events), bgx::run::replay::Standing::Ended(_))
+}
+
+/// The calls of a deploy that change something, with how often each is sent before the commit.
+const WRITES: [(&str, &str, u32); 5] = [
+    ("autoscaling", "UpdateAutoScalingGroup", 2),
+    ("autoscaling", "SuspendProcesses", 1),
+    ("elasticloadbalancing", "ModifyRule", 2),
+    ("ssm", "PutParameter", 3),
+    ("s3", "PutObject", 3),
+];
+
+#[test]
+fn a_write_that_fails_once_or_whose_reply_is_lost_harms_nobody() {
+    let whole = deploy().run();
+    for (service, operation, times) in WRITES {
+        for number in 0..times {
+            let spoiled = [
+                ("lost reply", Rule::lost_reply(service, operation)),
+                ("lost request", Rule::lost_request(service, operation)),
+                ("throttled", Rule::throttle(service, operation)),
+                ("server error", Rule::server_error(service, operation)),
+                ("denied", Rule::denied(service, operation)),
+            ];
+            for (name, rule) in spoiled {
+                let outcome = deploy().fault(rule.after(number)).run();
+                let at = format!("{name} at {operation} {number}");
+                let end = if name == "denied" { (event::Outcome::Undone, &whole.before) } else { (event::Outcome::Done, &whole.after) };
+                check(end.0, &outcome, end.1, &at);
+            }
+        }
+    }
 }

@@ -13,6 +13,12 @@ use std::time::Duration;
 
 /// Between two looks at the account: often enough to lose no time, far below the published API rates with nine environments at once.
 const EVERY: Duration = Duration::from_secs(5);
+/// Between two looks while instances boot, which takes minutes.
+const BOOT_EVERY: Duration = Duration::from_secs(10);
+/// Scaling activities are asked for at every so many looks: they only explain why an instance does not come.
+const ACTIVITIES_EVERY: u32 = 3;
+/// Between two looks at the size of a group that is watched.
+const SIZE_EVERY: u32 = 4;
 /// Between two looks while watching a colour that serves.
 const WATCH_EVERY: Duration = Duration::from_secs(15);
 /// A serving colour may lack healthy targets for this long: a replacement takes about that.
@@ -100,11 +106,15 @@ fn wait_in_service(call: &Call) -> Answer {
         let started = run.now();
         let timeout = timeout.unwrap_or(run.env.boot_timeout);
         let Some(wait) = run.begin_wait(&format!("{asg} in service"), timeout)? else { return Ok(()) };
-        poll(run, wait, EVERY, async |run| {
-            let asgs = [asg.as_str()];
-            let (groups, activities) = tokio::join!(run.account.groups(&asgs), run.account.activities(&asg, 10));
-            let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
-            let failed = activities?.into_iter().find(|a| a.status == "Failed" && a.start >= started);
+        let (mut looks, mut failed) = (0, None);
+        poll(run, wait, BOOT_EVERY, async |run| {
+            let group = run.account.groups(&[&asg]).await?.remove(&asg);
+            let group = group.ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+            looks += 1;
+            if looks % ACTIVITIES_EVERY == 0 {
+                let activities = run.account.activities(&asg, 10).await?;
+                failed = activities.into_iter().find(|a| a.status == "Failed" && a.start >= started);
+            }
             Ok(in_service(&group, count.unwrap_or(group.desired), failed.as_ref()))
         })
         .await
@@ -140,15 +150,20 @@ fn wait_healthy(call: &Call) -> Answer {
             return Err(error);
         }
         poll(run, wait, EVERY, async |run| {
-            let asgs = [names.asg.as_str()];
-            let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
-            let desired = groups?.get(&names.asg).map(|g| g.desired);
-            let wanted = count.or(desired).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
-            Ok(healthy(&names.asg, &targets?, wanted))
+            let wanted = match count {
+                Some(count) => count,
+                None => desired_of(run, &names.asg).await?,
+            };
+            Ok(healthy(&names.asg, &run.account.target_health(&arn).await?, wanted))
         })
         .await
     })?;
     Ok(Dynamic::UNIT)
+}
+
+async fn desired_of(run: &Run, asg: &str) -> Result<u32, RunError> {
+    let groups = run.account.groups(&[asg]).await?;
+    groups.get(asg).map(|g| g.desired).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))
 }
 
 /// Targets of a group that stands in no rule are never checked: the wait could only run out.
@@ -186,7 +201,7 @@ async fn poll(
     run: &mut Run,
     wait: Wait,
     every: Duration,
-    look: impl AsyncFn(&mut Run) -> Result<Option<Progress>, RunError>,
+    mut look: impl AsyncFnMut(&mut Run) -> Result<Option<Progress>, RunError>,
 ) -> Result<(), RunError> {
     let result = loop {
         let progress = match look(run).await {
@@ -257,13 +272,20 @@ fn watch(call: &Call) -> Answer {
         let names = own_color(run, &color)?;
         let topology = run.topology().await?;
         let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
-        let (began, mut lacking) = (run.now(), None);
+        let (began, mut lacking, mut looks, mut desired) = (run.now(), None, 0, 0);
         let what = format!("watching {}", names.asg);
         let Some(wait) = run.begin_wait(&what, length.saturating_add(PATIENCE))? else { return Ok(()) };
         let wait = wait.lasting(length);
         let result = loop {
             let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
-            let seen = match serving_well(run, &names.asg, &arn, &names.name).await {
+            if looks % SIZE_EVERY == 0 || lacking.is_some() {
+                desired = match desired_of(run, &names.asg).await {
+                    Ok(desired) => desired,
+                    Err(error) => break Err(error),
+                };
+            }
+            looks += 1;
+            let seen = match serving_well(run, &names.asg, &arn, &names.name, desired).await {
                 Ok(seen) => seen,
                 Err(error) => break Err(error),
             };
@@ -289,12 +311,10 @@ fn watch(call: &Call) -> Answer {
 }
 
 /// Traffic goes to this colour alone, and somebody healthy is there; `why` says what it lacks.
-async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str) -> Result<Progress, RunError> {
+async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str, desired: u32) -> Result<Progress, RunError> {
     let topology = run.topology().await?;
-    let asgs = [asg];
-    let (weights, targets, groups) =
-        tokio::join!(traffic::read(&run.account, &run.env, &topology), run.account.target_health(arn), run.account.groups(&asgs));
-    let (targets, groups) = (targets?, groups?);
+    let (weights, targets) = tokio::join!(traffic::read(&run.account, &run.env, &topology), run.account.target_health(arn));
+    let targets = targets?;
     match weights?.serving(&topology) {
         Serving::Color(name) if name == color => {}
         Serving::Color(name) => return Err(RunError::failed(format!("somebody sent the traffic to {name} while {color} was watched"))),
@@ -302,7 +322,7 @@ async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str) -> Resul
             return Err(RunError::failed(format!("somebody changed the traffic while {color} was watched: {text}")));
         }
     }
-    let desired = groups.get(asg).map(|g| u64::from(g.desired)).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+    let desired = u64::from(desired);
     let there = states(&targets).get("healthy").copied().unwrap_or(0) as u64;
     if there == 0 {
         return Err(RunError::failed(format!("{asg} serves without a single healthy target: {}", unwell(&targets).join(", "))));

@@ -122,7 +122,8 @@ impl Host {
             None => world::new_world(config, options.seed.unwrap_or(config.sandbox_seed)).map_err(HostError::Refused)?,
         };
         if let Some(seed) = options.seed {
-            world.rng = crate::sandbox::world::Rng(seed);
+            // Not the seed itself: a world that was made from it has drawn those numbers already.
+            world.rng = crate::sandbox::world::Rng(!seed);
         }
         let seed = options.seed.unwrap_or(world.rng.0);
         Host::over(Sandbox::new(world), seed, stored)

@@ -35,7 +35,7 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let mut documents = Vec::new();
     for envs in by_target.values() {
         let host = Host::open(config, &host::target_of(config, envs[0], &options).0, &Options { seed: None, ..options.clone() })?;
-        let surveys = host.driver.block_on(futures_util::future::join_all(envs.iter().map(|env| survey::survey(&host.account, env))));
+        let surveys = host.driver.block_on(survey::survey_all(&host.account, envs));
         if let Some(header) = header.take() {
             print(&Paint::stdout().bold(&header));
         }

@@ -225,7 +225,7 @@ impl Run {
                     }
                     rising.extend(guard::rising(&weights_of(routes, route), weights).into_iter().map(str::to_owned));
                 }
-                for receiver in self.receivers(&Traffic { routes: routes.clone() }, rising).await? {
+                for receiver in self.receivers(&routes.as_slice().into(), rising).await? {
                     guard::can_receive(&receiver)?;
                 }
                 Ok(())

@@ -1,8 +1,8 @@
 //! Everything that an environment is right now, read concurrently: what `bgx status` shows and what the end of a run is held to.
 
 use super::RunError;
-use super::traffic::{self, Serving, Topology, Traffic, target_group_name};
-use crate::account::{Account, Group, HttpRequest, Instance, Object, Parameter, Target};
+use super::traffic::{self, Balancer, Serving, Topology, Traffic, target_group_name};
+use crate::account::{Account, Forward, Group, HttpRequest, Instance, Object, Parameter, RouteRef, Target, TargetGroup};
 use crate::config::{ColorNames, Environment};
 use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
@@ -79,16 +79,15 @@ pub struct Disagreement {
 }
 
 /// What was read, before it is judged.
-struct Reading {
+struct Reading<'a> {
     topology: Topology,
     traffic: Traffic,
     groups: BTreeMap<String, Group>,
     targets: BTreeMap<String, Vec<Target>>,
-    parameters: BTreeMap<String, Parameter>,
+    parameters: &'a BTreeMap<String, Parameter>,
     keys: BTreeMap<String, Option<Object>>,
     addresses: BTreeMap<String, String>,
     probes: BTreeMap<String, Probe>,
-    boot_seconds: Option<u64>,
 }
 
 #[derive(Default)]
@@ -97,9 +96,46 @@ struct Probe {
     version: Option<String>,
 }
 
+/// What environments share, read once for all of them.
+struct Shared {
+    balancers: BTreeMap<String, Balancer>,
+    target_groups: BTreeMap<String, TargetGroup>,
+    groups: BTreeMap<String, Group>,
+    parameters: BTreeMap<String, Parameter>,
+}
+
 /// Reads and judges one environment. Any read that fails is an error: never an empty group, never 0.
 pub async fn survey(account: &Account, env: &Environment) -> Result<Survey, RunError> {
-    let reading = read(account, env).await?;
+    survey_one(account, env, &shared(account, &[env]).await?).await
+}
+
+/// The same for several at once, with as few calls as that takes.
+pub async fn survey_all(account: &Account, envs: &[&Environment]) -> Vec<Result<Survey, RunError>> {
+    match shared(account, envs).await {
+        Ok(shared) => join_all(envs.iter().map(|env| survey_one(account, env, &shared))).await,
+        Err(error) => envs.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+async fn shared(account: &Account, envs: &[&Environment]) -> Result<Shared, RunError> {
+    let asgs: Vec<&str> = envs.iter().flat_map(|env| env.colors.iter().map(|c| c.asg.as_str())).collect();
+    let target_groups: Vec<&str> = envs.iter().flat_map(|env| env.colors.iter().map(|c| c.target_group.as_str())).collect();
+    let names: Vec<String> = envs.iter().flat_map(|env| parameter_names(env)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut balancers: Vec<&str> = envs.iter().map(|env| env.load_balancer.as_str()).collect();
+    balancers.sort_unstable();
+    balancers.dedup();
+    let balancers = try_join_all(balancers.into_iter().map(async |name| {
+        let balancer = traffic::balancer(account, name, envs).await?;
+        Ok::<_, RunError>((name.to_owned(), balancer))
+    }));
+    let (balancers, target_groups, groups, parameters) =
+        tokio::join!(balancers, account.target_groups(&target_groups), account.groups(&asgs), account.parameters(&names));
+    Ok(Shared { balancers: balancers?.into_iter().collect(), target_groups: target_groups?, groups: groups?, parameters: parameters? })
+}
+
+async fn survey_one(account: &Account, env: &Environment, shared: &Shared) -> Result<Survey, RunError> {
+    let reading = read(account, env, shared).await?;
     let serving = reading.traffic.serving(&reading.topology);
     let live = if let Serving::Color(color) = &serving { Some(color.clone()) } else { None };
     let colors =
@@ -114,23 +150,23 @@ pub async fn survey(account: &Account, env: &Environment) -> Result<Survey, RunE
         },
         recorded_color,
         routes: reading.traffic.routes.iter().map(route_survey).collect(),
-        rollback: rollback(&colors, reading.boot_seconds),
+        rollback: rollback(account, &colors).await,
         live,
         colors,
         disagreements,
     })
 }
 
-async fn read(account: &Account, env: &Environment) -> Result<Reading, RunError> {
-    let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
-    let names = parameter_names(env);
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (topology, groups, parameters) = tokio::join!(traffic::discover(account, env), account.groups(&asgs), account.parameters(&names));
-    let (topology, groups, parameters) = (topology?, groups?, parameters?);
+async fn read<'a>(account: &Account, env: &Environment, shared: &'a Shared) -> Result<Reading<'a>, RunError> {
+    let balancer = shared.balancers.get(&env.load_balancer).ok_or_else(|| RunError::failed("its load balancer was not read"))?;
+    let topology = traffic::locate(balancer, &shared.target_groups, env)?;
+    let mut groups = BTreeMap::new();
     for color in &env.colors {
-        if !groups.contains_key(&color.asg) {
-            return Err(RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)));
-        }
+        let group = shared.groups.get(&color.asg);
+        groups.insert(
+            color.asg.clone(),
+            group.ok_or_else(|| RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)))?.clone(),
+        );
     }
     let health = try_join_all(
         topology
@@ -143,21 +179,19 @@ async fn read(account: &Account, env: &Environment) -> Result<Reading, RunError>
         Ok::<_, RunError>((key, object))
     }));
     let ids: Vec<&str> = groups.values().flat_map(|g| g.instances.iter().map(|i| i.id.as_str())).collect();
-    let (traffic, health, keys, addresses, boot_seconds) =
-        tokio::join!(traffic::read(account, env, &topology), health, keys, account.addresses(&ids), boot_seconds(account, &asgs));
+    let (health, keys, addresses) = tokio::join!(health, keys, account.addresses(&ids));
     // Addresses serve the probes only: without the right to list them the rest is still true.
     let addresses = addresses.unwrap_or_default();
     let probes = probe_all(account, env, &topology, &addresses).await;
     Ok(Reading {
-        traffic: traffic?,
+        traffic: Traffic::of(balancer, &topology),
         targets: health?.into_iter().collect(),
         keys: keys?.into_iter().collect(),
         topology,
         groups,
-        parameters,
+        parameters: &shared.parameters,
         addresses,
         probes,
-        boot_seconds,
     })
 }
 
@@ -202,12 +236,12 @@ async fn probe_all(
     join_all(addresses.iter().map(probe)).await.into_iter().collect()
 }
 
-fn route_survey(route: &crate::account::action::RouteFacts) -> RouteSurvey {
-    let weights = route.forward.iter().flat_map(|f| f.weights.iter().map(|(arn, w)| (target_group_name(arn).to_owned(), *w))).collect();
-    RouteSurvey { route: route.route.label.clone(), weights }
+fn route_survey((route, forward): &(RouteRef, Option<Forward>)) -> RouteSurvey {
+    let weights = forward.iter().flat_map(|f| f.weights.iter().map(|(arn, w)| (target_group_name(arn).to_owned(), *w))).collect();
+    RouteSurvey { route: route.label.clone(), weights }
 }
 
-fn color_survey(reading: &Reading, color: &ColorNames, live: bool, env: &Environment) -> ColorSurvey {
+fn color_survey(reading: &Reading<'_>, color: &ColorNames, live: bool, env: &Environment) -> ColorSurvey {
     let group = &reading.groups[&color.asg];
     let targets = reading.targets.get(&color.name).map(Vec::as_slice).unwrap_or_default();
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
@@ -234,12 +268,12 @@ fn color_survey(reading: &Reading, color: &ColorNames, live: bool, env: &Environ
     }
 }
 
-fn key_text(reading: &Reading, key: &str) -> Option<String> {
+fn key_text(reading: &Reading<'_>, key: &str) -> Option<String> {
     let object = reading.keys.get(key)?.as_ref()?;
     Some(std::str::from_utf8(&object.body).map_or("bytes that are not UTF-8", str::trim).to_owned())
 }
 
-fn instance_survey(reading: &Reading, instance: &Instance, targets: &[Target]) -> InstanceSurvey {
+fn instance_survey(reading: &Reading<'_>, instance: &Instance, targets: &[Target]) -> InstanceSurvey {
     let target = targets.iter().find(|t| t.id == instance.id).map(|t| match t.reason.is_empty() {
         true => t.state.clone(),
         false => format!("{} ({})", t.state, t.reason),
@@ -258,7 +292,7 @@ fn instance_survey(reading: &Reading, instance: &Instance, targets: &[Target]) -
 }
 
 /// Where listener, SSM, version key and instances do not say the same.
-fn disagreements(reading: &Reading, env: &Environment, serving: &Serving, colors: &[ColorSurvey]) -> Vec<Disagreement> {
+fn disagreements(reading: &Reading<'_>, env: &Environment, serving: &Serving, colors: &[ColorSurvey]) -> Vec<Disagreement> {
     let mut found = Vec::new();
     let mut add = |blocks: bool, text: String| found.push(Disagreement { text, blocks });
     let recorded = |name: &str| reading.parameters.get(name).map(|p| p.value.as_str());
@@ -300,7 +334,7 @@ fn disagreements(reading: &Reading, env: &Environment, serving: &Serving, colors
 }
 
 /// What stands between now and the other colour serving again.
-fn rollback(colors: &[ColorSurvey], boot_seconds: Option<u64>) -> String {
+async fn rollback(account: &Account, colors: &[ColorSurvey]) -> String {
     let (Some(live), Some(idle)) = (colors.iter().find(|c| c.live), colors.iter().find(|c| !c.live)) else {
         return "unknown: the listener does not name one colour".to_owned();
     };
@@ -311,9 +345,11 @@ fn rollback(colors: &[ColorSurvey], boot_seconds: Option<u64>) -> String {
     let answers = |status: Option<u16>| status.is_none_or(|status| status == 200);
     let ready = idle.instances.iter().filter(|i| i.lifecycle == "InService" && answers(i.http)).count() as u32;
     let missing = live.desired.saturating_sub(ready);
-    match (missing, boot_seconds) {
-        (0, _) => "instant".to_owned(),
-        (missing, Some(seconds)) => format!("boot {missing} first, about {} min", (seconds + 30).div_ceil(60)),
-        (missing, None) => format!("boot {missing} first"),
+    if missing == 0 {
+        return "instant".to_owned();
+    }
+    match boot_seconds(account, &[&live.asg, &idle.asg]).await {
+        Some(seconds) => format!("boot {missing} first, about {} min", (seconds + 30).div_ceil(60)),
+        None => format!("boot {missing} first"),
     }
 }

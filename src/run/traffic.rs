@@ -2,8 +2,9 @@
 
 use super::RunError;
 use crate::account::action::RouteFacts;
-use crate::account::{Account, Action, Facts, Listener, RouteRef, Rule, TargetGroup};
+use crate::account::{Account, Action, Facts, Forward, Listener, RouteRef, Rule, TargetGroup};
 use crate::config::{Environment, Match, Route};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,30 +27,52 @@ impl Topology {
     }
 }
 
+/// What the environments on one load balancer share: its listeners and their rules.
+#[derive(Clone, Debug, Default)]
+pub struct Balancer {
+    listeners: Vec<Listener>,
+    /// By listener; only of those where a route needs them.
+    rules: BTreeMap<String, Vec<Rule>>,
+}
+
+/// Reads a load balancer as far as the routes of these environments need it.
+pub async fn balancer(account: &Account, name: &str, envs: &[&Environment]) -> Result<Balancer, RunError> {
+    let found = account.load_balancer(name).await?;
+    let found = found.ok_or_else(|| RunError::failed(format!("there is no load balancer `{name}`")))?;
+    let listeners = account.listeners(&found.arn).await?;
+    let routes: Vec<&Route> = envs.iter().filter(|env| env.load_balancer == name).flat_map(|env| &env.routes).collect();
+    let needed = listeners.iter().filter(|l| routes.iter().any(|r| r.listener == l.port && r.matches != Match::Default));
+    let rules = try_join_all(needed.map(async |listener| {
+        let rules = account.rules(&listener.arn).await?;
+        Ok::<_, RunError>((listener.arn.clone(), rules))
+    }));
+    let rules = rules.await?.into_iter().collect();
+    Ok(Balancer { listeners, rules })
+}
+
 /// Finds the environment's rules and target groups; each route must match exactly one rule.
 pub async fn discover(account: &Account, env: &Environment) -> Result<Topology, RunError> {
     let names: Vec<&str> = env.colors.iter().map(|c| c.target_group.as_str()).collect();
-    let (balancer, groups) = tokio::join!(account.load_balancer(&env.load_balancer), account.target_groups(&names));
-    let balancer = balancer?.ok_or_else(|| RunError::failed(format!("there is no load balancer `{}`", env.load_balancer)))?;
+    let envs = [env];
+    let (balancer, groups) = tokio::join!(balancer(account, &env.load_balancer, &envs), account.target_groups(&names));
+    locate(&balancer?, &groups?, env)
+}
+
+/// The same from what was read already.
+pub fn locate(balancer: &Balancer, groups: &BTreeMap<String, TargetGroup>, env: &Environment) -> Result<Topology, RunError> {
     let mut target_groups = BTreeMap::new();
-    let mut groups = groups?;
     for color in &env.colors {
-        let group = groups
-            .remove(&color.target_group)
-            .ok_or_else(|| RunError::failed(format!("there is no target group `{}` for {}", color.target_group, color.name)))?;
+        let group = groups.get(&color.target_group).cloned();
+        let group =
+            group.ok_or_else(|| RunError::failed(format!("there is no target group `{}` for {}", color.target_group, color.name)))?;
         target_groups.insert(color.name.clone(), group);
     }
-    let listeners = account.listeners(&balancer.arn).await?;
     let mut routes = Vec::new();
-    let mut rules: BTreeMap<&str, Vec<Rule>> = BTreeMap::new();
     for route in &env.routes {
-        let listener = listeners.iter().find(|l| l.port == route.listener).ok_or_else(|| {
+        let listener = balancer.listeners.iter().find(|l| l.port == route.listener).ok_or_else(|| {
             RunError::failed(format!("`{}` has no listener on port {}, which {route} needs", env.load_balancer, route.listener))
         })?;
-        if route.matches != Match::Default && !rules.contains_key(listener.arn.as_str()) {
-            rules.insert(&listener.arn, account.rules(&listener.arn).await?);
-        }
-        let known = rules.get(listener.arn.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let known = balancer.rules.get(&listener.arn).map(Vec::as_slice).unwrap_or_default();
         routes.push(resolve(route, listener, known)?);
     }
     Ok(Topology { routes, target_groups })
@@ -76,13 +99,19 @@ fn resolve(route: &Route, listener: &Listener, rules: &[Rule]) -> Result<RouteRe
 /// Weights of every route at one moment.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    pub routes: Vec<RouteFacts>,
+    pub routes: Vec<(RouteRef, Option<Forward>)>,
+}
+
+impl From<&[RouteFacts]> for Traffic {
+    fn from(facts: &[RouteFacts]) -> Traffic {
+        Traffic { routes: facts.iter().map(|facts| (facts.route.clone(), facts.forward.clone())).collect() }
+    }
 }
 
 pub async fn read(account: &Account, env: &Environment, topology: &Topology) -> Result<Traffic, RunError> {
     let probe = Action::Forward { env: env.name.clone(), routes: topology.routes.clone(), weights: BTreeMap::new() };
     match account.facts(&probe).await? {
-        Facts::Routes(routes) => Ok(Traffic { routes }),
+        Facts::Routes(routes) => Ok(routes.as_slice().into()),
         Facts::Group(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => {
             Err(RunError::failed("routes were not read as routes"))
         }
@@ -102,6 +131,15 @@ pub enum Serving {
 }
 
 impl Traffic {
+    /// As the load balancer was when it was read.
+    pub fn of(balancer: &Balancer, topology: &Topology) -> Traffic {
+        let forward = |route: &RouteRef| match &route.rule {
+            None => balancer.listeners.iter().find(|l| l.arn == route.listener)?.forward.clone(),
+            Some(arn) => balancer.rules.get(&route.listener)?.iter().find(|r| r.arn == *arn)?.forward.clone(),
+        };
+        Traffic { routes: topology.routes.iter().map(|route| (route.clone(), forward(route))).collect() }
+    }
+
     /// Target groups that get traffic on any route.
     pub fn carries(&self, arn: &str) -> bool {
         self.weight(arn) > 0
@@ -109,23 +147,23 @@ impl Traffic {
 
     /// The largest weight of a target group on any route.
     pub fn weight(&self, arn: &str) -> u32 {
-        self.routes.iter().filter_map(|r| r.forward.as_ref()?.weights.get(arn).copied()).max().unwrap_or(0)
+        self.routes.iter().filter_map(|(_, forward)| forward.as_ref()?.weights.get(arn).copied()).max().unwrap_or(0)
     }
 
     pub fn sticky(&self) -> bool {
-        self.routes.iter().any(|r| r.forward.as_ref().is_some_and(|f| f.stickiness_seconds.is_some()))
+        self.routes.iter().any(|(_, forward)| forward.as_ref().is_some_and(|f| f.stickiness_seconds.is_some()))
     }
 
     pub fn serving(&self, topology: &Topology) -> Serving {
         let mut weights: BTreeMap<&str, u32> = BTreeMap::new();
         let mut differs = false;
-        for route in &self.routes {
-            let Some(forward) = &route.forward else {
-                return Serving::Foreign { text: format!("{} does not forward to a target group", route.route.label) };
+        for (route, forward) in &self.routes {
+            let Some(forward) = forward else {
+                return Serving::Foreign { text: format!("{} does not forward to a target group", route.label) };
             };
             let live = forward.live();
             if let Some(foreign) = live.iter().find(|arn| topology.color_of(arn).is_none()) {
-                return Serving::Foreign { text: format!("{} forwards to `{}`", route.route.label, target_group_name(foreign)) };
+                return Serving::Foreign { text: format!("{} forwards to `{}`", route.label, target_group_name(foreign)) };
             }
             differs |= live.len() != 1 || weights.keys().any(|known| *known != live[0]);
             live.iter().for_each(|arn| *weights.entry(arn).or_default() += forward.weights[*arn]);

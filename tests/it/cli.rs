@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2144 requests, 0 errors (5xx), mixed versions for 2.1 s, never fewer than 2 healthy targets, switched within 2.1 s
-    done in 7 min 9 s of virtual time, 205 calls
+    users: 2112 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
+    done in 7 min 2 s of virtual time, 195 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -23,36 +23,36 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:00 preparation
     00:00 protection
     00:00   → beta-blue: min 2 (lease)
-    00:04 boot
-    00:04   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
-    00:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    00:05   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
-    00:06   → beta-green: desired 2, min 2
-    00:09   … beta-green 0/2 in service · i-013671a141437aab9 Pending · i-01601862897a16ed8 Pending
-    01:20   … beta-green 1/2 in service · i-01601862897a16ed8 Pending
-    01:40   beta-green in service: 1 min 31 s
-    01:40   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:42   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 38 s)
-    01:42 health
-    01:42   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:43   … beta-green 0/2 healthy · i-013671a141437aab9 unused: Target.NotInUse · i-01601862897a16ed8 unused: Target.NotInUse
-    01:48   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.RegistrationInProgress · i-01601862897a16ed8 initial: Elb.RegistrationInProgress
-    01:53   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.RegistrationInProgress · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
-    01:58   … beta-green 1/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
-    02:03   beta-green healthy: 20 s
-    02:03 switch
-    02:04   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:06   → /compiler-explorer/beta/active-color: set to `green`
-    02:06   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:06 watch
-    02:06   … watching beta-green: 2/2 healthy
-    07:06   watching beta-green: 5 min
-    07:06 committed: from here on nothing is undone by itself
-    07:06 sizes
-    07:06   → beta-green: min 1
-    07:08   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:08 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    00:01 boot
+    00:01   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
+    00:02   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:02   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:02   → beta-green: desired 2, min 2
+    00:04   … beta-green 0/2 in service · i-01601862897a16ed8 Pending · i-027905a1d447cd6c4 Pending
+    01:05   … beta-green 1/2 in service · i-01601862897a16ed8 Pending
+    01:35   beta-green in service: 1 min 31 s
+    01:35   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:37   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 35 s)
+    01:37 health
+    01:37   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:38   … beta-green 0/2 healthy · i-01601862897a16ed8 unused: Target.NotInUse · i-027905a1d447cd6c4 unused: Target.NotInUse
+    01:43   … beta-green 0/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking · i-027905a1d447cd6c4 initial: Elb.RegistrationInProgress
+    01:48   … beta-green 0/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking · i-027905a1d447cd6c4 initial: Elb.InitialHealthChecking
+    01:53   … beta-green 1/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
+    01:58   beta-green healthy: 20 s
+    01:58 switch
+    01:58   → beta routes: Beta-Blue 0, Beta-Green 100
+    02:00   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:00   → /compiler-explorer/beta/active-color: set to `green`
+    02:00   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    02:00 watch
+    02:01   … watching beta-green: 2/2 healthy
+    07:01   watching beta-green: 5 min
+    07:01 committed: from here on nothing is undone by itself
+    07:01 sizes
+    07:01   → beta-green: min 1
+    07:01   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:01 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
     ");
 }
@@ -97,12 +97,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
     let before = project.world();
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @"
-    refused, nothing was touched in 0.3 s of virtual time, 11 calls
+    refused, nothing was touched in 0.4 s of virtual time, 11 calls
     why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run 7f5b2t · playbooks/deploy.rhai on beta
+    00:00 run 5vvtmc · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -146,8 +146,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23112 requests, 0 errors (5xx), mixed versions for 1.9 s, never fewer than 6 healthy targets, switched within 1.9 s
-    done in 3 min 13 s of virtual time, 200 calls
+    users: 22876 requests, 0 errors (5xx), mixed versions for 3.0 s, never fewer than 6 healthy targets, switched within 3.0 s
+    done in 3 min 11 s of virtual time, 196 calls
     SANDBOX: nothing real is touched
     ");
 }

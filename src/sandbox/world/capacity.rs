@@ -145,8 +145,14 @@ impl World {
         self.record(Happening::Launched { group: name.to_owned(), instance: id });
     }
 
+    /// Never one that exists, also where the draws begin anew.
     pub(super) fn new_instance_id(&mut self) -> String {
-        format!("i-0{}", self.rng.hex(16))
+        loop {
+            let id = format!("i-0{}", self.rng.hex(16));
+            if !self.instances.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     /// Unique: counts up through 10.0.0.0/8, from 10.0.0.4.

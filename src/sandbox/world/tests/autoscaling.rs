@@ -378,3 +378,14 @@ fn a_maximum_below_the_number_of_instances_becomes_desired_where_that_is_the_siz
     world.update_group("beta-blue", &update(None, Some(4), None)).unwrap();
     assert_eq!(bounds(&world, "beta-blue"), (0, 4, 4), "five run, though two are wanted");
 }
+
+#[test]
+fn an_instance_never_gets_the_id_of_another_even_where_the_draws_begin_anew() {
+    let mut world = beta(2, 0);
+    let rng = world.rng.clone();
+    let first = world.new_instance_id();
+    let other = world.instances.values().next().expect("somebody runs").clone();
+    world.instances.insert(first.clone(), Instance { id: first.clone(), ..other });
+    world.rng = rng;
+    assert_ne!(world.new_instance_id(), first);
+}

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::prompt;
 use super::recovery;
-use super::report;
+use super::report::{self, Goal};
 use super::screen::{Screen, Show};
 use super::signals;
 use super::style::Paint;
@@ -138,8 +138,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     if let Some(error) = &played.error {
         report::error(error, &playbook.sources);
     }
-    report::end(&played, &host, &env, json);
-    Ok(played.ended.outcome.code())
+    Ok(report::end(&played, &host, &env, json, Goal::Forward))
 }
 
 /// What every command that carries a run on gives to it; the rest is the command's own.

@@ -2,7 +2,8 @@
 //!
 //! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
-//! and can be taken back. What is not here yet: lock, replay of a journal, and the invariants judged after each action.
+//! and can be taken back. A journal answers what was done already when another process goes on with a run. What is not here yet: the
+//! lock, and the invariants judged after each action.
 
 mod ask;
 mod error;

@@ -222,12 +222,12 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
                 at: event.at,
                 returned: false,
             })),
-            What::Unchanged { step, action, .. } => entries.push(Entry::Action(Done {
+            What::Unchanged { step, action, lease, .. } => entries.push(Entry::Action(Done {
                 step: *step,
                 action: action.clone(),
                 before: action.wanted(),
                 undo: None,
-                lease: false,
+                lease: *lease,
                 at: event.at,
                 returned: false,
             })),
@@ -267,6 +267,7 @@ pub fn standing(events: &[Event]) -> Standing {
         match &event.what {
             What::Ended(ended) => return Standing::Ended(ended.outcome),
             What::Broke { .. } => return Standing::Undoing,
+            What::Resumed { command, .. } if command == "undo" => return Standing::Undoing,
             _ => {}
         }
     }

@@ -139,9 +139,7 @@ fn fits(command: &str, past: &Past) -> Result<(), Failure> {
     }
     let committed = replay::committed(&past.events);
     match command {
-        "undo" if committed => {
-            refused(format!("run {id} has committed: what it did stays"), Some(rollback(env)))
-        }
+        "undo" if committed => refused(format!("run {id} has committed: what it did stays"), Some(rollback(env))),
         "resume" if past.standing == Standing::Ended(Outcome::Stuck) || (past.standing == Standing::Undoing && !committed) => {
             refused(format!("run {id} was being taken back"), ways_on(past))
         }

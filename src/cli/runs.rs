@@ -39,8 +39,15 @@ fn list(config: &Config, env: Option<&str>) -> Result<String, Failure> {
         let runs = history::list(&recovery::folder(config, sandbox)).map_err(|e| Failure::of(2, &e))?;
         for run in runs.iter().filter(|run| env.is_none_or(|env| run.began.env == env)) {
             let at = run.events.first().map(|event| event.at.to_string()).unwrap_or_default();
-            let _ =
-                writeln!(page, "{}  {at:24}  {:12} {:28} {:8} {}", run.id(), run.began.env, run.began.playbook, run.began.target, state(run));
+            let _ = writeln!(
+                page,
+                "{}  {at:24}  {:12} {:28} {:8} {}",
+                run.id(),
+                run.began.env,
+                run.began.playbook,
+                run.began.target,
+                state(run)
+            );
         }
     }
     if page.is_empty() {

@@ -158,8 +158,9 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     let (params, events) = (request.params.clone(), request.events.clone());
     let opening = opening(playbook, host, request);
     // Entered so that the clock is the runtime's from the first event on.
-    let run =
-        host.driver.block_on(async { if events.is_empty() { Run::open(opening) } else { reopen(host, opening, &events, "resume").await } })?;
+    let run = host
+        .driver
+        .block_on(async { if events.is_empty() { Run::open(opening) } else { reopen(host, opening, &events, "resume").await } })?;
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::report::{self, Goal};
 use super::run as run_command;
+use super::screen::Show;
 use super::signals;
 use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
@@ -103,7 +104,7 @@ pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, 
     let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();
     let params = params::parse(&playbook.params, &given).map_err(|_| Failure::usage("the journal's parameters do not fit its playbook"))?;
     report::first_line(&host, json);
-    let show = run_command::show(json, None, &host);
+    let show = Show { committed: replay::committed(&events), ..run_command::show(json, None, &host) };
     let request = Request {
         params,
         journal,

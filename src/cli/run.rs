@@ -225,7 +225,7 @@ pub fn show(json: bool, pace: Option<f64>, host: &Host) -> Show {
     let terminal = std::io::stderr().is_terminal() && !json;
     let default = (terminal && host.is_sandbox()).then_some(60.0);
     let pace = pace.or(default).filter(|pace| *pace > 0.0 && host.is_sandbox());
-    Show { json, pace, terminal, asks: can_ask() }
+    Show { json, pace, terminal, asks: can_ask(), committed: false }
 }
 
 /// Short, without letters that look alike, and the seed's own.

@@ -109,7 +109,7 @@ fn every_playbook_checks_for_every_environment() {
     let playbooks = playbooks(&root().join("playbooks"));
     assert!(playbooks.len() >= 2 && config.envs.len() == 9);
     for path in &playbooks {
-        for env in &config.envs {
+        for env in config.envs.values() {
             if let Err(problems) = Playbook::load(path, &config, env.hooks.as_deref()) {
                 panic!("{} for {}: {}", path.display(), env.name, problems.render(false));
             }

@@ -1,8 +1,9 @@
 //! `bgx resume`, `undo`, `abandon`: go on with a run that a process left, from its journal alone.
 
 use super::failure::Failure;
-use super::report;
+use super::report::{self, Goal};
 use super::run as run_command;
+use super::screen::Show;
 use super::signals;
 use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
@@ -57,10 +58,24 @@ pub fn none_open(config: &Config, host: &Host, env: &Environment) -> Result<(), 
     let Some(open) = all.iter().rev().find(|run| !run.is_over() && run.began.env == env.name && run.began.target == target) else {
         return Ok(());
     };
-    let id = open.id();
-    let undo = if replay::committed(&open.events) { format!("bgx abandon {id} --reason …") } else { format!("bgx undo {id}") };
-    let text = format!("run {id} of {} in {} is not over: {}", open.began.playbook, env.name, standing_word(open.standing));
-    Err(Failure { code: Outcome::Refused.code(), text, causes: Vec::new(), hint: Some(format!("bgx resume {id}, or {undo}")) })
+    let text = format!("run {} of {} in {} is not over: {}", open.id(), open.began.playbook, env.name, standing_word(open.standing));
+    Err(Failure { code: Outcome::Refused.code(), text, causes: Vec::new(), hint: ways_on(open) })
+}
+
+/// The commands that an operator may give for a run; `None`: it is over.
+pub fn ways_on(run: &Past) -> Option<String> {
+    let (id, committed) = (run.id(), replay::committed(&run.events));
+    let abandon = format!("bgx abandon {id} --reason …");
+    if run.altered {
+        return Some(format!("look with `bgx status`, then move {} away", run.path.display()));
+    }
+    Some(match run.standing {
+        Standing::Ended(outcome) if outcome.is_over() => return None,
+        Standing::Ended(Outcome::Stuck) if committed => abandon,
+        Standing::Undoing | Standing::Ended(Outcome::Stuck) if !committed => format!("bgx undo {id}, or {abandon}"),
+        Standing::Open | Standing::Undoing | Standing::Ended(_) if committed => format!("bgx resume {id}, or {abandon}"),
+        Standing::Open | Standing::Undoing | Standing::Ended(_) => format!("bgx resume {id}, or bgx undo {id}, or {abandon}"),
+    })
 }
 
 pub fn standing_word(standing: Standing) -> &'static str {
@@ -82,13 +97,14 @@ pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, 
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &Options::default())?;
     let (journal, events) = Journal::reopen(&past.path)
-        .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })?;
+        .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })
+        .map_err(|failure| Failure { hint: ways_on(&past).filter(|_| past.altered), ..failure })?;
     let json = matches.get_flag("json");
     let answers = if command == "resume" { run_command::answers(matches)? } else { Answers::default() };
     let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();
     let params = params::parse(&playbook.params, &given).map_err(|_| Failure::usage("the journal's parameters do not fit its playbook"))?;
     report::first_line(&host, json);
-    let show = run_command::show(json, None, &host);
+    let show = Show { committed: replay::committed(&events), ..run_command::show(json, None, &host) };
     let request = Request {
         params,
         journal,
@@ -106,8 +122,12 @@ pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, 
     if let Some(error) = &played.error {
         report::error(error, &playbook.sources);
     }
-    report::end(&played, &host, &env, json);
-    Ok(played.ended.outcome.code())
+    let goal = if command == "undo" { Goal::Back } else { Goal::Forward };
+    Ok(report::end(&played, &host, &env, json, goal))
+}
+
+fn rollback(env: &str) -> String {
+    format!("to send traffic back: bgx run rollback --env {env} --why …")
 }
 
 /// Whether a command is right for where the run stands.
@@ -115,16 +135,14 @@ fn fits(command: &str, past: &Past) -> Result<(), Failure> {
     let refused = |text: String, hint: Option<String>| Err(Failure { code: Outcome::Refused.code(), hint, ..Failure::usage(text) });
     let (id, env) = (past.id(), &past.began.env);
     if past.is_over() {
-        return refused(format!("run {id} is over: {}", standing_word(past.standing)), None);
+        let hint = (command == "undo" && past.standing == Standing::Ended(Outcome::Done)).then(|| rollback(env));
+        return refused(format!("run {id} is over: {}", standing_word(past.standing)), hint);
     }
     let committed = replay::committed(&past.events);
     match command {
-        "undo" if committed => {
-            let hint = format!("to send traffic back: bgx run rollback --env {env} --why …");
-            refused(format!("run {id} has committed: what it did stays"), Some(hint))
-        }
-        "resume" if past.standing == Standing::Undoing || past.standing == Standing::Ended(Outcome::Stuck) => {
-            refused(format!("run {id} was being taken back"), Some(format!("bgx undo {id}")))
+        "undo" if committed => refused(format!("run {id} has committed: what it did stays"), Some(rollback(env))),
+        "resume" if past.standing == Standing::Ended(Outcome::Stuck) || (past.standing == Standing::Undoing && !committed) => {
+            refused(format!("run {id} was being taken back"), ways_on(past))
         }
         _ => Ok(()),
     }

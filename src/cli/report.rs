@@ -23,22 +23,40 @@ pub fn error(diagnostic: &Diagnostic, sources: &Sources) {
     let _ = writeln!(std::io::stderr(), "\n{}", diagnostic.render(sources, Paint::stderr().is_on()).trim_end());
 }
 
-/// What an operator wants to know at the end.
-pub fn end(played: &Played, host: &Host, env: &Environment, json: bool) {
+/// What the operator asked for: to be taken back is a failure of a run, and the success of `bgx undo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    Forward,
+    Back,
+}
+
+impl Goal {
+    fn code(self, outcome: Outcome) -> i32 {
+        match (self, outcome) {
+            (Goal::Back, Outcome::Undone) => 0,
+            (Goal::Forward | Goal::Back, outcome) => outcome.code(),
+        }
+    }
+}
+
+/// What an operator wants to know at the end; the exit code.
+pub fn end(played: &Played, host: &Host, env: &Environment, json: bool, goal: Goal) -> i32 {
+    let code = goal.code(played.ended.outcome);
     let users = host.users(&env.name, played.began);
     if json {
-        let line = serde_json::json!({ "end": played.ended, "users": users, "code": played.ended.outcome.code() });
+        let line = serde_json::json!({ "end": played.ended, "users": users, "code": code });
         let _ = writeln!(std::io::stdout(), "{line}");
-        return;
+        return code;
     }
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }
-    let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host)));
+    let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host, goal)));
     let _ = std::io::stdout().flush();
+    code
 }
 
-fn text(played: &Played, users: Option<&Users>, host: &Host) -> String {
+fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal) -> String {
     let paint = Paint::stdout();
     let ended = &played.ended;
     let mut text = changes(&ended.changes);
@@ -50,7 +68,7 @@ fn text(played: &Played, users: Option<&Users>, host: &Host) -> String {
     }
     let calls: u64 = ended.calls.values().sum();
     let time = if host.is_sandbox() { " of virtual time" } else { "" };
-    let outcome = outcome(ended.outcome, played.touched, paint);
+    let outcome = outcome(ended.outcome, played.touched, goal, paint);
     let _ = writeln!(text, "{outcome} in {}{time}, {}", minutes(ended.seconds), count(calls, "call"));
     if let Some(why) = &ended.why {
         let _ = writeln!(text, "why: {why}");
@@ -86,9 +104,10 @@ fn row(change: &Change) -> (String, String) {
     }
 }
 
-fn outcome(outcome: Outcome, touched: bool, paint: Paint) -> String {
+fn outcome(outcome: Outcome, touched: bool, goal: Goal, paint: Paint) -> String {
     match outcome {
         Outcome::Done => paint.good("done"),
+        Outcome::Undone if goal == Goal::Back => paint.good("taken back, as asked,"),
         Outcome::Undone if touched => paint.bad("failed, and everything was taken back"),
         Outcome::Undone => paint.bad("failed, nothing was touched"),
         Outcome::Paused => paint.bad("stopped as it is"),

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::prompt;
 use super::recovery;
-use super::report;
+use super::report::{self, Goal};
 use super::screen::{Screen, Show};
 use super::signals;
 use super::style::Paint;
@@ -138,8 +138,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     if let Some(error) = &played.error {
         report::error(error, &playbook.sources);
     }
-    report::end(&played, &host, &env, json);
-    Ok(played.ended.outcome.code())
+    Ok(report::end(&played, &host, &env, json, Goal::Forward))
 }
 
 /// What every command that carries a run on gives to it; the rest is the command's own.
@@ -226,7 +225,7 @@ pub fn show(json: bool, pace: Option<f64>, host: &Host) -> Show {
     let terminal = std::io::stderr().is_terminal() && !json;
     let default = (terminal && host.is_sandbox()).then_some(60.0);
     let pace = pace.or(default).filter(|pace| *pace > 0.0 && host.is_sandbox());
-    Show { json, pace, terminal, asks: can_ask() }
+    Show { json, pace, terminal, asks: can_ask(), committed: false }
 }
 
 /// Short, without letters that look alike, and the seed's own.

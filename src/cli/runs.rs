@@ -8,6 +8,7 @@ use super::style::clean;
 use crate::config::Config;
 use crate::run::event::{Event, What};
 use crate::run::history::{self, Past};
+use crate::run::replay::Standing;
 use clap::{Arg, ArgMatches, Command};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -38,8 +39,15 @@ fn list(config: &Config, env: Option<&str>) -> Result<String, Failure> {
         let runs = history::list(&recovery::folder(config, sandbox)).map_err(|e| Failure::of(2, &e))?;
         for run in runs.iter().filter(|run| env.is_none_or(|env| run.began.env == env)) {
             let at = run.events.first().map(|event| event.at.to_string()).unwrap_or_default();
-            let _ =
-                writeln!(page, "{}  {at}  {:12} {:28} {:8} {}", run.id(), run.began.env, run.began.playbook, run.began.target, state(run));
+            let _ = writeln!(
+                page,
+                "{}  {at:24}  {:12} {:28} {:8} {}",
+                run.id(),
+                run.began.env,
+                run.began.playbook,
+                run.began.target,
+                state(run)
+            );
         }
     }
     if page.is_empty() {
@@ -49,6 +57,9 @@ fn list(config: &Config, env: Option<&str>) -> Result<String, Failure> {
 }
 
 fn state(run: &Past) -> String {
+    if run.altered {
+        return format!("its journal was changed behind event {}", run.events.len());
+    }
     let torn = if run.torn > 0 { ", its last record is torn" } else { "" };
     format!("{}{torn}", standing_word(run.standing))
 }
@@ -73,7 +84,12 @@ fn steps(run: &Past) -> String {
         }
     }
     let _ = writeln!(page, "{}", state(run));
+    page.push_str(&next(run));
     page
+}
+
+fn next(run: &Past) -> String {
+    recovery::ways_on(run).map(|ways| format!("next: {ways}\n")).unwrap_or_default()
 }
 
 /// One event in one line; the journal itself has the rest.
@@ -130,6 +146,14 @@ fn why(run: &Past) -> String {
         };
         let _ = writeln!(page, "  {} {}{place}", stamp(run, event), text.trim_start());
     }
+    if run.standing == Standing::Open {
+        // Nothing went wrong that it could have recorded; where it was is what there is to know.
+        let last = run.events.iter().rev().filter_map(|event| line(&event.what).map(|text| (event, text))).take(3);
+        for (event, text) in last.collect::<Vec<_>>().into_iter().rev() {
+            let _ = writeln!(page, "  last: {} {}", stamp(run, event), text.trim_start());
+        }
+    }
+    page.push_str(&next(run));
     page
 }
 

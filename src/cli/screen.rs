@@ -4,7 +4,6 @@ use super::style::{Paint, clean};
 use crate::run::event::{Answerer, Effect, Event, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -20,6 +19,8 @@ pub struct Show {
     pub terminal: bool,
     /// Questions are put at the terminal, by the prompt.
     pub asks: bool,
+    /// The run was beyond its commit when this process took it up.
+    pub committed: bool,
 }
 
 /// A line whose worth depends on what comes next.
@@ -40,9 +41,8 @@ pub struct Screen {
     /// Something was sent to the account: what follows a failure is undo.
     touched: bool,
     committed: bool,
-    broke: bool,
-    /// Steps whose change is a lease; giving it back has an event of its own.
-    leases: BTreeSet<u64>,
+    /// What follows is undo and no lease that goes back.
+    taking_back: bool,
     /// A question that the prompt may be showing already, or a failure that the end may tell.
     held: Option<Held>,
 }
@@ -50,6 +50,7 @@ pub struct Screen {
 impl Screen {
     pub fn new(show: Show, paint: Paint) -> Screen {
         Screen {
+            committed: show.committed,
             show,
             paint,
             bar: None,
@@ -58,9 +59,7 @@ impl Screen {
             last_waiting: String::new(),
             depth: 0,
             touched: false,
-            committed: false,
-            broke: false,
-            leases: BTreeSet::new(),
+            taking_back: false,
             held: None,
         }
     }
@@ -106,14 +105,11 @@ impl Screen {
 
     /// What later lines depend on.
     fn note(&mut self, what: &What) {
-        if let What::Started { step, lease, .. } = what {
-            self.touched = true;
-            if *lease {
-                self.leases.insert(*step);
-            }
-        }
+        // A run that is taken up may have done something already.
+        self.touched |= matches!(what, What::Started { .. } | What::Resumed { .. });
         self.committed |= matches!(what, What::Committed { .. });
-        self.broke |= matches!(what, What::Broke { .. });
+        self.taking_back |=
+            (matches!(what, What::Broke { .. }) && !self.committed) || matches!(what, What::Resumed { command, .. } if command == "undo");
     }
 
     /// Prints what was held back, unless the next event makes it a repetition.
@@ -231,7 +227,8 @@ impl Screen {
                 let follows = if self.committed { "what is done stays" } else { "taking back what was done" };
                 paint.bad(&format!("{}: {follows}", text.lines().next().unwrap_or_default()))
             }
-            What::UndoStarted { step, .. } if self.leases.contains(step) && (self.committed || !self.broke) => return None,
+            // Where nothing is taken back it is a lease, which says so itself when it is given back.
+            What::UndoStarted { .. } if !self.taking_back => return None,
             What::UndoStarted { action, .. } => format!("{} {action}", paint.bold("↩")),
             What::UndoFinished { .. } | What::UndoSkipped { .. } => return None,
             What::UndoFailed { step, why, .. } => paint.bad(&format!("stuck at step {step}: {why}")),

@@ -15,6 +15,8 @@ pub struct Past {
     pub standing: Standing,
     /// Bytes after the last whole event: the process died while it wrote.
     pub torn: usize,
+    /// Somebody changed the file after its last good event.
+    pub altered: bool,
 }
 
 impl Past {
@@ -36,6 +38,8 @@ impl Past {
 pub enum HistoryError {
     #[error("could not read `{path}`")]
     Unreadable { path: String, source: io::Error },
+    #[error("`{path}` ends before its first event: nothing was done")]
+    NeverBegan { path: String },
     #[error("`{path}` is not a journal: its first event is missing or was changed")]
     NoJournal { path: String },
     #[error("there is no run `{id}`{known}")]
@@ -50,10 +54,14 @@ pub fn read(path: &Path) -> Result<Past, HistoryError> {
     let bytes = std::fs::read(path).map_err(|source| HistoryError::Unreadable { path: shown.clone(), source })?;
     let opened = journal::open(&bytes);
     let Some(What::Began(began)) = opened.events.first().map(|event| &event.what) else {
-        return Err(HistoryError::NoJournal { path: shown });
+        return Err(match opened.altered {
+            true => HistoryError::NoJournal { path: shown },
+            false => HistoryError::NeverBegan { path: shown },
+        });
     };
     let standing = replay::standing(&opened.events);
-    Ok(Past { path: path.to_path_buf(), began: (**began).clone(), standing, torn: opened.torn, events: opened.events })
+    let (began, torn, altered) = ((**began).clone(), opened.torn, opened.altered);
+    Ok(Past { path: path.to_path_buf(), began, standing, torn, altered, events: opened.events })
 }
 
 /// Every run of a folder, oldest first; a folder that is not there holds none.
@@ -68,7 +76,11 @@ pub fn list(folder: &Path) -> Result<Vec<Past>, HistoryError> {
     for entry in entries {
         let path = entry.path();
         if path.extension().is_some_and(|e| e == "jsonl") {
-            runs.push(read(&path)?);
+            match read(&path) {
+                // Its process died before it could do anything.
+                Err(HistoryError::NeverBegan { .. }) => {}
+                run => runs.push(run?),
+            }
         }
     }
     runs.sort_by_key(|run| (run.events.first().map(|event| event.at), run.id().to_owned()));

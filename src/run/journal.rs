@@ -48,6 +48,10 @@ impl Journal {
         hold(&file)?;
         let bytes = std::fs::read(path)?;
         let opened = open(&bytes);
+        if opened.altered {
+            let text = format!("it was changed behind event {}: what follows cannot be trusted", opened.events.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         if opened.torn > 0 {
             file.set_len((bytes.len() - opened.torn) as u64)?;
             file.sync_data()?;
@@ -138,6 +142,8 @@ pub struct Opened {
     pub events: Vec<Event>,
     /// Bytes after the last good line.
     pub torn: usize,
+    /// What comes after the last good line was not left by a process that died while it wrote: somebody changed the file.
+    pub altered: bool,
     /// The hash of the last good line.
     hash: String,
 }
@@ -150,7 +156,12 @@ pub fn open(bytes: &[u8]) -> Opened {
         events.push(event.1);
         good += line.len();
     }
-    Opened { events, torn: bytes.len() - good, hash }
+    Opened { events, torn: bytes.len() - good, altered: bytes[good..].split_inclusive(|byte| *byte == b'\n').any(is_whole), hash }
+}
+
+/// A crash leaves a line without its end, or blocks of zeros. A line that is whole and yet wrong was made so.
+fn is_whole(line: &[u8]) -> bool {
+    line.ends_with(b"\n") && !line.contains(&0)
 }
 
 fn verify(line: &[u8], before: &str) -> Option<(String, Event)> {
@@ -193,6 +204,32 @@ mod tests {
             changed[place] ^= 1;
             assert_eq!(open(&changed).events.len(), place / (bytes.len() / 3), "byte {place}");
         }
+    }
+
+    #[test]
+    fn a_torn_line_or_a_block_of_zeros_is_what_a_crash_leaves_and_a_whole_wrong_line_is_not() {
+        let bytes = journal(3);
+        let line = bytes.len() / 3;
+        assert!(!open(&bytes).altered);
+        assert!(!open(&bytes[..bytes.len() - 1]).altered);
+        let mut zeros = bytes.clone();
+        zeros[2 * line + 5..2 * line + 20].fill(0);
+        assert!(!open(&zeros).altered);
+        let mut swapped = bytes.clone();
+        swapped[line + 3] ^= 1;
+        assert!(open(&swapped).altered);
+        assert!(open(&[&bytes[..line], &bytes[2 * line..]].concat()).altered, "a line is missing");
+    }
+
+    #[test]
+    fn a_changed_file_is_not_gone_on_with_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let mut bytes = journal(3);
+        bytes[5] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(Journal::reopen(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 
     #[test]

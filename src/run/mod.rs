@@ -2,7 +2,8 @@
 //!
 //! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
-//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`).
+//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`). What is not here yet: the
+//! invariants judged after each action.
 
 mod ask;
 mod error;

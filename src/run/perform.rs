@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An effect must be seen within this long after its call.
-const READ_BACK: Duration = Duration::from_secs(60);
+pub(super) const READ_BACK: Duration = Duration::from_secs(60);
 /// Between a change of weights and anything that takes capacity away.
 const SETTLE: Duration = Duration::from_secs(60);
 /// First and longest pause between two looks.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
-const LOOK_LONGEST: Duration = Duration::from_secs(5);
+pub(super) const LOOK_LONGEST: Duration = Duration::from_secs(5);
 
 /// One request to the gate.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Run {
         self.guard(action, &facts).await?;
         let before = facts.fields(action);
         if before == action.wanted() {
-            self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone() })?;
+            self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone(), lease: *lease })?;
             // A lease may have set it: then it is this action's from now on, and stays.
             let at = self.now();
             self.entries.push(Entry::Action(Done { step, action: action.clone(), before, undo: None, lease: *lease, at, returned: false }));

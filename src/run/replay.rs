@@ -222,12 +222,12 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
                 at: event.at,
                 returned: false,
             })),
-            What::Unchanged { step, action, .. } => entries.push(Entry::Action(Done {
+            What::Unchanged { step, action, lease, .. } => entries.push(Entry::Action(Done {
                 step: *step,
                 action: action.clone(),
                 before: action.wanted(),
                 undo: None,
-                lease: false,
+                lease: *lease,
                 at: event.at,
                 returned: false,
             })),
@@ -267,6 +267,7 @@ pub fn standing(events: &[Event]) -> Standing {
         match &event.what {
             What::Ended(ended) => return Standing::Ended(ended.outcome),
             What::Broke { .. } => return Standing::Undoing,
+            What::Resumed { command, .. } if command == "undo" => return Standing::Undoing,
             _ => {}
         }
     }
@@ -299,4 +300,34 @@ pub fn confirmed(events: &[Event]) -> bool {
 
 pub fn committed(events: &[Event]) -> bool {
     events.iter().any(|event| matches!(event.what, What::Committed { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(whats: Vec<What>) -> Vec<Event> {
+        let numbered = (0..).zip(whats);
+        numbered.map(|(seq, what)| Event { seq, at: Timestamp::UNIX_EPOCH, what }).collect()
+    }
+
+    fn taken_up(command: &str) -> What {
+        What::Resumed { command: command.into(), host: "ci".into(), identity: "deployer".into() }
+    }
+
+    #[test]
+    fn an_undo_whose_process_died_is_still_an_undo() {
+        assert_eq!(standing(&events(vec![taken_up("resume")])), Standing::Open);
+        assert_eq!(standing(&events(vec![taken_up("undo")])), Standing::Undoing);
+    }
+
+    #[test]
+    fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
+        let action = Action::Capacity { asg: "beta-blue".into(), min: Some(2), max: None, desired: None };
+        for lease in [true, false] {
+            let what = What::Unchanged { step: 3, verb: "protect_asg".into(), action: action.clone(), lease };
+            let [Entry::Action(done)] = &entries(&events(vec![what]))[..] else { panic!("one action") };
+            assert_eq!(done.lease, lease);
+        }
+    }
 }

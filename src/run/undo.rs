@@ -1,10 +1,11 @@
 //! Takes a run back, last step first, and gives its leases back. Nothing else here changes the account.
 
 use super::event::{Effect, What};
-use super::perform::Unsent;
+use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
 use super::{Done, EffectRequest, Entry, Run, RunError};
-use crate::account::{Action, Facts, Fields, HttpRequest};
+use crate::account::{AccountError, Action, Facts, Fields, HttpRequest};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// An undo that could not be done; names what a person must look at.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ impl Run {
 
     async fn try_undo(&mut self, done: &Done) -> Result<(), (String, Option<Action>)> {
         let step = done.step;
-        let facts = self.account.facts(&done.action).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
+        let facts = self.settled(done).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
         let found = facts.fields(&done.action);
         if found == done.before {
             return self.record(What::UndoSkipped { step }).map_err(|e| (e.to_string(), None));
@@ -62,6 +63,21 @@ impl Run {
             Ok(_) => self.record(What::UndoFinished { step }).map_err(|e| failed(e.to_string())),
             Err(Unsent::Unseen(why)) => Err(failed(why)),
             Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// What the account says of a step. A process may have died right after it sent the call, and a read may lag behind: that
+    /// nothing happened is believed only when a write of that age would be seen.
+    async fn settled(&self, done: &Done) -> Result<Facts, AccountError> {
+        let age = Duration::try_from(self.now().duration_since(done.at)).unwrap_or_default();
+        let deadline = tokio::time::Instant::now() + READ_BACK.saturating_sub(age);
+        loop {
+            let facts = self.account.facts(&done.action).await?;
+            let found = facts.fields(&done.action);
+            if found != done.before || found == done.action.wanted() || tokio::time::Instant::now() >= deadline {
+                return Ok(facts);
+            }
+            tokio::time::sleep(LOOK_LONGEST).await;
         }
     }
 
@@ -112,7 +128,7 @@ impl Run {
         let done = done.clone();
         let taken_over = self.fields_set_after(index, &done.action);
         let mut before = done.before.clone();
-        let facts = self.account.facts(&done.action).await?;
+        let facts = self.settled(&done).await?;
         let found = facts.fields(&done.action);
         // What a later action owns stays as it is found.
         taken_over.iter().for_each(|field| drop(before.insert(field.clone(), found.get(field).cloned().flatten())));

@@ -17,6 +17,7 @@ use crate::run::{Answers, Broke, Halt, Observer, Opening, Run};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The stdlib as it was when bgx was built.
@@ -157,8 +158,9 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     let (params, events) = (request.params.clone(), request.events.clone());
     let opening = opening(playbook, host, request);
     // Entered so that the clock is the runtime's from the first event on.
-    let run =
-        host.driver.block_on(async { if events.is_empty() { Run::open(opening) } else { Run::reopen(opening, &events, "resume") } })?;
+    let run = host
+        .driver
+        .block_on(async { if events.is_empty() { Run::open(opening) } else { reopen(host, opening, &events, "resume").await } })?;
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
@@ -194,7 +196,7 @@ pub fn undo(playbook: &Playbook, host: &Host, request: Request) -> Result<Played
     let events = request.events.clone();
     let opening = opening(playbook, host, request);
     host.driver.block_on(async {
-        let mut run = Run::reopen(opening, &events, "undo")?;
+        let mut run = reopen(host, opening, &events, "undo").await?;
         let ended = run.undo_all().await;
         Ok(played(&run, ended, None))
     })
@@ -205,10 +207,20 @@ pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str)
     let events = request.events.clone();
     let opening = opening(playbook, host, request);
     host.driver.block_on(async {
-        let mut run = Run::reopen(opening, &events, "abandon")?;
+        let mut run = reopen(host, opening, &events, "abandon").await?;
         let ended = run.abandon(reason).await?;
         Ok(played(&run, ended, None))
     })
+}
+
+/// A killed process may have saved the sandbox's world some time before its last event: nothing happens in the past of a journal.
+async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+    let now = jiff::Timestamp::try_from(opening.time.now()).ok();
+    let behind = events.last().zip(now).and_then(|(last, now)| Duration::try_from(last.at.duration_since(now)).ok());
+    if let Some(behind) = behind.filter(|_| host.is_sandbox()) {
+        tokio::time::sleep(behind).await;
+    }
+    Run::reopen(opening, events, command)
 }
 
 fn played(run: &Run, ended: Ended, error: Option<Diagnostic>) -> Played {

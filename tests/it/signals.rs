@@ -14,7 +14,7 @@ fn deploy(project: &Project, bake: &str) -> Program {
 }
 
 /// What a run may change of `beta`: sizes, rule, parameters without their counters, version key.
-fn beta(project: &Project) -> Vec<String> {
+pub fn beta(project: &Project) -> Vec<String> {
     let text = project.bgx(&["sandbox", "show"]).good(SHOW_LIMIT);
     let of_beta = ["group beta-", "/beta* → ", "parameter /compiler-explorer/beta/", "version/beta = "];
     let lines = text.lines().filter(|line| of_beta.iter().any(|part| line.contains(part)));

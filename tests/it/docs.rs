@@ -1,0 +1,118 @@
+//! What the documents say is so: the README's commands run, every verb's example works, the exit codes are the program's.
+
+use crate::process::Project;
+use crate::support::{config, lab, root};
+use bgx::run::event::Outcome;
+use bgx::script::session::Playbook;
+use bgx::script::{Effect, Verb, verbs};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).expect("the repository has a README")
+}
+
+/// The arguments of every `$ cargo run -- …` in a console block.
+fn commands(readme: &str) -> Vec<Vec<&str>> {
+    let blocks = readme.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let lines = blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("$ cargo run -- "));
+    lines.map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_exits_0_in_a_new_project() {
+    let readme = readme();
+    let commands = commands(&readme);
+    assert!(commands.len() >= 6, "{commands:?}");
+    let project = Project::new();
+    for args in commands {
+        let said = project.bgx(&args).end(LIMIT);
+        assert_eq!(said.code, Some(0), "bgx {}: {}", args.join(" "), said.text);
+    }
+}
+
+/// Rows of the table of exit codes.
+fn exit_codes(readme: &str) -> BTreeMap<i32, String> {
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| exit |")).skip(2).take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    cells.map(|cells| (cells[1].parse().expect("the first cell is a code"), cells[2].to_owned())).collect()
+}
+
+#[test]
+fn the_readme_has_the_exit_code_of_every_outcome_and_no_other() {
+    use Outcome::{Abandoned, Diverged, Done, Paused, Refused, Stuck, Undone};
+    let mut rows = exit_codes(&readme());
+    assert!(rows.remove(&1).is_some_and(|row| row.contains("bug")));
+    assert!(rows.remove(&2).is_some_and(|row| row.contains("command line")));
+    for outcome in [Done, Undone, Paused, Stuck, Refused, Diverged, Abandoned] {
+        let row = rows.get(&outcome.code()).unwrap_or_else(|| panic!("{} is missing", outcome.code()));
+        assert!(row.contains(outcome.word()), "{}: `{row}` does not say `{}`", outcome.code(), outcome.word());
+    }
+    assert_eq!(rows.into_keys().collect::<Vec<_>>(), [0, 3, 4, 5, 6, 7]);
+}
+
+fn example(verb: &Verb, before: &str) -> String {
+    format!("//! bgx: 1\n//! The example of `{}`.\nlet c = colors();\n{before}{};\n", verb.name, verb.example.trim_end_matches(';'))
+}
+
+#[test]
+fn every_verb_says_what_it_is_for_and_its_example_checks() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    assert!(verbs::all().len() > 30);
+    for verb in verbs::all() {
+        for (what, text) in [("summary", verb.summary), ("returns", verb.returns), ("example", verb.example)] {
+            assert!(!text.trim().is_empty(), "{} has no {what}", verb.name);
+        }
+        assert!(verb.example.contains(&format!("{}(", verb.name)), "{}: {}", verb.name, verb.example);
+        let path = folder.path().join("example.rhai");
+        std::fs::write(&path, example(verb, "")).expect("a temporary folder can be written");
+        if let Err(problems) = Playbook::load(&path, &config(), None) {
+            panic!("{}: {}", verb.name, problems.render(false));
+        }
+    }
+}
+
+/// Instances that boot and are checked by the load balancer, for a wait to wait for.
+const BOOTING: &str =
+    "protect_asg(c.live);\nset_weights(#{ live: c.live, idle: c.idle, share: 0 });\nscale(c.idle, #{ desired: 2, min: 2 });\n";
+
+#[test]
+fn the_examples_of_verbs_that_change_nothing_run_in_a_new_sandbox() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for verb in verbs::all() {
+        let before = match verb.effect {
+            Effect::Pure | Effect::Read | Effect::Say => "",
+            Effect::Wait => BOOTING,
+            Effect::Write | Effect::Ask => continue,
+        };
+        let outcome = lab("beta", "").text(folder.path(), &example(verb, before)).run();
+        // What a wait prepared is no deploy: its end state may be in disagreement, the example itself must have run.
+        assert!(outcome.error.is_none(), "{}: {:?}", verb.name, outcome.error);
+        if verb.effect != Effect::Wait {
+            assert_eq!(outcome.ended.outcome, Outcome::Done, "{}: {:?}", verb.name, outcome.ended);
+        }
+    }
+}
+
+fn playbooks(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the repository has playbooks");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    paths.filter(|path| path.extension().is_some_and(|e| e == "rhai")).collect()
+}
+
+#[test]
+fn every_playbook_checks_for_every_environment() {
+    let config = config();
+    let playbooks = playbooks(&root().join("playbooks"));
+    assert!(playbooks.len() >= 2 && config.envs.len() == 9);
+    for path in &playbooks {
+        for env in config.envs.values() {
+            if let Err(problems) = Playbook::load(path, &config, env.hooks.as_deref()) {
+                panic!("{} for {}: {}", path.display(), env.name, problems.render(false));
+            }
+        }
+    }
+}

@@ -22,6 +22,11 @@ impl Past {
         &self.began.run
     }
 
+    /// A process of this machine carries it on now.
+    pub fn is_held(&self) -> bool {
+        journal::is_held(&self.path)
+    }
+
     /// Nothing more will happen to it by itself, and nothing more needs to.
     pub fn is_over(&self) -> bool {
         match self.standing {
@@ -67,12 +72,21 @@ pub fn list(folder: &Path) -> Result<Vec<Past>, HistoryError> {
     let mut runs = Vec::new();
     for entry in entries {
         let path = entry.path();
-        if path.extension().is_some_and(|e| e == "jsonl") {
-            runs.push(read(&path)?);
+        if path.extension().is_none_or(|e| e != "jsonl") {
+            continue;
+        }
+        match read(&path) {
+            // A run that another process begins at this moment, or died before it began: nothing was done.
+            Err(HistoryError::NoJournal { .. }) if !has_a_line(&path) => {}
+            past => runs.push(past?),
         }
     }
     runs.sort_by_key(|run| (run.events.first().map(|event| event.at), run.id().to_owned()));
     Ok(runs)
+}
+
+fn has_a_line(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.contains(&b'\n'))
 }
 
 /// The run whose id begins so.

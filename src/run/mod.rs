@@ -2,7 +2,7 @@
 //!
 //! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
-//! and can be taken back. What is not here yet: lock, replay of a journal, and the invariants judged after each action.
+//! and can be taken back. What is not here yet: the invariants judged after each action.
 
 mod ask;
 mod error;
@@ -10,6 +10,7 @@ pub mod event;
 pub mod guard;
 pub mod history;
 pub mod journal;
+pub mod lock;
 mod perform;
 pub mod replay;
 pub mod survey;
@@ -30,11 +31,13 @@ use event::{Began, Change, Ended, Event, Outcome, Place, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
+use lock::{Claim, Lock, Place as LockPlace};
 use replay::Replay;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use traffic::Topology;
 
@@ -66,6 +69,10 @@ pub struct Run {
     touched: bool,
     /// Somebody typed the name of a guarded environment, or it is not needed.
     confirmed: bool,
+    /// The environment's lock, from before the first write until the run ends.
+    lock: Option<Lock>,
+    /// The lease could not be shown to live: nothing more is written.
+    fenced: bool,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
     traffic_moved: Option<Timestamp>,
@@ -136,16 +143,47 @@ pub struct Opening {
     /// No typed confirmation is needed before the first write.
     pub confirmed: bool,
     pub began: Began,
+    /// Names this process in the lock.
+    pub process: Process,
+}
+
+/// One process of bgx; no two that can reach the same account have the same nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub nonce: String,
+    pub user: String,
+    pub pid: u32,
+}
+
+impl Opening {
+    fn claim(&self) -> Claim {
+        let (began, process) = (&self.began, &self.process);
+        Claim {
+            run: began.run.clone(),
+            playbook: began.playbook.clone(),
+            env: began.env.clone(),
+            nonce: process.nonce.clone(),
+            host: began.host.clone(),
+            user: process.user.clone(),
+            pid: process.pid,
+        }
+    }
 }
 
 impl Run {
-    /// Opens the run: its first event is durable before anything is read or done.
-    pub fn open(opening: Opening) -> Result<Run, Halt> {
+    /// Opens the run: its first event is durable before anything is read or done, then it takes the environment's lock, for which it
+    /// waits. Without the lock the run is open all the same, so that its journal tells how it ended.
+    pub async fn open(opening: Opening, wait: Duration) -> Result<(Run, Result<(), Broke>), Halt> {
         let began = now(&opening.time);
         let first = opening.began.clone();
+        let claim = opening.claim();
         let mut run = Run::unopened(opening, began);
         run.record(What::Began(Box::new(first)))?;
-        Ok(run)
+        let place = LockPlace::of(&run.env, &run.account, &run.time);
+        let mut stop = run.interrupt.clone();
+        let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
+        let ready = taken.map(|lock| run.lock = Some(lock)).map_err(|error| Broke::by(error.into()));
+        Ok((run, ready))
     }
 
     fn unopened(opening: Opening, began: Timestamp) -> Run {
@@ -169,6 +207,8 @@ impl Run {
             undoing: false,
             touched: false,
             confirmed: opening.confirmed,
+            lock: None,
+            fenced: false,
             topology: None,
             traffic_moved: None,
             accepted: BTreeMap::new(),
@@ -176,8 +216,10 @@ impl Run {
         }
     }
 
-    /// Goes on with a run from its journal: what was done is known, the rest of its state is as its events say.
-    pub fn reopen(opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+    /// Goes on with a run from its journal, once its lock is this process's: what was done is known, the rest of its state is as its events
+    /// say.
+    pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+        let lock = take_over(&mut opening).await?;
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
         let resumed =
             What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
@@ -189,6 +231,7 @@ impl Run {
         run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
         run.traffic_moved = replay::traffic_moved(events);
+        run.lock = Some(lock);
         run.record(resumed)?;
         Ok(run)
     }
@@ -348,7 +391,7 @@ impl Run {
             Some(first) => (Outcome::Paused, Some(format!("the end state is not as it should be: {first}"))),
             None => (outcome, why),
         };
-        self.ended(outcome, why, disagreements)
+        self.ended(outcome, why, disagreements).await
     }
 
     /// Takes a run back that another process left.
@@ -356,10 +399,36 @@ impl Run {
         self.undoing = true;
         let (outcome, why) = match self.take_back().await {
             Ok(()) => (Outcome::Undone, None),
-            Err(stuck) => (Outcome::Stuck, Some(stuck.to_string())),
+            Err(stuck) => self.stopped_undoing(&stuck),
         };
         self.settle_traffic().await;
-        self.ended(outcome, why, Vec::new())
+        self.ended(outcome, why, Vec::new()).await
+    }
+
+    /// Without the lock nothing is known about the step that was not taken back: whoever has the lock goes on.
+    fn stopped_undoing(&self, stuck: &undo::Stuck) -> (Outcome, Option<String>) {
+        (if self.fenced { Outcome::Paused } else { Outcome::Stuck }, Some(stuck.to_string()))
+    }
+
+    /// Before a write: the lease lives, known without a call, or after it was renewed.
+    pub(crate) async fn still_locked(&mut self) -> Result<(), Halt> {
+        let checked = match &self.lock {
+            Some(lock) => lock.check().await,
+            None => Err("this run does not have the lock of its environment".to_owned()),
+        };
+        self.fenced |= checked.is_err();
+        checked.map_err(|why| Halt::Paused { why })
+    }
+
+    /// A run that is over lets go of its lock; any other keeps it, without a process. What an operator must know of it.
+    async fn end_lock(&mut self, outcome: Outcome) -> Option<String> {
+        let lock = self.lock.take()?;
+        if !outcome.is_over() {
+            lock.give_up().await;
+            return None;
+        }
+        let why = lock.release().await.err()?;
+        Some(format!("the lock was not released ({why}); later: bgx recover --env {}", self.env.name))
     }
 
     /// Gives a run up: its leases go back, everything else stays as it is.
@@ -367,13 +436,18 @@ impl Run {
         self.undoing = true;
         self.record(What::Abandoned { reason: reason.to_owned() })?;
         Ok(match self.return_leases().await {
-            Ok(()) => self.ended(Outcome::Abandoned, None, Vec::new()),
-            Err(error) => self.ended(Outcome::Stuck, Some(format!("a lease was not given back: {error}")), Vec::new()),
+            Ok(()) => self.ended(Outcome::Abandoned, None, Vec::new()).await,
+            Err(error) => self.ended(Outcome::Stuck, Some(format!("a lease was not given back: {error}")), Vec::new()).await,
         })
     }
 
     /// The last event, with what changed and what it cost.
-    fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
+    async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
+        let kept = self.end_lock(outcome).await;
+        let why = match (why, kept) {
+            (Some(why), Some(kept)) => Some(format!("{why}; {kept}")),
+            (why, kept) => why.or(kept),
+        };
         self.count_calls();
         let seconds = self.now().duration_since(self.began).as_secs_f64();
         let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
@@ -400,7 +474,8 @@ impl Run {
             Some(Halt::Paused { .. } | Halt::Journal { .. }) => return (Outcome::Paused, why),
             Some(Halt::Diverged { .. }) => return (Outcome::Diverged, why),
             Some(Halt::Stuck { .. }) => return (Outcome::Stuck, why),
-            Some(Halt::Signal { .. } | Halt::Declined { .. }) | None => {}
+            Some(Halt::Locked { .. }) if !self.touched => return (Outcome::Refused, why),
+            Some(Halt::Signal { .. } | Halt::Declined { .. } | Halt::Locked { .. }) | None => {}
         }
         if recorded.is_err() {
             return (Outcome::Paused, why);
@@ -418,7 +493,7 @@ impl Run {
         }
         match self.take_back().await {
             Ok(()) => (Outcome::Undone, why),
-            Err(stuck) => (Outcome::Stuck, Some(stuck.to_string())),
+            Err(stuck) => self.stopped_undoing(&stuck),
         }
     }
 
@@ -472,6 +547,17 @@ impl Broke {
         let halt = if let RunError::Halt(halt) = error { Some(halt) } else { None };
         Broke { text, place: None, halt, refused }
     }
+}
+
+async fn take_over(opening: &mut Opening) -> Result<Lock, Halt> {
+    let (place, claim) = (LockPlace::of(&opening.env, &opening.account, &opening.time), opening.claim());
+    let (time, observer) = (opening.time.clone(), &mut opening.observer);
+    // Progress is shown and never kept: it takes no number.
+    let show = |what| observer(&Event { seq: 0, at: now(&time), what });
+    lock::take_over(place, &claim, &mut opening.interrupt, show).await.map_err(|error| match error.into() {
+        RunError::Halt(halt) => halt,
+        other => Halt::Paused { why: other.to_string() },
+    })
 }
 
 fn now(time: &SharedTimeSource) -> Timestamp {

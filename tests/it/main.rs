@@ -7,6 +7,7 @@ mod bad_surroundings;
 mod boto3;
 mod cli;
 mod interrupt;
+mod locks;
 mod moto;
 mod permissions;
 mod process;

@@ -285,7 +285,8 @@ fn a_signal_ends_the_wait() {
     room.block_on(async {
         let _first = room.take("one", "a").await.expect("nobody has it");
         let (sender, mut stop) = watch::channel(String::new());
-        let asking = acquire(room.place.clone(), &claim("two", "b"), Duration::from_secs(600), &mut stop, |what| {
+        let second = claim("two", "b");
+        let asking = acquire(room.place.clone(), &second, Duration::from_secs(600), &mut stop, |what| {
             assert!(matches!(what, What::Waiting { .. }));
             sender.send_replace("SIGTERM".to_owned());
         });

@@ -60,6 +60,8 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
         actor: None,
         commit: None,
         host_name: "bench".to_owned(),
+        user: "bench".to_owned(),
+        lock_wait: std::time::Duration::ZERO,
         events: Vec::new(),
         env,
     };

@@ -132,6 +132,7 @@ pub struct Environment {
     pub target: Option<Target>,
     pub load_balancer: String,
     pub bucket: String,
+    pub state: State,
     /// Prefix of its SSM parameters, without a trailing `/`.
     pub parameters: String,
     pub colors: [ColorNames; 2],
@@ -153,6 +154,14 @@ pub struct Environment {
     pub account: Option<String>,
     pub region: String,
     pub sandbox: SandboxEnv,
+}
+
+/// Where bgx keeps what several machines must agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub bucket: String,
+    /// In front of every key.
+    pub prefix: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +187,11 @@ pub enum Match {
 }
 
 impl Environment {
+    /// Key of its lock in the bucket of `state`.
+    pub fn lock_key(&self) -> String {
+        format!("{}locks/{}.json", self.state.prefix, self.name)
+    }
+
     pub fn color(&self, name: &str) -> Option<&ColorNames> {
         self.colors.iter().find(|c| c.name == name)
     }
@@ -299,6 +313,17 @@ mod tests {
         assert_eq!(beta.active_color_parameter(), "/app/beta/active-color");
         assert!(beta.shares_version_key());
         assert_eq!(beta.routes, vec![Route { listener: 443, matches: Match::Path("/beta*".to_owned()) }]);
+    }
+
+    #[test]
+    fn locks_lie_in_the_apps_bucket_unless_state_says_otherwise() {
+        let beta = parse(SMALL).unwrap().envs["beta"].clone();
+        assert_eq!((beta.state.bucket.as_str(), beta.lock_key().as_str()), ("b", "bgx/locks/beta.json"));
+        let text = format!("{SMALL}\n[state]\nbucket = \"ops\"\nprefix = \"deploys/\"\n");
+        let beta = parse(&text).unwrap().envs["beta"].clone();
+        assert_eq!((beta.state.bucket.as_str(), beta.lock_key().as_str()), ("ops", "deploys/locks/beta.json"));
+        let error = parse(&format!("{SMALL}\n[state]\nprefix = \"/x\"\n")).unwrap_err();
+        assert!(error.contains("prefix"), "{error}");
     }
 
     #[test]

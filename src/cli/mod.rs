@@ -2,6 +2,7 @@
 
 mod failure;
 mod list;
+mod lock;
 mod prompt;
 mod recovery;
 mod report;
@@ -63,6 +64,7 @@ fn bgx() -> Command {
         .subcommand(Command::new("list").about("List the project's playbooks"))
         .subcommands(runs::commands())
         .subcommands(recovery::commands())
+        .subcommand(lock::command())
         .subcommand(sandbox::command())
 }
 
@@ -74,6 +76,8 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let config = config()?;
     let code = match matches.subcommand() {
         Some(("status", matches)) => status::run(matches, &config)?,
+        Some(("lock", matches)) => lock::run(matches, &config)?,
+        Some(("recover", matches)) => lock::recover(matches, &config)?,
         Some(("sandbox", matches)) => sandbox::run(matches, &config)?,
         Some((command @ ("resume" | "undo" | "abandon"), matches)) => recovery::run(command, matches, &config)?,
         Some((command @ ("runs" | "show" | "why"), matches)) => runs::run(command, matches, &config)?,

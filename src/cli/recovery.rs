@@ -1,4 +1,4 @@
-//! `bgx resume`, `undo`, `abandon`: go on with a run that a process left, from its journal alone.
+//! `bgx resume`, `undo`, `abandon`, `recover`: go on with a run that a process left, from its journal alone.
 
 use super::failure::Failure;
 use super::report::{self, Goal};
@@ -17,15 +17,24 @@ use crate::script::session::{self, Playbook, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch;
 
-pub fn commands() -> [Command; 3] {
+/// Between two looks at a run of this folder that is waited for.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub fn commands() -> [Command; 4] {
     let run = || Arg::new("run").value_name("RUN").required(true).help("id of a run, or the beginning of one");
     let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("events as JSON lines on standard output");
     let answer = Arg::new("answer").long("answer").value_name("ID=KEY").action(ArgAction::Append).help("answer a question beforehand");
     let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("answer the questions that are not for a human");
     let confirm = Arg::new("confirm").long("confirm").value_name("ENV").help("the name of a guarded environment, in place of typing it");
     let reason = Arg::new("reason").long("reason").value_name("TEXT").required(true).help("goes to the journal");
+    let env = Arg::new("env").long("env").short('e').value_name("ENV").required(true).help("environment of bgx.toml");
+    let target = Arg::new("target").long("target").value_name("TARGET").help("sandbox, aws, or the URL of a server; wins over bgx.toml");
+    let recover = Command::new("recover").about("Do with an open run whose process died what its playbook's header says; for cron and CI");
     [
+        recover.args([env, target, answer.clone(), yes.clone(), confirm.clone(), json()]),
         Command::new("resume").about("Go on with a run that was paused or whose process died").args([run(), answer, yes, confirm, json()]),
         Command::new("undo").about("Take back a run that did not commit").args([run(), json()]),
         Command::new("abandon").about("Give a run up: leases go back, everything else stays as it is").args([run(), reason, json()]),
@@ -52,7 +61,18 @@ fn unreadable(error: HistoryError) -> Failure {
 }
 
 /// A run that is not over stands in the way of another one in the same environment.
-pub fn none_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failure> {
+pub fn none_open(config: &Config, host: &Host, env: &Environment, wait: Duration, stop: &watch::Receiver<String>) -> Result<(), Failure> {
+    let end = host.time.now() + wait;
+    loop {
+        match one_open(config, host, env) {
+            Err(failure) if host.time.now() >= end || !stop.borrow().is_empty() => return Err(failure),
+            Err(_) => host.driver.block_on(async { tokio::time::sleep(LOOK).await }),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+fn one_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failure> {
     let all = history::list(&folder(config, host.is_sandbox())).map_err(unreadable)?;
     let target = host.target.to_string();
     let Some(open) = all.iter().rev().find(|run| !run.is_over() && run.began.env == env.name && run.began.target == target) else {
@@ -89,13 +109,25 @@ pub fn standing_word(standing: Standing) -> &'static str {
 pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let past = find(config, run_command::text(matches, "run").unwrap_or_default())?;
     fits(command, &past)?;
-    let env = config.env(&past.began.env)?.clone();
     let target: Target = past.began.target.parse().map_err(Failure::usage)?;
+    let host = Host::open(config, &target, &Options::default())?;
+    let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
+    carry_on(command, &past, matches, config, &host, interrupt)
+}
+
+/// Takes a run over from its journal and does with it what a command says.
+pub fn carry_on(
+    command: &str,
+    past: &Past,
+    matches: &ArgMatches,
+    config: &Config,
+    host: &Host,
+    interrupt: watch::Receiver<String>,
+) -> Result<i32, Failure> {
+    let env = config.env(&past.began.env)?.clone();
     let texts: BTreeMap<String, String> = past.began.sources.iter().cloned().collect();
     let playbook = Playbook::from_journal(texts, &past.began.playbook, past.began.stdlib.clone())
         .map_err(|problems| Failure::usage(format!("the journal's playbook cannot be played:\n{}", problems.render(false))))?;
-    let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
-    let host = Host::open(config, &target, &Options::default())?;
     let (journal, events) = Journal::reopen(&past.path)
         .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })
         .map_err(|failure| Failure { hint: ways_on(&past).filter(|_| past.altered), ..failure })?;
@@ -103,31 +135,36 @@ pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, 
     let answers = if command == "resume" { run_command::answers(matches)? } else { Answers::default() };
     let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();
     let params = params::parse(&playbook.params, &given).map_err(|_| Failure::usage("the journal's parameters do not fit its playbook"))?;
-    report::first_line(&host, json);
-    let show = Show { committed: replay::committed(&events), ..run_command::show(json, None, &host) };
+    report::first_line(host, json);
+    let show = Show { committed: replay::committed(&events), ..run_command::show(json, None, host) };
     let request = Request {
         params,
         journal,
         run_id: past.began.run.clone(),
         events,
-        ..run_command::request(env.clone(), &host, show, answers, interrupt)
+        ..run_command::request(env.clone(), host, show, answers, interrupt)
     };
     let played = match command {
-        "resume" => session::run(&playbook, &host, request),
-        "undo" => session::undo(&playbook, &host, request),
-        _ => session::abandon(&playbook, &host, request, run_command::text(matches, "reason").unwrap_or_default()),
+        "resume" => session::run(&playbook, host, request),
+        "undo" => session::undo(&playbook, host, request),
+        _ => session::abandon(&playbook, host, request, run_command::text(matches, "reason").unwrap_or_default()),
     };
-    let played = played.map_err(|halt: Halt| Failure { code: 4, ..Failure::usage(format!("the run could not go on: {halt}")) })?;
     host.save()?;
+    let played = played.map_err(not_gone_on)?;
     if let Some(error) = &played.error {
         report::error(error, &playbook.sources);
     }
     let goal = if command == "undo" { Goal::Back } else { Goal::Forward };
-    Ok(report::end(&played, &host, &env, json, goal))
+    Ok(report::end(&played, host, &env, json, goal))
 }
 
 fn rollback(env: &str) -> String {
     format!("to send traffic back: bgx run rollback --env {env} --why …")
+}
+
+fn not_gone_on(halt: Halt) -> Failure {
+    let outcome = if matches!(halt, Halt::Locked { .. }) { Outcome::Refused } else { Outcome::Paused };
+    Failure { code: outcome.code(), ..Failure::usage(format!("the run could not go on: {halt}")) }
 }
 
 /// Whether a command is right for where the run stands.

@@ -20,10 +20,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Flags of `bgx run` that take a value: needed to find the playbook before its own flags are known.
-const VALUED: [&str; 9] = ["env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config"];
+const VALUED: [&str; 10] = ["env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config", "lock-wait"];
 const SWITCHES: [&str; 3] = ["yes", "json", "help"];
 
 /// The command without a playbook's own flags.
@@ -43,6 +44,7 @@ pub fn command() -> Command {
         )
         .arg(value("pace", "60x", "sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes").value_parser(pace))
         .arg(value("reason", "TEXT", "goes to the journal"))
+        .arg(value("lock-wait", "10m", "how long to wait while another run has the environment").value_parser(crate::config::duration))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("events as JSON lines on standard output"))
 }
 
@@ -118,7 +120,8 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     known_questions(&answers, playbook)?;
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &options)?;
-    recovery::none_open(config, &host, &env)?;
+    let lock_wait = matches.get_one::<Duration>("lock-wait").copied().unwrap_or_default();
+    recovery::none_open(config, &host, &env, lock_wait, &interrupt)?;
     let run_id = run_id(host.seed);
     let journal = journal(config, &host, &run_id)?;
     let json = matches.get_flag("json");
@@ -131,6 +134,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         reason: text(matches, "reason").map(str::to_owned),
         actor: actor(&host),
         commit: commit(&config.root, &host),
+        lock_wait,
         ..request(env.clone(), &host, show, answers, interrupt)
     };
     let played = session::run(playbook, &host, request).map_err(not_begun)?;
@@ -150,6 +154,8 @@ pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, inte
         observer: Box::new(move |event| screen.see(event)),
         interrupt,
         host_name: host_name(host),
+        user: user(host),
+        lock_wait: Duration::ZERO,
         env,
         params: BTreeMap::new(),
         journal: Journal::in_memory(),
@@ -260,6 +266,14 @@ fn commit(root: &Path, host: &Host) -> Option<String> {
     let head = String::from_utf8(git(&["rev-parse", "HEAD"])?.stdout).ok()?.trim().to_owned();
     let dirty = git(&["status", "--porcelain"]).is_some_and(|o| !o.stdout.is_empty());
     Some(if dirty { format!("{head}+") } else { head })
+}
+
+/// Who runs this process, as the system knows them.
+fn user(host: &Host) -> String {
+    if host.is_sandbox() {
+        return "you".to_owned();
+    }
+    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
 fn host_name(host: &Host) -> String {

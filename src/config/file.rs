@@ -1,6 +1,6 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, Match, Route, SandboxEnv, duration, range};
+use super::{ColorNames, Config, Environment, Extra, Match, Route, SandboxEnv, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +14,8 @@ struct File {
     /// A folder to use in place of the embedded stdlib.
     stdlib: Option<PathBuf>,
     app: App,
+    #[serde(default)]
+    state: StateFile,
     env: BTreeMap<String, EnvFile>,
     #[serde(default)]
     sandbox: SandboxFile,
@@ -40,6 +42,14 @@ struct App {
     account: Option<String>,
     #[serde(default = "us_east_1")]
     region: String,
+}
+
+/// Where locks lie: `bucket` (the app's) and `prefix` (`bgx/`) of their keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct StateFile {
+    bucket: Option<String>,
+    prefix: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -121,9 +131,10 @@ impl Config {
         if file.env.is_empty() {
             return Err("it has no [env.NAME] table".to_owned());
         }
+        let state = state(&file.state, &file.app)?;
         let mut envs = BTreeMap::new();
         for (name, env) in &file.env {
-            envs.insert(name.clone(), environment(&file.app, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
+            envs.insert(name.clone(), environment(&file.app, &state, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
         }
         discovery_sources(&file.env, &mut envs)?;
         no_shared_route(&envs)?;
@@ -138,7 +149,7 @@ impl Config {
     }
 }
 
-fn environment(app: &App, name: &str, env: &EnvFile) -> Result<Environment, String> {
+fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<Environment, String> {
     check_name(name)?;
     let colors = [0, 1].map(|i| {
         let color = &app.colors[i];
@@ -160,6 +171,7 @@ fn environment(app: &App, name: &str, env: &EnvFile) -> Result<Environment, Stri
         target: env.target.as_deref().map(str::parse).transpose()?,
         load_balancer: app.load_balancer.clone(),
         bucket: app.bucket.clone(),
+        state: state.clone(),
         parameters: render(&app.parameters, name, "").trim_end_matches('/').to_owned(),
         colors,
         routes: routes(env)?,
@@ -178,6 +190,15 @@ fn environment(app: &App, name: &str, env: &EnvFile) -> Result<Environment, Stri
         region: app.region.clone(),
         sandbox: env.sandbox.clone(),
     })
+}
+
+fn state(file: &StateFile, app: &App) -> Result<State, String> {
+    let prefix = file.prefix.clone().unwrap_or_else(|| "bgx/".to_owned());
+    let plain = prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    if !plain || prefix.starts_with('/') || !(prefix.is_empty() || prefix.ends_with('/')) {
+        return Err(format!("[state]: `prefix = \"{prefix}\"` must be such as \"bgx/\": letters, digits, `-_.` and a `/` at its end"));
+    }
+    Ok(State { bucket: file.bucket.clone().unwrap_or_else(|| app.bucket.clone()), prefix })
 }
 
 fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {

@@ -24,6 +24,7 @@ pub fn new_world(config: &Config, seed: u64) -> Result<World, String> {
         let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
         let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
         put.map_err(|fault| fault.message)?;
+        world.buckets.entry(env.state.bucket.clone()).or_default();
     }
     Ok(world)
 }

@@ -31,6 +31,9 @@ pub enum Halt {
     /// Stop as it is; somebody resumes or undoes later.
     #[error("{why}")]
     Paused { why: String },
+    /// Another run or process has the environment; nothing was touched.
+    #[error("{why}")]
+    Locked { why: String },
     #[error("the journal could not be written: {why}")]
     Journal { why: String },
     /// A question that nobody answered, or answered with no.

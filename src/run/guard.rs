@@ -20,7 +20,12 @@ pub enum Allow {
 pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -> Result<(), RunError> {
     let named = |list: &[String], name: &str| list.iter().any(|known| matches(known, name));
     let own_asg = |asg: &str| env.colors.iter().any(|c| c.asg == asg) || named(&env.extra.asgs, asg);
+    let lock = env.lock_key();
     let own_key = |key: &str| {
+        // The lock is written by the gate itself and by no action.
+        if env.state.bucket == env.bucket && key == lock {
+            return false;
+        }
         let discovery = env.discovery_key(&env.discovery_name, "*").is_some_and(|pattern| matches(&pattern, key));
         env.colors.iter().any(|c| c.version_key == key) || discovery || named(&env.extra.objects, key)
     };

@@ -24,6 +24,11 @@ impl Past {
         &self.began.run
     }
 
+    /// A process of this machine carries it on now.
+    pub fn is_held(&self) -> bool {
+        journal::is_held(&self.path)
+    }
+
     /// Nothing more will happen to it by itself, and nothing more needs to.
     pub fn is_over(&self) -> bool {
         match self.standing {

@@ -128,6 +128,11 @@ fn hold(file: &File) -> io::Result<()> {
     }
 }
 
+/// Whether a living process of this machine writes this journal.
+pub fn is_held(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 /// A new name in a folder is lasting only after the folder itself was synced.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {

@@ -6,11 +6,13 @@
 //! invariants judged after each action.
 
 mod ask;
+mod ending;
 mod error;
 pub mod event;
 pub mod guard;
 pub mod history;
 pub mod journal;
+pub mod lock;
 mod perform;
 pub mod replay;
 pub mod survey;
@@ -18,8 +20,8 @@ pub mod traffic;
 mod undo;
 mod wait;
 
-pub use ask::Asker;
-pub use ask::{Answers, Question};
+pub use ask::{Answers, Asker, Question};
+pub use ending::Broke;
 pub use error::{Halt, RunError};
 pub use perform::Perform;
 pub use wait::{Progress, Wait};
@@ -27,15 +29,17 @@ pub use wait::{Progress, Wait};
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
-use event::{Began, Change, Ended, Event, Outcome, Place, What};
+use event::{Began, Event, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
+use lock::{Claim, Lock, Place as LockPlace};
 use replay::Replay;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use traffic::Topology;
 
@@ -67,6 +71,10 @@ pub struct Run {
     touched: bool,
     /// Somebody typed the name of a guarded environment, or it is not needed.
     confirmed: bool,
+    /// The environment's lock, from before the first write until the run ends.
+    lock: Option<Lock>,
+    /// The lease could not be shown to live: nothing more is written.
+    fenced: bool,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
     traffic_moved: Option<Timestamp>,
@@ -137,16 +145,47 @@ pub struct Opening {
     /// No typed confirmation is needed before the first write.
     pub confirmed: bool,
     pub began: Began,
+    /// Names this process in the lock.
+    pub process: Process,
+}
+
+/// One process of bgx; no two that can reach the same account have the same nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub nonce: String,
+    pub user: String,
+    pub pid: u32,
+}
+
+impl Opening {
+    fn claim(&self) -> Claim {
+        let (began, process) = (&self.began, &self.process);
+        Claim {
+            run: began.run.clone(),
+            playbook: began.playbook.clone(),
+            env: began.env.clone(),
+            nonce: process.nonce.clone(),
+            host: began.host.clone(),
+            user: process.user.clone(),
+            pid: process.pid,
+        }
+    }
 }
 
 impl Run {
-    /// Opens the run: its first event is durable before anything is read or done.
-    pub fn open(opening: Opening) -> Result<Run, Halt> {
+    /// Opens the run: its first event is durable before anything is read or done, then it takes the environment's lock, for which it
+    /// waits. Without the lock the run is open all the same, so that its journal tells how it ended.
+    pub async fn open(opening: Opening, wait: Duration) -> Result<(Run, Result<(), Broke>), Halt> {
         let began = now(&opening.time);
         let first = opening.began.clone();
+        let claim = opening.claim();
         let mut run = Run::unopened(opening, began);
         run.record(What::Began(Box::new(first)))?;
-        Ok(run)
+        let place = LockPlace::of(&run.env, &run.account, &run.time);
+        let mut stop = run.interrupt.clone();
+        let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
+        let ready = taken.map(|lock| run.lock = Some(lock)).map_err(|error| Broke::by(error.into()));
+        Ok((run, ready))
     }
 
     fn unopened(opening: Opening, began: Timestamp) -> Run {
@@ -170,6 +209,8 @@ impl Run {
             undoing: false,
             touched: false,
             confirmed: opening.confirmed,
+            lock: None,
+            fenced: false,
             topology: None,
             traffic_moved: None,
             accepted: BTreeMap::new(),
@@ -177,8 +218,10 @@ impl Run {
         }
     }
 
-    /// Goes on with a run from its journal: what was done is known, the rest of its state is as its events say.
-    pub fn reopen(opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+    /// Goes on with a run from its journal, once its lock is this process's: what was done is known, the rest of its state is as its events
+    /// say.
+    pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+        let lock = take_over(&mut opening).await?;
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
         let resumed =
             What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
@@ -190,6 +233,7 @@ impl Run {
         run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
         run.traffic_moved = replay::traffic_moved(events);
+        run.lock = Some(lock);
         run.record(resumed)?;
         Ok(run)
     }
@@ -332,148 +376,17 @@ impl Run {
             Some(ok) => What::BlockEnded { name, ok },
         })
     }
-
-    /// Ends the run after its script did: commits, gives leases back and reads the end state, or takes everything back.
-    pub async fn finish(&mut self, result: Result<(), Broke>) -> Ended {
-        let (outcome, why) = match result {
-            Ok(()) => match self.complete().await {
-                Ok(()) => (Outcome::Done, None),
-                Err(error) => self.settle(Broke::by(error)).await,
-            },
-            Err(broke) => self.settle(broke).await,
-        };
-        let disagreements = match outcome {
-            Outcome::Done => self.end_state().await,
-            Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused | Outcome::Diverged | Outcome::Abandoned => Vec::new(),
-        };
-        let (outcome, why) = match disagreements.first() {
-            Some(first) => (Outcome::Paused, Some(format!("the end state is not as it should be: {first}"))),
-            None => (outcome, why),
-        };
-        self.ended(outcome, why, disagreements)
-    }
-
-    /// Takes a run back that another process left.
-    pub async fn undo_all(&mut self) -> Ended {
-        self.undoing = true;
-        let (outcome, why) = match self.take_back().await {
-            Ok(()) => (Outcome::Undone, None),
-            Err(stuck) => (Outcome::Stuck, Some(stuck.to_string())),
-        };
-        self.settle_traffic().await;
-        self.ended(outcome, why, Vec::new())
-    }
-
-    /// Gives a run up: its leases go back, everything else stays as it is.
-    pub async fn abandon(&mut self, reason: &str) -> Result<Ended, Halt> {
-        self.undoing = true;
-        self.record(What::Abandoned { reason: reason.to_owned() })?;
-        Ok(match self.return_leases().await {
-            Ok(()) => self.ended(Outcome::Abandoned, None, Vec::new()),
-            Err(error) => self.ended(Outcome::Stuck, Some(format!("a lease was not given back: {error}")), Vec::new()),
-        })
-    }
-
-    /// The last event, with what changed and what it cost.
-    fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
-        self.count_calls();
-        let seconds = self.now().duration_since(self.began).as_secs_f64();
-        let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
-        // A journal that cannot be written at the very end changes nothing in the account; the text still reaches the operator.
-        let _ = self.record(What::Ended(Box::new(ended.clone())));
-        ended
-    }
-
-    async fn complete(&mut self) -> Result<(), RunError> {
-        self.commit()?;
-        self.return_leases().await?;
-        self.settle_traffic().await;
-        Ok(())
-    }
-
-    /// What is left to do after a failure, by where the run stood.
-    async fn settle(&mut self, broke: Broke) -> (Outcome, Option<String>) {
-        let why = Some(broke.text.clone());
-        if let Some(Halt::Signal { signal }) = &broke.halt {
-            let _ = self.record(What::Signalled { signal: signal.clone() });
-        }
-        let recorded = self.record(What::Broke { text: broke.text.clone(), place: broke.place.clone() });
-        match &broke.halt {
-            Some(Halt::Paused { .. } | Halt::Journal { .. }) => return (Outcome::Paused, why),
-            Some(Halt::Diverged { .. }) => return (Outcome::Diverged, why),
-            Some(Halt::Stuck { .. }) => return (Outcome::Stuck, why),
-            Some(Halt::Signal { .. } | Halt::Declined { .. }) | None => {}
-        }
-        if recorded.is_err() {
-            return (Outcome::Paused, why);
-        }
-        self.undoing = true;
-        if self.committed {
-            return match self.return_leases().await {
-                Ok(()) => (Outcome::Paused, why),
-                Err(error) => (Outcome::Paused, Some(format!("{}; and a lease was not given back: {error}", broke.text))),
-            };
-        }
-        if !self.touched {
-            let refused = broke.refused || matches!(broke.halt, Some(Halt::Declined { .. }));
-            return (if refused { Outcome::Refused } else { Outcome::Undone }, why);
-        }
-        match self.take_back().await {
-            Ok(()) => (Outcome::Undone, why),
-            Err(stuck) => (Outcome::Stuck, Some(stuck.to_string())),
-        }
-    }
-
-    /// Disagreements after a run that says it is done; only a run that changed something is held to them.
-    async fn end_state(&mut self) -> Vec<String> {
-        if !self.touched {
-            return Vec::new();
-        }
-        match survey::survey(&self.account, &self.env).await {
-            Ok(survey) => survey.disagreements.iter().filter(|d| d.blocks).map(|d| d.text.clone()).collect(),
-            Err(error) => vec![format!("the end state could not be read: {error}")],
-        }
-    }
-
-    /// First and last value of every field that a run set and that is not as it was.
-    fn changes(&self) -> Vec<Change> {
-        let mut fields: BTreeMap<(String, String), (Option<String>, Option<String>)> = BTreeMap::new();
-        for entry in &self.entries {
-            let Entry::Action(done) = entry else { continue };
-            let now = if done.returned { &done.before } else { &done.action.wanted() };
-            for (field, value) in now {
-                let before = done.before.get(field).cloned().flatten();
-                fields.entry((done.action.resource(), field.clone())).or_insert_with(|| (before, None)).1.clone_from(value);
-            }
-        }
-        let changed = fields.into_iter().filter(|(_, (before, now))| before != now);
-        changed.map(|((resource, field), (before, now))| Change { resource, field, before, now }).collect()
-    }
-
-    fn count_calls(&mut self) {
-        for call in self.account.take_calls() {
-            *self.calls.entry(call.service).or_default() += 1;
-        }
-    }
 }
 
-/// How a script ended when it did not end well.
-#[derive(Clone, Debug)]
-pub struct Broke {
-    pub text: String,
-    pub place: Option<Place>,
-    pub halt: Option<Halt>,
-    /// A guard said no.
-    pub refused: bool,
-}
-
-impl Broke {
-    pub fn by(error: RunError) -> Broke {
-        let text = error.to_string();
-        let refused = matches!(error, RunError::Refused { .. });
-        let halt = if let RunError::Halt(halt) = error { Some(halt) } else { None };
-        Broke { text, place: None, halt, refused }
-    }
+async fn take_over(opening: &mut Opening) -> Result<Lock, Halt> {
+    let (place, claim) = (LockPlace::of(&opening.env, &opening.account, &opening.time), opening.claim());
+    let (time, observer) = (opening.time.clone(), &mut opening.observer);
+    // Progress is shown and never kept: it takes no number.
+    let show = |what| observer(&Event { seq: 0, at: now(&time), what });
+    lock::take_over(place, &claim, &mut opening.interrupt, show).await.map_err(|error| match error.into() {
+        RunError::Halt(halt) => halt,
+        other => Halt::Paused { why: other.to_string() },
+    })
 }
 
 fn now(time: &SharedTimeSource) -> Timestamp {

@@ -64,6 +64,7 @@ impl Run {
         }
         self.confirm_guarded()?;
         self.check_interrupt()?;
+        self.still_locked().await?;
         let undo = action.undo(&before);
         self.record(What::Started {
             step,
@@ -111,6 +112,7 @@ impl Run {
             return Err(Halt::Stuck { step, why }.into());
         }
         self.guard(action, &facts).await?;
+        self.still_locked().await?;
         match self.send(action, &facts, &before).await {
             Ok(after) => self.record(What::Finished { step, after })?,
             Err(Unsent::Error(error, effect)) => {
@@ -150,6 +152,7 @@ impl Run {
     pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Fields, Unsent> {
         if shrinks(action, facts) {
             self.settle_traffic().await;
+            self.still_locked().await.map_err(|halt| Unsent::Unseen(halt.to_string()))?;
         }
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());

@@ -265,6 +265,7 @@ pub fn standing(events: &[Event]) -> Standing {
     let tail = &events[resumed..];
     for event in tail.iter().rev() {
         match &event.what {
+            What::Ended(ended) if ended.outcome == Outcome::Paused && was_undoing(events) => return Standing::Undoing,
             What::Ended(ended) => return Standing::Ended(ended.outcome),
             What::Broke { .. } => return Standing::Undoing,
             What::Resumed { command, .. } if command == "undo" => return Standing::Undoing,
@@ -272,6 +273,14 @@ pub fn standing(events: &[Event]) -> Standing {
         }
     }
     Standing::Open
+}
+
+/// Steps were taken back already, so that only the rest of that can follow.
+fn was_undoing(events: &[Event]) -> bool {
+    let by_command = |what: &What| matches!(what, What::Resumed { command, .. } if command == "undo");
+    let began = events.iter().position(|event| matches!(event.what, What::Broke { .. }) || by_command(&event.what));
+    let undoes = |event: &Event| matches!(event.what, What::UndoStarted { .. } | What::UndoSkipped { .. } | What::UndoFailed { .. });
+    began.is_some_and(|began| events[began..].iter().any(undoes)) && !committed(events)
 }
 
 /// When the run last sent a change of weights, as far as its journal knows.

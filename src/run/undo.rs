@@ -57,6 +57,7 @@ impl Run {
         let undo = self.never_lower_live(undo, &facts).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
         let failed = |why: String| (why, Some(undo.clone()));
         self.guard(&undo, &facts).await.map_err(|e| failed(e.to_string()))?;
+        self.still_locked().await.map_err(|halt| failed(halt.to_string()))?;
         let before = facts.fields(&undo);
         self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() }).map_err(|e| failed(e.to_string()))?;
         match self.send(&undo, &facts, &before).await {
@@ -135,6 +136,7 @@ impl Run {
         if let Some(undo) = done.action.undo(&before).filter(|_| found != before) {
             let undo = self.never_lower_live(undo, &facts).await?;
             self.guard(&undo, &facts).await?;
+            self.still_locked().await?;
             let step = done.step;
             self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() })?;
             let sent = self.send(&undo, &facts, &facts.fields(&undo)).await;
@@ -190,6 +192,7 @@ impl Run {
             return known;
         }
         self.confirm_guarded()?;
+        self.still_locked().await?;
         self.touched = true;
         self.send_effect(step, request).await
     }

@@ -13,8 +13,9 @@ use crate::host::Host;
 use crate::run::event::{Began, Ended, Event, FORMAT, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
-use crate::run::{Answers, Broke, Halt, Observer, Opening, Run};
+use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Run};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -120,6 +121,10 @@ pub struct Request {
     pub actor: Option<String>,
     pub commit: Option<String>,
     pub host_name: String,
+    /// Who runs this process.
+    pub user: String,
+    /// How long to wait for another run to end.
+    pub lock_wait: Duration,
     /// What is in the journal already, of a run that goes on.
     pub events: Vec<Event>,
 }
@@ -155,12 +160,19 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
 }
 
 fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
-    let (params, events) = (request.params.clone(), request.events.clone());
+    let (params, events, lock_wait) = (request.params.clone(), request.events.clone(), request.lock_wait);
     let opening = opening(playbook, host, request);
     // Entered so that the clock is the runtime's from the first event on.
-    let run = host
-        .driver
-        .block_on(async { if events.is_empty() { Run::open(opening) } else { reopen(host, opening, &events, "resume").await } })?;
+    let (mut run, ready) = host.driver.block_on(async {
+        match events.is_empty() {
+            true => Run::open(opening, lock_wait).await,
+            false => reopen(host, opening, &events, "resume").await.map(|run| (run, Ok(()))),
+        }
+    })?;
+    if ready.is_err() {
+        let ended = host.driver.block_on(run.finish(ready));
+        return Ok(played(&run, ended, None));
+    }
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
@@ -220,7 +232,7 @@ async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) 
     if let Some(behind) = behind.filter(|_| host.is_sandbox()) {
         tokio::time::sleep(behind).await;
     }
-    Run::reopen(opening, events, command)
+    Run::reopen(opening, events, command).await
 }
 
 fn played(run: &Run, ended: Ended, error: Option<Diagnostic>) -> Played {
@@ -262,7 +274,18 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         allow: playbook.allow(),
         confirmed: host.is_sandbox(),
         began,
+        process: process(host, request.user),
     }
+}
+
+/// This process as the lock names it. In the sandbox, where only one can be, by the seed alone.
+fn process(host: &Host, user: String) -> Process {
+    if host.is_sandbox() {
+        return Process { nonce: format!("{:016x}", fastrand::Rng::with_seed(host.seed).u64(..)), user, pid: 1 };
+    }
+    // Keyed by the system's random numbers: two processes with the same --seed must not take each other's lock for their own.
+    let [first, second] = [(), ()].map(|()| std::hash::RandomState::new().build_hasher().finish());
+    Process { nonce: format!("{first:016x}{second:016x}"), user, pid: std::process::id() }
 }
 
 /// How the script ended, in the gate's words.

@@ -26,7 +26,7 @@ fn charter(env: &Environment) -> Charter {
     let discovery = env.discovery_key(&env.discovery_name, "*");
     let objects = env.extra.objects.iter().cloned().chain(discovery).collect();
     let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
-    Charter { extra, least: Some(env.min), ..own }
+    Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), ..own }
 }
 
 /// The last value of each field that the run set to stay: what it declared, leases aside.

@@ -8,6 +8,7 @@ mod boto3;
 mod cli;
 mod docs;
 mod interrupt;
+mod locks;
 mod moto;
 mod permissions;
 mod process;

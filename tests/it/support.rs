@@ -160,6 +160,8 @@ impl Lab {
             actor: None,
             commit: None,
             host_name: "lab".to_owned(),
+            user: "tester".to_owned(),
+            lock_wait: std::time::Duration::ZERO,
             events: known,
             env: env.clone(),
         };

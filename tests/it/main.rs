@@ -11,6 +11,7 @@ mod moto;
 mod permissions;
 mod process;
 mod program;
+mod prove;
 mod refusals;
 mod same_seed;
 mod signals;

@@ -29,12 +29,13 @@ pub fn command() -> Command {
         .arg(value("env", "ENV", "environment of bgx.toml").short('e').required_unless_present("replay"))
         .arg(value("answer", "ID=KEY", "answer a question beforehand; may be repeated").action(ArgAction::Append))
         .arg(value("faults", "single", "how many faults at a time").value_parser(["single"]).default_value("single"))
+        .arg(value("fault", "NAME", "only this fault").value_parser(prove::faults::FAULTS.each_ref().map(|fault| fault.name)))
         .arg(value("seed", "N", "draws of the sandbox and of retries").value_parser(clap::value_parser!(u64)))
         .arg(number("sample", "only every N-th fault and call"))
         .arg(number("threads", "at a time; default: one a core"))
         .arg(
             value("replay", "TOKEN", "one scenario again, from a story's last line")
-                .conflicts_with_all(["playbook", "env", "seed", "sample"]),
+                .conflicts_with_all(["playbook", "env", "seed", "sample", "fault"]),
         )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("the report as JSON on standard output"))
 }
@@ -54,8 +55,8 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     };
     let number = |name: &str| matches.get_one::<u64>(name).map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
     let threads = number("threads").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let extent = Extent { every: number("sample").unwrap_or(1), threads };
-    let report = prove::prove(&subject, extent, &progress)?;
+    let extent = Extent { every: number("sample").unwrap_or(1), fault: text(matches, "fault").map(str::to_owned), threads };
+    let report = prove::prove(&subject, &extent, &progress)?;
     Ok(tell(&report, matches.get_flag("json")))
 }
 

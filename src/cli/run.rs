@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
 /// Flags of `bgx run` and `bgx prove` that take a value: needed to find the playbook before its own flags are known.
-const VALUED: [&str; 13] =
-    ["env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config", "faults", "sample", "threads", "replay"];
+const VALUED: [&str; 14] = [
+    "env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config", "faults", "fault", "sample", "threads", "replay",
+];
 const SWITCHES: [&str; 3] = ["yes", "json", "help"];
 
 /// The command without a playbook's own flags.

@@ -34,6 +34,7 @@ pub fn all(base: &Baseline) -> Vec<Cell> {
 
 fn points(fault: &Fault, base: &Baseline) -> Vec<Point> {
     match fault.harm {
+        Harm::Nothing => vec![Point::Event(0)],
         // Event 0 is the run's own beginning: before it there is no run.
         Harm::Kill { .. } => (1..base.whole.events.len() - 1).map(Point::Event).collect(),
         Harm::Once(_) | Harm::Always(_) | Harm::Expired | Harm::Signal(_) | Harm::World(_) => {

@@ -7,6 +7,8 @@ use crate::sandbox::fault::{Make, Rule};
 /// What a fault does.
 #[derive(Clone, Copy)]
 pub enum Harm {
+    /// Nothing at all: the run by itself breaches nothing.
+    Nothing,
     /// The call is spoiled once.
     Once(Make),
     /// The call and all later ones of its kind are spoiled.
@@ -58,7 +60,8 @@ const AWS: &str = "an answer of AWS's front door; an instance has none";
 const CHANGES: &str = "for a read, before and after are the same";
 const MOMENT: &str = "the account moves by itself between any two calls";
 
-pub static FAULTS: [Fault; 29] = [
+pub static FAULTS: [Fault; 30] = [
+    row("no fault", Harm::Nothing, any, "a playbook can do harm by itself"),
     row("throttled once", Harm::Once(Rule::throttle), aws, AWS),
     sticky(row("throttled for ever", Harm::Always(Rule::throttle), aws, AWS)),
     row("5xx once", Harm::Once(Rule::server_error), any, ANY),

@@ -2,6 +2,7 @@
 
 use super::trace::Baseline;
 use crate::config::Environment;
+use crate::sandbox::audit::Final;
 use crate::sandbox::fault::Mishap;
 use crate::sandbox::world::{GroupUpdate, Time, World};
 
@@ -38,6 +39,14 @@ pub struct Twin {
     pub with_run: Mishap,
     pub without_run: Mishap,
     pub at: Time,
+}
+
+impl Twin {
+    /// What a stranger set on a group may be left so, and what AWS makes of it.
+    pub fn left_by_stranger(&self) -> Option<Final> {
+        let Mishap::Resize { group, update } = &self.with_run else { return None };
+        Some(Final { group: group.clone(), min: update.min, max: update.max, desired: update.desired.or(update.min) })
+    }
 }
 
 /// The mishap at a call; `None`: the account has nothing there that it could happen to.

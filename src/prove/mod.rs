@@ -21,8 +21,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// How much to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Extent {
+    /// Only this fault, by name.
+    pub fault: Option<String>,
     /// Only every n-th cell; 1: all.
     pub every: usize,
     pub threads: usize,
@@ -45,10 +47,11 @@ pub enum ProveError {
 }
 
 /// Every cell of a playbook.
-pub fn prove(subject: &Subject, extent: Extent, progress: Progress<'_>) -> Result<Report, ProveError> {
+pub fn prove(subject: &Subject, extent: &Extent, progress: Progress<'_>) -> Result<Report, ProveError> {
     let began = Instant::now();
     let base = Baseline::play(subject)?;
-    let cells: Vec<Cell> = cells::all(&base).into_iter().step_by(extent.every.max(1)).collect();
+    let wanted = |cell: &Cell| extent.fault.as_ref().is_none_or(|name| *name == cell.fault);
+    let cells: Vec<Cell> = cells::all(&base).into_iter().filter(wanted).step_by(extent.every.max(1)).collect();
     let (next, done, results) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..extent.threads.max(1) {

@@ -128,9 +128,9 @@ pub fn changes(before: &World, after: &World) -> Vec<String> {
     let line = |entry: &crate::sandbox::world::Entry| match &entry.what {
         Happening::Call { service: _, operation, resource, set, by } => {
             let who = if *by == Caller::Other { " (somebody else)" } else { "" };
-            let resource =
-                resource.rsplit_once(":loadbalancer/").or_else(|| resource.rsplit_once(":listener")).map_or(resource.as_str(), |(_, r)| r);
-            Some(format!("{:>6.1} s  {operation} {resource}: {set}{who}", entry.at.since(before.now) as f64 / 1000.0))
+            let name = resource.strip_prefix("arn:").and_then(|arn| arn.rsplit(':').next()).unwrap_or(resource);
+            let at = entry.at.since(before.now) as f64 / 1000.0;
+            Some(format!("{at:>6.1} s  {operation} {name}: {set}{who}"))
         }
         _ => None,
     };

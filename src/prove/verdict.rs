@@ -49,6 +49,7 @@ pub fn judge(subject: &Subject, base: &Baseline, cell: &Cell) -> Judged {
     let fault = cells::fault(&cell.fault);
     let verdicts = match (fault, cell.point) {
         (Some(Fault { harm: Harm::Kill { recorded }, .. }), Point::Event(seq)) => Some(killed(subject, base, seq, *recorded)),
+        (Some(Fault { harm: Harm::Nothing, .. }), _) => Some(vec![bench(subject, base).ended(&base.whole, Go::Run)]),
         (Some(fault), Point::Call(call)) => spoiled(subject, base, fault, call),
         (Some(_), Point::Event(_)) | (None, _) => None,
     };
@@ -63,8 +64,12 @@ struct Bench<'a> {
     may_stick: bool,
 }
 
+fn bench<'a>(subject: &'a Subject, base: &'a Baseline) -> Bench<'a> {
+    Bench { subject, base, twin: None, may_stick: false }
+}
+
 fn killed(subject: &Subject, base: &Baseline, seq: usize, recorded: bool) -> Vec<Verdict> {
-    let bench = Bench { subject, base, twin: None, may_stick: false };
+    let bench = bench(subject, base);
     let left = base.crash(seq, recorded);
     let mut verdicts = vec![bench.left_alone(&left)];
     verdicts.extend(bench.recoveries(&left));
@@ -86,7 +91,7 @@ fn spoiled(subject: &Subject, base: &Baseline, fault: &Fault, call: usize) -> Op
             trouble.rules.push(Rule::mishap(service, operation, found.with_run.clone()).after(nth));
             twin = Some(found);
         }
-        Harm::Kill { .. } => return None,
+        Harm::Nothing | Harm::Kill { .. } => return None,
     }
     let bench = Bench { subject, base, twin, may_stick: fault.may_stick };
     let outcome = subject.begin(&base.before, trouble);
@@ -141,7 +146,8 @@ impl Bench<'_> {
         let ending = outcome.ended.as_ref().map(|e| e.outcome);
         let phase = match ending {
             Some(event::Outcome::Done) | Some(event::Outcome::Abandoned) => {
-                Phase::AtRest { finals: declared(&self.whole_run(outcome)), undone: false, lock_owner: None }
+                let finals = declared(&self.whole_run(outcome)).into_iter().chain(self.twin.iter().filter_map(Twin::left_by_stranger));
+                Phase::AtRest { finals: finals.collect(), undone: false, lock_owner: None }
             }
             Some(event::Outcome::Undone | event::Outcome::Refused) => at_rest(true),
             Some(event::Outcome::Paused | event::Outcome::Stuck | event::Outcome::Diverged) | None => Phase::Crashed,

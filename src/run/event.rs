@@ -103,6 +103,8 @@ pub enum What {
         step: u64,
         verb: String,
         action: Action,
+        #[serde(default)]
+        lease: bool,
     },
     Failed {
         step: u64,

@@ -55,7 +55,7 @@ impl Run {
         self.guard(action, &facts).await?;
         let before = facts.fields(action);
         if before == action.wanted() {
-            self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone() })?;
+            self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone(), lease: *lease })?;
             // A lease may have set it: then it is this action's from now on, and stays.
             let at = self.now();
             self.entries.push(Entry::Action(Done { step, action: action.clone(), before, undo: None, lease: *lease, at, returned: false }));

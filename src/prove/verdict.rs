@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 /// What a run set in motion has settled by then.
 const SETTLED_MS: u64 = 900_000;
 
+/// AWS shows a change of a rule only after up to a second, and the end of a run takes about one more.
+const UNSEEN_MS: u64 = 2_500;
+
 /// One run of a cell and what is wrong with it.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -147,7 +150,10 @@ impl Bench<'_> {
         let phase = match ending {
             Some(event::Outcome::Done) | Some(event::Outcome::Abandoned) => {
                 let finals = declared(&self.whole_run(outcome)).into_iter().chain(self.twin.iter().filter_map(Twin::left_by_stranger));
-                Phase::AtRest { finals: finals.collect(), undone: false, lock_owner: None }
+                match self.unseen(outcome) {
+                    true => Phase::Crashed,
+                    false => Phase::AtRest { finals: finals.collect(), undone: false, lock_owner: None },
+                }
             }
             Some(event::Outcome::Undone | event::Outcome::Refused) => at_rest(true),
             Some(event::Outcome::Paused | event::Outcome::Stuck | event::Outcome::Diverged) | None => Phase::Crashed,
@@ -158,6 +164,12 @@ impl Bench<'_> {
         let word = ending.map_or("did not begin", event::Outcome::word);
         let text = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
         self.verdict(how, text, problems, findings, &world)
+    }
+
+    /// A stranger came so shortly before the end that AWS itself did not show it yet: nobody can answer for it.
+    fn unseen(&self, outcome: &Outcome) -> bool {
+        let stranger = self.twin.as_ref().filter(|_| self.may_stick);
+        stranger.is_some_and(|twin| outcome.left.world.now.since(twin.at) <= UNSEEN_MS)
     }
 
     /// Events of the run from its beginning, before a recovery too.

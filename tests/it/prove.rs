@@ -20,12 +20,15 @@ fn proved(subject: &Subject, fault: Option<&str>, every: usize) -> Result<Report
     prove(subject, &Extent { fault: fault.map(str::to_owned), every, threads: 2 }, &|_, _| {})
 }
 
-/// The shipped deploy with one line changed.
-fn mutant(folder: &tempfile::TempDir, line: &str, instead: &str) -> Subject {
-    let text = std::fs::read_to_string(root().join("playbooks/deploy.rhai")).expect("the playbook is there");
-    assert_eq!(text.matches(line).count(), 1, "`{line}` is in the playbook once");
+/// The shipped deploy with some lines changed.
+fn mutant(folder: &tempfile::TempDir, changes: &[(&str, &str)]) -> Subject {
+    let mut text = std::fs::read_to_string(root().join("playbooks/deploy.rhai")).expect("the playbook is there");
+    for (line, instead) in changes {
+        assert_eq!(text.matches(line).count(), 1, "`{line}` is in the playbook once");
+        text = text.replace(line, instead);
+    }
     let path = folder.path().join("broken.rhai");
-    std::fs::write(&path, text.replace(line, instead)).expect("a temporary folder can be written");
+    std::fs::write(&path, text).expect("a temporary folder can be written");
     subject(&path)
 }
 
@@ -44,35 +47,28 @@ fn a_sample_of_all_faults_finds_nothing_in_the_shipped_deploy() {
 }
 
 #[test]
-fn a_record_that_is_never_written_is_found_without_a_fault() {
+fn a_build_that_was_never_booted_is_found_and_found_again_by_its_token() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let broken = mutant(&folder, "    set_active_color(c.idle);\n", "");
+    let boot = "bg::boot(c.idle, c.live, build, bg::size(capacity, c.live));";
+    let unread = "scale(c.idle, #{ desired: 2, min: 2 }); wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" });";
+    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);\n", "")]);
     let report = proved(&broken, Some("no fault"), 1).expect("it runs to its end");
     let story = report.stories.first().expect("it is found");
-    assert_eq!((report.stories.len(), story.codes.as_slice()), (1, &["I2".to_owned()][..]), "{}", told(&report));
-    assert!(
-        story.problems.iter().any(|p| p.contains("Beta-Green serves, but /compiler-explorer/beta/active-color says blue")),
-        "{story:?}"
-    );
+    assert_eq!((report.bad, story.how.as_str(), story.codes.as_slice()), (1, "run", &["I10".to_owned()][..]), "{}", told(&report));
+    assert!(story.problems.iter().any(|p| p.contains("beta-green serves dist/gh/main/41000.tar.xz")), "{story:?}");
     assert!(story.changes.iter().any(|change| change.contains("ModifyRule")), "the story shows what was changed: {story:?}");
-}
-
-#[test]
-fn an_error_that_is_swallowed_is_found_where_it_is_caused_and_found_again_by_its_token() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let broken = mutant(&folder, "    set_active_color(c.idle);\n", "    try { set_active_color(c.idle); } catch { }\n");
-    assert!(proved(&broken, Some("no fault"), 1).expect("it runs to its end").is_clean(), "without a fault nothing is wrong");
-    let report = proved(&broken, Some("denied for ever"), 9).expect("it runs to its end");
-    let story = report.stories.iter().find(|s| s.codes == ["I2"]).unwrap_or_else(|| panic!("{}", told(&report)));
     let token = Token::decode(&story.token).expect("the token is whole");
     let again = replay(&broken, &token.cell).expect("the same playbook");
     assert_eq!((&again.stories[0].codes, &again.stories[0].changes), (&story.codes, &story.changes));
 }
 
 #[test]
-fn traffic_that_is_not_waited_for_is_refused_by_the_gate_already() {
+fn what_the_gate_refuses_without_a_fault_cannot_be_proved() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let broken = mutant(&folder, "    bg::wait_healthy_or_ask(c.idle, #{ timeout: env().timeout.healthy });\n", "");
-    let Err(ProveError::Baseline { ended, why }) = proved(&broken, None, 1) else { panic!("it is refused") };
-    assert!(["undone", "refused"].contains(&ended.as_str()) && why.contains("healthy"), "{ended}: {why}");
+    let unwaited = "    bg::wait_healthy_or_ask(c.idle, #{ timeout: env().timeout.healthy });\n";
+    for (line, expected) in [(unwaited, "healthy"), ("    set_active_color(c.idle);\n", "active-color")] {
+        let broken = mutant(&folder, &[(line, "")]);
+        let Err(ProveError::Baseline { ended, why }) = proved(&broken, None, 1) else { panic!("`{line}` is missed") };
+        assert!(ended != "done" && why.contains(expected), "{ended}: {why}");
+    }
 }

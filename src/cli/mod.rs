@@ -4,6 +4,7 @@ mod failure;
 mod list;
 mod lock;
 mod prompt;
+mod prove;
 mod recovery;
 mod report;
 mod run;
@@ -60,6 +61,7 @@ fn bgx() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command())
+        .subcommand(prove::command())
         .subcommand(status::command())
         .subcommand(Command::new("list").about("List the project's playbooks"))
         .subcommands(runs::commands())
@@ -69,12 +71,14 @@ fn bgx() -> Command {
 }
 
 fn dispatch(args: &[String]) -> Result<i32, End> {
-    if args.get(1).is_some_and(|word| word == "run") {
-        return run_playbook(args);
+    let takes_playbook = args.get(1).filter(|word| ["run", "prove"].contains(&word.as_str()));
+    if let Some(command) = takes_playbook.filter(|_| !replays(args)) {
+        return run_playbook(command, args);
     }
     let matches = bgx().try_get_matches_from(args).map_err(End::Clap)?;
     let config = config()?;
     let code = match matches.subcommand() {
+        Some(("prove", matches)) => prove::replay(matches, &config)?,
         Some(("status", matches)) => status::run(matches, &config)?,
         Some(("lock", matches)) => lock::run(matches, &config)?,
         Some(("recover", matches)) => lock::recover(matches, &config)?,
@@ -91,8 +95,13 @@ fn config() -> Result<Config, Failure> {
     Ok(Config::find(&here)?)
 }
 
-/// `bgx run`: the playbook is read first, because its parameters are flags.
-fn run_playbook(args: &[String]) -> Result<i32, End> {
+/// `prove --replay TOKEN` names no playbook: the token does.
+fn replays(args: &[String]) -> bool {
+    args.get(1).is_some_and(|word| word == "prove") && args.iter().any(|arg| arg == "--replay" || arg.starts_with("--replay="))
+}
+
+/// `bgx run` and `bgx prove`: the playbook is read first, because its parameters are flags.
+fn run_playbook(command: &str, args: &[String]) -> Result<i32, End> {
     let Some(name) = run::playbook_of(&args[2..]) else {
         let error = bgx().try_get_matches_from(args).err();
         return Err(error.map_or_else(|| Failure::usage("no playbook is named").into(), End::Clap));
@@ -103,9 +112,10 @@ fn run_playbook(args: &[String]) -> Result<i32, End> {
         let _ = writeln!(std::io::stderr(), "{}", problems.render(Paint::stderr().is_on()).trim_end());
         End::Shown(2)
     })?;
-    let command = run::with_params(run::command(), &playbook)?;
-    let command = bgx().mut_subcommand("run", |_| command);
-    let matches: ArgMatches = command.try_get_matches_from(args).map_err(End::Clap)?;
-    let matches = matches.subcommand_matches("run").cloned().unwrap_or_default();
-    Ok(run::run(&matches, &config, &playbook)?)
+    let proves = command == "prove";
+    let flags = run::with_params(if proves { prove::command() } else { run::command() }, &playbook)?;
+    let all = bgx().mut_subcommand(command, |_| flags);
+    let matches: ArgMatches = all.try_get_matches_from(args).map_err(End::Clap)?;
+    let matches = matches.subcommand_matches(command).cloned().unwrap_or_default();
+    Ok(if proves { prove::run(&matches, &config, &playbook)? } else { run::run(&matches, &config, &playbook)? })
 }

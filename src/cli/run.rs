@@ -23,8 +23,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Flags of `bgx run` that take a value: needed to find the playbook before its own flags are known.
-const VALUED: [&str; 10] = ["env", "answer", "confirm", "target", "seed", "pace", "reason", "endpoint", "config", "lock-wait"];
+/// Flags of `bgx run` and `bgx prove` that take a value: needed to find the playbook before its own flags are known.
+const VALUED: [&str; 15] = [
+    "env",
+    "answer",
+    "confirm",
+    "target",
+    "seed",
+    "pace",
+    "reason",
+    "endpoint",
+    "config",
+    "lock-wait",
+    "faults",
+    "fault",
+    "sample",
+    "threads",
+    "replay",
+];
 const SWITCHES: [&str; 3] = ["yes", "json", "help"];
 
 /// The command without a playbook's own flags.

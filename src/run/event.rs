@@ -103,6 +103,7 @@ pub enum What {
         step: u64,
         verb: String,
         action: Action,
+        #[serde(default)]
         lease: bool,
     },
     Failed {

@@ -235,19 +235,28 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
             What::Failed { step, effect: Effect::None, .. } | What::UndoFinished { step } | What::UndoSkipped { step } => {
                 entries.retain(|entry| entry.step() != *step);
             }
-            What::LeaseReturned { step, .. } => {
-                for entry in &mut entries {
-                    if let Entry::Action(done) = entry
-                        && done.step == *step
-                    {
-                        done.returned = true;
-                    }
-                }
-            }
+            What::LeaseReturned { step, .. } => returned(&mut entries, *step),
             _ => {}
         }
     }
     entries
+}
+
+/// A lease was given back. Those that later steps took on the same thing went before it, without a call: they had found it so.
+fn returned(entries: &mut [Entry], step: u64) {
+    let given = entries.iter().find_map(|entry| match entry {
+        Entry::Action(done) if done.step == step => Some(done.action.clone()),
+        Entry::Action(_) | Entry::OnUndo { .. } => None,
+    });
+    let Some(given) = given else { return };
+    let same = |action: &Action| action.resource() == given.resource() && std::mem::discriminant(action) == std::mem::discriminant(&given);
+    for entry in entries {
+        if let Entry::Action(done) = entry
+            && (done.step == step || (done.lease && done.step > step && same(&done.action)))
+        {
+            done.returned = true;
+        }
+    }
 }
 
 /// Where a run stands, by its journal.

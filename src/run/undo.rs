@@ -47,7 +47,7 @@ impl Run {
         let step = done.step;
         let facts = self.settled(done).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
         let found = facts.fields(&done.action);
-        if found == done.before {
+        if found == done.before || self.is_as_first_found(done, &found) {
             return self.record(What::UndoSkipped { step }).map_err(|e| (e.to_string(), None));
         }
         if let Some(why) = strange(&done.action, &done.before, &found) {
@@ -80,6 +80,20 @@ impl Run {
             }
             tokio::time::sleep(LOOK_LONGEST).await;
         }
+    }
+
+    /// A value that this run has set more than once, and that is already as it was before the first time: a value of the time
+    /// between would be there for as long as the rest of the undo takes, and instances that boot meanwhile would read it.
+    fn is_as_first_found(&self, done: &Done, found: &Fields) -> bool {
+        let is_value = match &done.action {
+            Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => true,
+            Action::Capacity { .. } | Action::Processes { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
+        };
+        let first = self.entries.iter().find_map(|entry| match entry {
+            Entry::Action(first) if first.action.resource() == done.action.resource() => Some(first),
+            Entry::Action(_) | Entry::OnUndo { .. } => None,
+        });
+        is_value && first.is_some_and(|first| first.step < done.step && first.before == *found)
     }
 
     /// `desired` is never lowered on a group with traffic, also when that is how it was before.

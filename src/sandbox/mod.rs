@@ -16,6 +16,7 @@ mod tests;
 
 use fault::{Effect, Rules};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +73,39 @@ pub struct Sandbox {
     pub faults: Rules,
     /// How often each operation was called: by service (as in host names) and operation.
     pub calls: BTreeMap<(String, String), u64>,
+    /// Every call in order.
+    pub trace: Vec<Traced>,
+    /// Rung at a call, for whoever wants to do something at that moment.
+    pub bell: Option<Bell>,
     /// Requests so far; makes their ids.
     requests: u64,
+}
+
+/// One call as it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    pub at: Time,
+    /// As in host names.
+    pub service: String,
+    pub operation: String,
+    /// Success changes the world.
+    pub mutates: bool,
+}
+
+/// Told once, just before a call is carried out.
+#[derive(Clone)]
+pub struct Bell {
+    /// The call's index in the trace; `usize::MAX`: no call.
+    pub call: usize,
+    /// At the first call from this moment on, whichever it is.
+    pub latest: Time,
+    pub ring: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bell").field("call", &self.call).field("latest", &self.latest).finish_non_exhaustive()
+    }
 }
 
 /// What `handle` gives back.
@@ -88,7 +120,7 @@ pub struct Answer {
 
 impl Sandbox {
     pub fn new(world: World) -> Sandbox {
-        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), requests: 0 }
+        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), trace: Vec::new(), bell: None, requests: 0 }
     }
 
     /// Moves the world to `now`, carries out the request, and says how it ended, after what delay, and whether the world was changed by it.
@@ -104,10 +136,21 @@ impl Sandbox {
         Answer { outcome: stamped(done.outcome, &id, self.world.now), delay, changed: done.changed }
     }
 
+    /// Keeps the call in the trace; its turn may be the bell's.
+    fn note(&mut self, call: &Call) {
+        let (at, index) = (self.world.now, self.trace.len());
+        let (service, operation) = (call.service.name().to_owned(), call.operation.clone());
+        self.trace.push(Traced { at, service, operation, mutates: call.mutates() });
+        if let Some(bell) = self.bell.take_if(|bell| bell.call == index || at >= bell.latest) {
+            (bell.ring)();
+        }
+    }
+
     /// The call itself, or what a fault makes of it.
     fn carry_out(&mut self, call: &Call, request: &Request, id: &str) -> Done {
         let service = call.service.name();
         *self.calls.entry((service.to_owned(), call.operation.clone())).or_default() += 1;
+        self.note(call);
         let instead = |outcome| Done { outcome, changed: false };
         match self.faults.strike(service, &call.operation) {
             None => wire::carry_out(&mut self.world, call, request, id),

@@ -2,7 +2,7 @@
 
 use crate::support::{lab, owned};
 use bgx::run::event::{Outcome, What};
-use bgx::sandbox::world::World;
+use bgx::sandbox::world::{Happening, World};
 use pretty::differences;
 
 mod pretty {
@@ -57,4 +57,16 @@ fn sigint_after_any_event_of_a_beta_deploy_leaves_the_account_as_it_was() {
 #[test]
 fn sigterm_after_any_event_of_a_deploy_with_two_listeners_leaves_the_account_as_it_was() {
     check_every_event("prod", "SIGTERM");
+}
+
+#[test]
+fn an_undo_never_writes_a_version_key_that_is_as_it_was_already() {
+    let deploy = || lab("beta", "playbooks/deploy.rhai").param("version", "latest").param("bake", "1m");
+    let whole = deploy().run();
+    let checked = whole.events.iter().find(|e| matches!(&e.what, What::Started { verb, .. } if verb == "set_weights"));
+    let outcome = deploy().signal(checked.expect("the load balancer checks the new colour").seq, "SIGTERM").run();
+    assert_eq!(outcome.ended.outcome, Outcome::Undone, "{:?}", outcome.ended);
+    let key = |what: &Happening| matches!(what, Happening::Call { operation, resource, .. } if operation == "PutObject" && resource.ends_with("version/beta"));
+    let writes = outcome.after.log.iter().filter(|entry| key(&entry.what)).count();
+    assert_eq!(writes, 2, "written for the boot and put back after it, which the undo leaves as it is");
 }

@@ -13,6 +13,7 @@ mod moto;
 mod permissions;
 mod process;
 mod program;
+mod prove;
 mod recovery;
 mod refusals;
 mod same_seed;

@@ -76,6 +76,16 @@ fn a_run_that_died_while_it_was_taken_back_is_taken_back() {
     }
 }
 
+#[test]
+fn a_run_that_a_signal_stopped_after_its_commit_is_resumed_with_its_leases_given_back() {
+    let whole = deploy().run();
+    let committed = whole.events.iter().find(|e| matches!(e.what, event::What::Committed { .. })).expect("it commits").seq;
+    let stopped = deploy().signal(committed, "SIGTERM").snapshots().run();
+    assert_eq!(stopped.ended.outcome, event::Outcome::Paused, "{:?}", stopped.ended);
+    let left = Crash { journal: stopped.journal.clone(), world: stopped.after.clone() };
+    check(event::Outcome::Done, &deploy().recover(&left, Go::Run), &whole.after, "resumed");
+}
+
 fn is_over(crash: &Crash) -> bool {
     let (_, events) = bgx::run::journal::Journal::reopen_bytes(&crash.journal);
     matches!(bgx::run::replay::standing(&events), bgx::run::replay::Standing::Ended(_))

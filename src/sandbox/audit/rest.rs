@@ -116,22 +116,21 @@ impl Rest<'_> {
         found
     }
 
-    /// A scaling policy or scheduled action moved the desired capacity after the last call that did.
+    /// A scaling policy or scheduled action moved the desired capacity after the last call that did; a call that set only bounds
+    /// leaves it as autoscaling had it.
     fn moved_by_aws(&self, group: &str) -> bool {
         let first = self.before.log.len().min(self.after.log.len());
-        for entry in self.after.log[first..].iter().rev() {
-            if let Happening::Scaled { group: name, .. } = &entry.what
-                && name == group
-            {
-                return true;
-            }
-            if let Happening::Resized { group: name, .. } = &entry.what
-                && name == group
-            {
-                return false;
+        let (mut moved, mut known) = (false, self.before.groups.get(group).map(|g| g.desired));
+        for entry in &self.after.log[first..] {
+            match &entry.what {
+                Happening::Scaled { group: name, to, .. } if name == group => (moved, known) = (true, Some(*to)),
+                Happening::Resized { group: name, desired, .. } if name == group && known != Some(*desired) => {
+                    (moved, known) = (false, Some(*desired));
+                }
+                _ => {}
             }
         }
-        false
+        moved
     }
 
     /// Instances left protected from scale-in that were not so.

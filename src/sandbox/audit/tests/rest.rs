@@ -84,6 +84,10 @@ fn an_idle_group_left_larger_must_be_declared_or_autoscaling_s_doing() {
     moved.fire_policy(GREEN, 3);
     moved.wait(120);
     assert!(judge(&before, &moved, &charter(), &at_rest()).is_clean());
+    resize(&mut moved, GREEN, Some(1), Some(20), None);
+    assert!(!codes(&judge(&before, &moved, &charter(), &at_rest())).is_empty(), "the bounds are not as they were");
+    let desired = |f: &Findings| f.breaches.iter().any(|b| b.subject.ends_with("desired capacity"));
+    assert!(!desired(&judge(&before, &moved, &charter(), &at_rest())), "a call that sets bounds alone leaves what autoscaling asked for");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! The table of faults: what each is, to which calls it applies, and why there.
+
+use super::mishap::Befall;
+use crate::sandbox::Traced;
+use crate::sandbox::fault::{Make, Rule};
+
+/// What a fault does.
+#[derive(Clone, Copy)]
+pub enum Harm {
+    /// Nothing at all: the run by itself breaches nothing.
+    Nothing,
+    /// The call is spoiled once.
+    Once(Make),
+    /// The call and all later ones of its kind are spoiled.
+    Always(Make),
+    /// Every call to AWS from this one on.
+    Expired,
+    /// The process gets a signal while the call is under way.
+    Signal(&'static str),
+    /// Something happens in the account just before the call.
+    World(Befall),
+    /// The process dies when an event was recorded (`true`) or just before it was.
+    Kill { recorded: bool },
+}
+
+/// One row of the table.
+pub struct Fault {
+    pub name: &'static str,
+    pub harm: Harm,
+    /// Calls it applies to; a kill goes by events instead.
+    pub applies: fn(&Traced) -> bool,
+    /// Why to those and no others.
+    pub reason: &'static str,
+    /// The run may end stuck: AWS itself denies the way back, or a stranger stands in it.
+    pub may_stick: bool,
+}
+
+fn aws(call: &Traced) -> bool {
+    call.service != "instance"
+}
+
+fn mutating(call: &Traced) -> bool {
+    call.mutates
+}
+
+fn any(_: &Traced) -> bool {
+    true
+}
+
+const fn row(name: &'static str, harm: Harm, applies: fn(&Traced) -> bool, reason: &'static str) -> Fault {
+    Fault { name, harm, applies, reason, may_stick: false }
+}
+
+const fn sticky(fault: Fault) -> Fault {
+    Fault { may_stick: true, ..fault }
+}
+
+const ANY: &str = "any request can meet it";
+const AWS: &str = "an answer of AWS's front door; an instance has none";
+const CHANGES: &str = "for a read, before and after are the same";
+const MOMENT: &str = "the account moves by itself between any two calls";
+
+pub static FAULTS: [Fault; 30] = [
+    row("no fault", Harm::Nothing, any, "a playbook can do harm by itself"),
+    row("throttled once", Harm::Once(Rule::throttle), aws, AWS),
+    sticky(row("throttled for ever", Harm::Always(Rule::throttle), aws, AWS)),
+    row("5xx once", Harm::Once(Rule::server_error), any, ANY),
+    sticky(row("5xx for ever", Harm::Always(Rule::server_error), any, ANY)),
+    row("request lost", Harm::Once(Rule::lost_request), any, ANY),
+    row("reply lost", Harm::Once(Rule::lost_reply), mutating, CHANGES),
+    sticky(row("reply lost for ever", Harm::Always(Rule::lost_reply), mutating, CHANGES)),
+    row("hang", Harm::Once(Rule::hang), any, ANY),
+    row("hang after effect", Harm::Once(Rule::hang_after), mutating, CHANGES),
+    row("foreign body", Harm::Once(Rule::garbage), any, ANY),
+    row("concurrent update", Harm::Once(Rule::conflict), mutating, "only a write can meet another write"),
+    sticky(row("denied for ever", Harm::Always(Rule::denied), aws, AWS)),
+    sticky(row("credentials expired", Harm::Expired, aws, AWS)),
+    row("SIGTERM", Harm::Signal("SIGTERM"), any, "a signal comes at any time"),
+    row("SIGHUP", Harm::Signal("SIGHUP"), any, "a signal comes at any time"),
+    row("policy +1, serving", Harm::World(Befall::Policy { serving: true, up: true }), any, MOMENT),
+    row("policy -1, serving", Harm::World(Befall::Policy { serving: true, up: false }), any, MOMENT),
+    row("policy +1, other", Harm::World(Befall::Policy { serving: false, up: true }), any, MOMENT),
+    row("spot, serving", Harm::World(Befall::Interrupt { serving: true }), any, MOMENT),
+    row("spot, other", Harm::World(Befall::Interrupt { serving: false }), any, MOMENT),
+    row("death, serving", Harm::World(Befall::Kill { serving: true }), any, MOMENT),
+    row("death, other", Harm::World(Befall::Kill { serving: false }), any, MOMENT),
+    row("application breaks, serving", Harm::World(Befall::Break { serving: true }), any, MOMENT),
+    row("no capacity, other", Harm::World(Befall::NoCapacity { serving: false }), any, MOMENT),
+    sticky(row("stranger changes route", Harm::World(Befall::Route), any, MOMENT)),
+    sticky(row("stranger changes record", Harm::World(Befall::Record), any, MOMENT)),
+    sticky(row("stranger raises minimum", Harm::World(Befall::Resize), any, MOMENT)),
+    row("killed, event lost", Harm::Kill { recorded: false }, any, "after the effect of a call, before its outcome is on disk"),
+    row("killed, event kept", Harm::Kill { recorded: true }, any, "after an intent or an outcome is on disk, before the next call"),
+];

@@ -1,0 +1,174 @@
+//! One run in a sandbox in memory, begun or recovered, with everything that is left of it.
+
+use super::ProveError;
+use crate::config::{Config, Environment, Target};
+use crate::host::{Host, Options};
+use crate::run::Answers;
+use crate::run::event::{Ended, Event};
+use crate::run::journal::Journal;
+use crate::sandbox::fault::Rule;
+use crate::sandbox::world::World;
+use crate::sandbox::{Bell, Sandbox, Traced};
+use crate::script::params;
+use crate::script::session::{self, Playbook, Request};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// A run that takes longer than this will not end.
+pub const DAY_MS: u64 = 86_400_000;
+
+/// What is to be proved.
+pub struct Subject {
+    pub config: Config,
+    pub env: Environment,
+    pub playbook: Playbook,
+    /// As it was named on the command line.
+    pub path: String,
+    pub params: BTreeMap<String, String>,
+    pub answers: BTreeMap<String, String>,
+    pub seed: u64,
+}
+
+/// What is done with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Go {
+    Run,
+    Resume,
+    Undo,
+}
+
+/// What a process leaves when it ends somewhere: the bytes on disk and the account.
+#[derive(Clone)]
+pub struct Left {
+    pub journal: Vec<u8>,
+    pub world: World,
+}
+
+/// What happens to one run.
+#[derive(Default)]
+pub struct Trouble {
+    pub rules: Vec<Rule>,
+    /// A signal at the call of this index.
+    pub signal: Option<(usize, &'static str)>,
+    /// Keep the account as it was at each event.
+    pub snapshots: bool,
+}
+
+/// What is left of a run.
+pub struct Outcome {
+    /// `None`: it did not begin.
+    pub ended: Option<Ended>,
+    pub error: String,
+    pub events: Vec<Event>,
+    /// At each kept event: calls so far, and the account where that was wanted.
+    pub marks: Vec<usize>,
+    pub worlds: Vec<World>,
+    pub trace: Vec<Traced>,
+    pub left: Left,
+}
+
+impl Subject {
+    /// A new account.
+    pub fn world(&self) -> Result<World, ProveError> {
+        let options = Options { seed: Some(self.seed), in_memory: true, target: None };
+        let host = Host::open(&self.config, &Target::Sandbox, &options)?;
+        let sandbox = host.sandbox.as_ref().expect("the target is the sandbox");
+        Ok(locked(sandbox).world.clone())
+    }
+
+    /// Begins a run in a copy of this account.
+    pub fn begin(&self, world: &World, trouble: Trouble) -> Outcome {
+        let left = Left { journal: Vec::new(), world: world.clone() };
+        self.play(left, trouble, Go::Run)
+    }
+
+    /// Another process goes on with what one has left.
+    pub fn recover(&self, left: &Left, go: Go) -> Outcome {
+        self.play(left.clone(), Trouble::default(), go)
+    }
+
+    fn play(&self, left: Left, trouble: Trouble, go: Go) -> Outcome {
+        let (sender, interrupt) = watch::channel(String::new());
+        let (call, signal) = trouble.signal.unwrap_or((usize::MAX, "SIGTERM"));
+        let latest = left.world.now.after_ms(DAY_MS);
+        let mut sandbox = Sandbox::new(left.world.clone());
+        sandbox.bell = Some(Bell { call, latest, ring: Arc::new(move || drop(sender.send_replace(signal.to_owned()))) });
+        trouble.rules.into_iter().for_each(|rule| sandbox.faults.add(rule));
+        let seed = if go == Go::Run { self.seed } else { self.seed + 1 };
+        let host = match Host::over(sandbox, seed, None) {
+            Ok(host) => host,
+            Err(error) => return nothing(left, error.to_string()),
+        };
+        let sandbox = host.sandbox.clone().expect("the target is the sandbox");
+        let record = Arc::new(Mutex::new(Record::default()));
+        let (seen, watched, snapshots) = (record.clone(), sandbox.clone(), trouble.snapshots);
+        let (journal, known) = match go {
+            Go::Run => (Journal::in_memory(), Vec::new()),
+            Go::Resume | Go::Undo => Journal::reopen_bytes(&left.journal),
+        };
+        let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snapshots));
+        let params = params::parse(&self.playbook.params, &self.params).unwrap_or_default();
+        let request = Request {
+            params,
+            answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env.name.clone()), terminal: None },
+            observer,
+            interrupt,
+            journal,
+            run_id: "prove".to_owned(),
+            reason: None,
+            actor: None,
+            commit: None,
+            host_name: "prove".to_owned(),
+            user: "prove".to_owned(),
+            lock_wait: std::time::Duration::ZERO,
+            events: known,
+            env: self.env.clone(),
+        };
+        let played = match go {
+            Go::Run | Go::Resume => session::run(&self.playbook, &host, request),
+            Go::Undo => session::undo(&self.playbook, &host, request),
+        };
+        let Record { events, marks, worlds } = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
+        let (world, trace) = {
+            let mut sandbox = locked(&sandbox);
+            (sandbox.world.clone(), std::mem::take(&mut sandbox.trace))
+        };
+        match played {
+            Ok(played) => {
+                let error = played.error.map(|e| e.message).unwrap_or_default();
+                let left = Left { journal: played.journal, world };
+                Outcome { ended: Some(played.ended), error, events, marks, worlds, trace, left }
+            }
+            Err(halt) => Outcome { events, marks, worlds, trace, ..nothing(Left { journal: left.journal, world }, halt.to_string()) },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Record {
+    events: Vec<Event>,
+    marks: Vec<usize>,
+    worlds: Vec<World>,
+}
+
+fn note(record: &Mutex<Record>, sandbox: &Mutex<Sandbox>, event: &Event, snapshots: bool) {
+    let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+    if !event.what.is_kept() {
+        return;
+    }
+    let sandbox = sandbox.lock().unwrap_or_else(PoisonError::into_inner);
+    record.marks.push(sandbox.trace.len());
+    if snapshots {
+        record.worlds.push(sandbox.world.clone());
+    }
+    record.events.push(event.clone());
+}
+
+fn nothing(left: Left, error: String) -> Outcome {
+    Outcome { ended: None, error, events: Vec::new(), marks: Vec::new(), worlds: Vec::new(), trace: Vec::new(), left }
+}
+
+fn locked(sandbox: &Mutex<Sandbox>) -> std::sync::MutexGuard<'_, Sandbox> {
+    sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+}

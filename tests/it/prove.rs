@@ -1,0 +1,74 @@
+//! `bgx prove`: the shipped deploy stands a sample of all faults, and playbooks that are broken on purpose are caught.
+
+use crate::support::{config, root};
+use bgx::prove::{Extent, ProveError, Report, Story, Subject, Token, prove, replay};
+use bgx::script::session::Playbook;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn subject(path: &Path) -> Subject {
+    let config = config();
+    let env = config.env("beta").expect("beta is in bgx.toml").clone();
+    let playbook = Playbook::load(path, &config, None).unwrap_or_else(|p| panic!("{}", p.render(false)));
+    let params = BTreeMap::from([("version".to_owned(), "latest".to_owned()), ("bake".to_owned(), "1m".to_owned())]);
+    let params = params.into_iter().filter(|(name, _)| playbook.params.iter().any(|spec| spec.name == *name)).collect();
+    Subject { config, env, playbook, path: path.display().to_string(), params, answers: BTreeMap::new(), seed: 7 }
+}
+
+/// One of `every` points of a fault, or of all.
+fn proved(subject: &Subject, fault: Option<&str>, every: usize) -> Result<Report, ProveError> {
+    prove(subject, &Extent { fault: fault.map(str::to_owned), every, threads: 2 }, &|_, _| {})
+}
+
+/// The shipped deploy with some lines changed.
+fn mutant(folder: &tempfile::TempDir, changes: &[(&str, &str)]) -> Subject {
+    let mut text = std::fs::read_to_string(root().join("playbooks/deploy.rhai")).expect("the playbook is there");
+    for (line, instead) in changes {
+        assert_eq!(text.matches(line).count(), 1, "`{line}` is in the playbook once");
+        text = text.replace(line, instead);
+    }
+    let path = folder.path().join("broken.rhai");
+    std::fs::write(&path, text).expect("a temporary folder can be written");
+    subject(&path)
+}
+
+fn told(report: &Report) -> String {
+    let story = |s: &Story| format!("{} at {}, {}: {}\n{}", s.fault, s.at, s.how, s.ended, s.problems.join("\n"));
+    report.stories.iter().map(story).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_sample_of_all_faults_finds_nothing_in_the_shipped_deploy() {
+    let subject = subject(&root().join("playbooks/deploy.rhai"));
+    let report = proved(&subject, None, 101).expect("the deploy runs");
+    assert!(report.cells > 25, "{report:?}");
+    assert!(report.rows.len() > 15, "the sample meets most faults: {:?}", report.rows);
+    assert!(report.is_clean(), "{}", told(&report));
+}
+
+#[test]
+fn a_build_that_was_never_booted_is_found_and_found_again_by_its_token() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let boot = "bg::boot(c.idle, c.live, build, bg::size(capacity, c.live));";
+    let unread = "scale(c.idle, #{ desired: 2, min: 2 }); wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" });";
+    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);\n", "")]);
+    let report = proved(&broken, Some("no fault"), 1).expect("it runs to its end");
+    let story = report.stories.first().expect("it is found");
+    assert_eq!((report.bad, story.how.as_str(), story.codes.as_slice()), (1, "run", &["I10".to_owned()][..]), "{}", told(&report));
+    assert!(story.problems.iter().any(|p| p.contains("beta-green serves dist/gh/main/41000.tar.xz")), "{story:?}");
+    assert!(story.changes.iter().any(|change| change.contains("ModifyRule")), "the story shows what was changed: {story:?}");
+    let token = Token::decode(&story.token).expect("the token is whole");
+    let again = replay(&broken, &token.cell).expect("the same playbook");
+    assert_eq!((&again.stories[0].codes, &again.stories[0].changes), (&story.codes, &story.changes));
+}
+
+#[test]
+fn what_the_gate_refuses_without_a_fault_cannot_be_proved() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let unwaited = "    bg::wait_healthy_or_ask(c.idle, #{ timeout: env().timeout.healthy });\n";
+    for (line, expected) in [(unwaited, "healthy"), ("    set_active_color(c.idle);\n", "active-color")] {
+        let broken = mutant(&folder, &[(line, "")]);
+        let Err(ProveError::Baseline { ended, why }) = proved(&broken, None, 1) else { panic!("`{line}` is missed") };
+        assert!(ended != "done" && why.contains(expected), "{ended}: {why}");
+    }
+}

@@ -61,7 +61,7 @@ fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal) -> Stri
     let ended = &played.ended;
     let mut text = changes(&ended.changes);
     if let Some(users) = users {
-        let _ = writeln!(text, "users: {}", users_line(users));
+        let _ = writeln!(text, "users: {}", users_line(users, ended.outcome));
     }
     for line in &ended.disagreements {
         let _ = writeln!(text, "{}", paint.bad(&format!("disagreement: {line}")));
@@ -129,7 +129,7 @@ fn next(outcome: Outcome, run: &str, committed: bool) -> Option<String> {
     }
 }
 
-fn users_line(users: &Users) -> String {
+fn users_line(users: &Users, outcome: Outcome) -> String {
     let number = |n: f64| format!("{n:.0}");
     let mut line = format!(
         "{} requests, {} errors (5xx), mixed versions for {:.1} s",
@@ -140,7 +140,8 @@ fn users_line(users: &Users) -> String {
     if let Some(lowest) = users.lowest_healthy {
         let _ = write!(line, ", never fewer than {}", count(u64::from(lowest), "healthy target"));
     }
-    if let Some((first, last)) = users.switched {
+    // Of a run that was taken back it would span the way there and the way back.
+    if let Some((first, last)) = users.switched.filter(|_| outcome == Outcome::Done) {
         let _ = write!(line, ", switched within {:.1} s", last.since(first) as f64 / 1000.0);
     }
     line

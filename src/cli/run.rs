@@ -138,8 +138,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let host = Host::open(config, &target, &options)?;
     let lock_wait = matches.get_one::<Duration>("lock-wait").copied().unwrap_or_default();
     recovery::none_open(config, &host, &env, lock_wait, &interrupt)?;
-    let run_id = run_id(host.seed);
-    let journal = journal(config, &host, &run_id)?;
+    let (run_id, journal) = journal(config, &host, matches.contains_id("seed"))?;
     let json = matches.get_flag("json");
     let show = show(json, matches.get_one::<f64>("pace").copied(), &host);
     report::first_line(&host, json);
@@ -250,6 +249,9 @@ pub fn show(json: bool, pace: Option<f64>, host: &Host) -> Show {
     Show { json, pace, terminal, asks: can_ask(), committed: false }
 }
 
+/// How many runs that called nothing may follow each other.
+const IDS_TRIED: u64 = 1000;
+
 /// Short, without letters that look alike, and the seed's own.
 fn run_id(seed: u64) -> String {
     const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
@@ -257,13 +259,21 @@ fn run_id(seed: u64) -> String {
     (0..6).map(|_| char::from(LETTERS[rng.usize(..LETTERS.len())])).collect()
 }
 
-fn journal(config: &Config, host: &Host, run_id: &str) -> Result<Journal, Failure> {
-    let path = recovery::folder(config, host.is_sandbox()).join(format!("{run_id}.jsonl"));
-    Journal::create(&path).map_err(|error| match error.kind() {
+/// A new journal and the id of its run. A run that called nothing leaves the sandbox's seed as it was: unless a seed was asked for,
+/// the next free id after it is taken.
+fn journal(config: &Config, host: &Host, seed_is_given: bool) -> Result<(String, Journal), Failure> {
+    let folder = recovery::folder(config, host.is_sandbox());
+    let path_of = |id: &str| folder.join(format!("{id}.jsonl"));
+    let ids = (0..if seed_is_given { 1 } else { IDS_TRIED }).map(|n| run_id(host.seed.wrapping_add(n)));
+    let ids: Vec<String> = ids.collect();
+    let run_id = ids.iter().find(|id| !path_of(id).exists()).unwrap_or(&ids[0]).clone();
+    let path = path_of(&run_id);
+    let made = Journal::create(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Failure::usage(format!("there is a run `{run_id}` already, from the same seed"))
             .hinted("give another --seed, or make a new sandbox: bgx sandbox reset"),
         _ => Failure::usage(format!("could not write the journal `{}`: {error}", path.display())),
-    })
+    })?;
+    Ok((run_id, made))
 }
 
 fn actor(host: &Host) -> Option<String> {

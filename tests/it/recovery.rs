@@ -137,3 +137,13 @@ fn a_journal_without_its_first_event_is_no_run_and_stops_none() {
     holds(&project.bgx(&["runs"]).good(LIMIT), "no run is remembered here");
     project.bgx(DEPLOY).good(LIMIT);
 }
+
+#[test]
+fn runs_that_call_nothing_get_an_id_each() {
+    let project = Project::new();
+    std::fs::write(project.path().join("no.rhai"), "//! bgx: 1\n//! Fails.\nfail(\"no\");\n").expect("a temporary folder can be written");
+    for count in 1..=3 {
+        assert_eq!(project.bgx(&["run", "no.rhai", "--env", "beta"]).end(LIMIT).code, Some(3));
+        assert_eq!(project.bgx(&["runs"]).good(LIMIT).lines().count(), count);
+    }
+}

@@ -14,45 +14,43 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2182 requests, 0 errors (5xx), mixed versions for 2.6 s, never fewer than 2 healthy targets, switched within 2.6 s
-    done in 7 min 16 s of virtual time, 253 calls
+    users: 2075 requests, 0 errors (5xx), mixed versions for 0.9 s, never fewer than 2 healthy targets, switched within 0.9 s
+    done in 6 min 55 s of virtual time, 258 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
     00:00 run yk88pu · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00 protection
-    00:00   → beta-blue: min 2 (lease)
+    00:01   → beta-blue: min 2 (lease)
     00:04 boot
     00:04   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
     00:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
     00:05   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
     00:06   → beta-green: desired 2, min 2
-    00:09   … beta-green 0/2 in service · i-013671a141437aab9 Pending · i-01601862897a16ed8 Pending
-    01:20   … beta-green 1/2 in service · i-01601862897a16ed8 Pending
-    01:35   beta-green in service: 1 min 26 s
-    01:35   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:36   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 32 s)
-    01:36 health
-    01:36   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:38   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.RegistrationInProgress · i-01601862897a16ed8 initial: Elb.RegistrationInProgress
-    01:43   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.RegistrationInProgress · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
-    01:53   … beta-green 0/2 healthy · i-013671a141437aab9 initial: Elb.InitialHealthChecking · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
-    01:58   … beta-green 1/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
-    02:09   beta-green healthy: 31 s
-    02:09 switch
-    02:09   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:11   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:11   → /compiler-explorer/beta/active-color: set to `green`
-    02:11   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:11 watch
-    02:11   … watching beta-green: 2/2 healthy
-    07:11   watching beta-green: 5 min
-    07:11 committed: from here on nothing is undone by itself
-    07:11 sizes
-    07:12   → beta-green: min 1
-    07:16   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:16 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    00:06   … beta-green 0/2 in service · i-0b5c1a86ff40ff011 Pending · i-0bc2ab3483576b36d Pending
+    00:57   … beta-green 1/2 in service · i-0bc2ab3483576b36d Pending
+    01:32   beta-green in service: 1 min 26 s
+    01:32   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:34   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 30 s)
+    01:34 health
+    01:34   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:35   … beta-green 0/2 healthy · i-0b5c1a86ff40ff011 unused: Target.NotInUse · i-0bc2ab3483576b36d unused: Target.NotInUse
+    01:40   … beta-green 0/2 healthy · i-0b5c1a86ff40ff011 initial: Elb.InitialHealthChecking · i-0bc2ab3483576b36d initial: Elb.RegistrationInProgress
+    01:50   beta-green healthy: 15 s
+    01:51 switch
+    01:51   → beta routes: Beta-Blue 0, Beta-Green 100
+    01:53   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    01:53   → /compiler-explorer/beta/active-color: set to `green`
+    01:53   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    01:53 watch
+    01:53   … watching beta-green: 2/2 healthy
+    06:53   watching beta-green: 5 min
+    06:53 committed: from here on nothing is undone by itself
+    06:53 sizes
+    06:53   → beta-green: min 1
+    06:54   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    06:54 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
     ");
 }
@@ -97,12 +95,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
     let before = project.world();
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @r#"
-    refused, nothing was touched in 0.4 s of virtual time, 11 calls
+    refused, nothing was touched in 0.5 s of virtual time, 13 calls
     why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run 73frk9 · playbooks/deploy.rhai on beta
+    00:00 run 7n3asj · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -111,12 +109,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     "#);
     assert_eq!(without_clock(&project.world()), without_clock(&before));
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @r#"
-    refused, nothing was touched in 0.5 s of virtual time, 11 calls
+    refused, nothing was touched in 0.5 s of virtual time, 13 calls
     why: stopped: existing instances were left alone
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run f58t4s · playbooks/deploy.rhai on beta
+    00:00 run g4hpt5 · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -146,8 +144,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23540 requests, 0 errors (5xx), mixed versions for 4.2 s, never fewer than 6 healthy targets, switched within 4.2 s
-    done in 3 min 16 s of virtual time, 236 calls
+    users: 22134 requests, 0 errors (5xx), mixed versions for 3.6 s, never fewer than 6 healthy targets, switched within 3.6 s
+    done in 3 min 4 s of virtual time, 238 calls
     SANDBOX: nothing real is touched
     ");
 }
@@ -173,6 +171,7 @@ fn help_of_a_playbook_shows_its_own_flags() {
           --seed <N>         draws of the sandbox and of retries; the same seed gives the same run
           --pace <60x>       sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
           --reason <TEXT>    goes to the journal
+          --lock-wait <10m>  how long to wait while another run has the environment
           --json             events as JSON lines on standard output
       -h, --help             Print help
 
@@ -204,6 +203,7 @@ fn help_without_a_playbook_shows_what_every_run_takes() {
           --seed <N>         draws of the sandbox and of retries; the same seed gives the same run
           --pace <60x>       sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
           --reason <TEXT>    goes to the journal
+          --lock-wait <10m>  how long to wait while another run has the environment
           --json             events as JSON lines on standard output
       -h, --help             Print help
     [exit status: 0]
@@ -225,9 +225,11 @@ fn bgx_alone_shows_its_commands() {
       runs     List the runs that are remembered here, newest last
       show     Show what a run did, step by step
       why      Show why a run ended as it did, from the end back to the cause
+      recover  Do with an open run whose process died what its playbook's header says; for cron and CI
       resume   Go on with a run that was paused or whose process died
       undo     Take back a run that did not commit
       abandon  Give a run up: leases go back, everything else stays as it is
+      lock     Who may change an environment now; exit 0: nobody does, 7: a run has it
       sandbox  The simulated AWS account
       help     Print this message or the help of the given subcommand(s)
 

@@ -60,27 +60,6 @@ impl Run {
         (if self.fenced { Outcome::Paused } else { Outcome::Stuck }, Some(stuck.to_string()))
     }
 
-    /// Before a write: the lease lives, known without a call, or after it was renewed.
-    pub(crate) async fn still_locked(&mut self) -> Result<(), Halt> {
-        let checked = match &self.lock {
-            Some(lock) => lock.check().await,
-            None => Err("this run does not have the lock of its environment".to_owned()),
-        };
-        self.fenced |= checked.is_err();
-        checked.map_err(|why| Halt::Paused { why })
-    }
-
-    /// A run that is over lets go of its lock; any other keeps it, without a process. What an operator must know of it.
-    async fn end_lock(&mut self, outcome: Outcome) -> Option<String> {
-        let lock = self.lock.take()?;
-        if !outcome.is_over() {
-            lock.give_up().await;
-            return None;
-        }
-        let why = lock.release().await.err()?;
-        Some(format!("the lock was not released ({why}); later: bgx recover --env {}", self.env.name))
-    }
-
     /// Gives a run up: its leases go back, everything else stays as it is.
     pub async fn abandon(&mut self, reason: &str) -> Result<Ended, Halt> {
         self.undoing = true;

@@ -13,6 +13,7 @@ pub mod guard;
 pub mod history;
 pub mod journal;
 pub mod lock;
+mod opening;
 mod perform;
 pub mod replay;
 pub mod survey;
@@ -23,23 +24,23 @@ mod wait;
 pub use ask::{Answers, Asker, Question};
 pub use ending::Broke;
 pub use error::{Halt, RunError};
+pub use opening::{Opening, Process};
 pub use perform::Perform;
 pub use wait::{Progress, Wait};
 
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
-use event::{Began, Event, What};
+use event::{Event, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
-use lock::{Claim, Lock, Place as LockPlace};
+use lock::Lock;
 use replay::Replay;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use traffic::Topology;
 
@@ -132,62 +133,7 @@ impl std::fmt::Display for EffectRequest {
     }
 }
 
-/// What a run starts from.
-pub struct Opening {
-    pub env: Environment,
-    pub account: Arc<Account>,
-    pub time: SharedTimeSource,
-    pub journal: Journal,
-    pub observer: Observer,
-    pub interrupt: watch::Receiver<String>,
-    pub answers: Answers,
-    pub allow: Vec<Allow>,
-    /// No typed confirmation is needed before the first write.
-    pub confirmed: bool,
-    pub began: Began,
-    /// Names this process in the lock.
-    pub process: Process,
-}
-
-/// One process of bgx; no two that can reach the same account have the same nonce.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    pub nonce: String,
-    pub user: String,
-    pub pid: u32,
-}
-
-impl Opening {
-    fn claim(&self) -> Claim {
-        let (began, process) = (&self.began, &self.process);
-        Claim {
-            run: began.run.clone(),
-            playbook: began.playbook.clone(),
-            env: began.env.clone(),
-            nonce: process.nonce.clone(),
-            host: began.host.clone(),
-            user: process.user.clone(),
-            pid: process.pid,
-        }
-    }
-}
-
 impl Run {
-    /// Opens the run: its first event is durable before anything is read or done, then it takes the environment's lock, for which it
-    /// waits. Without the lock the run is open all the same, so that its journal tells how it ended.
-    pub async fn open(opening: Opening, wait: Duration) -> Result<(Run, Result<(), Broke>), Halt> {
-        let began = now(&opening.time);
-        let first = opening.began.clone();
-        let claim = opening.claim();
-        let mut run = Run::unopened(opening, began);
-        run.record(What::Began(Box::new(first)))?;
-        let place = LockPlace::of(&run.env, &run.account, &run.time);
-        let mut stop = run.interrupt.clone();
-        let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
-        let ready = taken.map(|lock| run.lock = Some(lock)).map_err(|error| Broke::by(error.into()));
-        Ok((run, ready))
-    }
-
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
             id: opening.began.run,
@@ -221,7 +167,7 @@ impl Run {
     /// Goes on with a run from its journal, once its lock is this process's: what was done is known, the rest of its state is as its events
     /// say.
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
-        let lock = take_over(&mut opening).await?;
+        let lock = opening::take_over(&mut opening).await?;
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
         let resumed =
             What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
@@ -376,17 +322,6 @@ impl Run {
             Some(ok) => What::BlockEnded { name, ok },
         })
     }
-}
-
-async fn take_over(opening: &mut Opening) -> Result<Lock, Halt> {
-    let (place, claim) = (LockPlace::of(&opening.env, &opening.account, &opening.time), opening.claim());
-    let (time, observer) = (opening.time.clone(), &mut opening.observer);
-    // Progress is shown and never kept: it takes no number.
-    let show = |what| observer(&Event { seq: 0, at: now(&time), what });
-    lock::take_over(place, &claim, &mut opening.interrupt, show).await.map_err(|error| match error.into() {
-        RunError::Halt(halt) => halt,
-        other => Halt::Paused { why: other.to_string() },
-    })
 }
 
 fn now(time: &SharedTimeSource) -> Timestamp {

@@ -173,6 +173,7 @@ fn help_of_a_playbook_shows_its_own_flags() {
           --seed <N>         draws of the sandbox and of retries; the same seed gives the same run
           --pace <60x>       sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
           --reason <TEXT>    goes to the journal
+          --lock-wait <10m>  how long to wait while another run has the environment
           --json             events as JSON lines on standard output
       -h, --help             Print help
 
@@ -204,6 +205,7 @@ fn help_without_a_playbook_shows_what_every_run_takes() {
           --seed <N>         draws of the sandbox and of retries; the same seed gives the same run
           --pace <60x>       sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
           --reason <TEXT>    goes to the journal
+          --lock-wait <10m>  how long to wait while another run has the environment
           --json             events as JSON lines on standard output
       -h, --help             Print help
     [exit status: 0]
@@ -225,9 +227,11 @@ fn bgx_alone_shows_its_commands() {
       runs     List the runs that are remembered here, newest last
       show     Show what a run did, step by step
       why      Show why a run ended as it did, from the end back to the cause
+      recover  Do with an open run whose process died what its playbook's header says; for cron and CI
       resume   Go on with a run that was paused or whose process died
       undo     Take back a run that did not commit
       abandon  Give a run up: leases go back, everything else stays as it is
+      lock     Who may change an environment now; exit 0: nobody does, 7: a run has it
       sandbox  The simulated AWS account
       help     Print this message or the help of the given subcommand(s)
 

@@ -1,5 +1,6 @@
 //! The lock of an environment: one run has it, one process leases it, and it is gone when the run is over.
 
+use crate::process::{Project, Said};
 use crate::support::{Crash, Go, config, lab};
 use bgx::account::When;
 use bgx::config::Target;
@@ -10,6 +11,9 @@ use bgx::sandbox::fault::Rule;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+
+/// Far more than any of these programs needs.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A sandbox, and whatever tries to get beta's lock in it.
 struct Room {
@@ -340,12 +344,41 @@ fn a_run_that_is_paused_keeps_the_lock_without_a_process_and_another_process_end
 }
 
 #[test]
-fn a_run_whose_lock_was_taken_stops_as_it_is() {
-    let deploy = || lab("beta", "playbooks/deploy.rhai").param("version", "latest");
-    // The lock disappears under the run: every heartbeat is told that there is none.
-    let outcome = deploy().fault(Rule::error("s3", "GetObject", 404, "NoSuchKey", "The specified key does not exist.").always()).run();
-    assert_ne!(outcome.ended.outcome, Ending::Done, "without the version key nothing is done");
-    assert_eq!(locks(&outcome.after), []);
+fn a_run_that_cannot_renew_its_lease_stops_as_it_is_before_its_next_write() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let text = "let c = colors();\nsleep(\"10m\");\nscale(c.idle, #{ desired: 1 });\n";
+    let cut_off = Rule::server_error("s3", "PutObject").after(1).always();
+    let outcome = lab("beta", "playbooks/deploy.rhai").text(folder.path(), text).fault(cut_off).run();
+    assert_eq!(outcome.ended.outcome, Ending::Paused, "{:?}", outcome.ended);
+    assert!(outcome.ended.why.as_deref().is_some_and(|why| why.contains("could not be renewed")), "{:?}", outcome.ended.why);
+    assert!(!outcome.events.iter().any(|event| matches!(event.what, What::Started { .. })), "nothing was begun");
+}
+
+#[test]
+fn two_binaries_that_start_together_against_one_server_are_one_run() {
+    let server = Project::new();
+    for round in 0..10 {
+        let mut serving = server.bgx(&["sandbox", "serve", "--pace", "60x"]);
+        let line = serving.line("SANDBOX on ", LIMIT);
+        let url = line.split_whitespace().nth(2).expect("the line holds the address").to_owned();
+        let projects = [Project::new(), Project::new()];
+        projects.iter().for_each(|project| project.write("hold.rhai", "//! Holds the lock for a while.\nsleep(\"2s\");\n"));
+        let started: Vec<_> =
+            projects.iter().map(|project| project.bgx(&["run", "hold.rhai", "--env", "beta", "--target", &url])).collect();
+        let mut ended: Vec<_> = started.into_iter().map(|program| program.end(LIMIT)).collect();
+        ended.sort_by_key(|said| said.code);
+        assert_eq!(ended.iter().map(|said| said.code).collect::<Vec<_>>(), [Some(0), Some(7)], "round {round}: {ended:#?}");
+        let run = ended[0].text.split_once("run ").and_then(|(_, rest)| rest.split_whitespace().next()).expect("it names its run");
+        assert!(ended[1].text.contains(&format!("bgx resume {run}")), "round {round}: {ended:#?}");
+        let free = server_lock(&projects[0], &url);
+        assert_eq!(free.code, Some(0), "{}", free.text);
+        serving.signal("TERM");
+        serving.good(LIMIT);
+    }
+}
+
+fn server_lock(project: &Project, url: &str) -> Said {
+    project.bgx(&["lock", "--env", "beta", "--target", url]).end(LIMIT)
 }
 
 #[test]

@@ -43,6 +43,10 @@ impl Project {
         self.folder.path()
     }
 
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("a temporary folder can be written");
+    }
+
     /// The binary of this build in this project, without a terminal and without the caller's AWS settings.
     pub fn bgx(&self, args: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bgx"));

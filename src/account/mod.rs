@@ -8,6 +8,7 @@ mod classify;
 mod connect;
 mod error;
 mod facts;
+pub mod failpoint;
 mod http;
 mod identity;
 mod objects;

@@ -1,6 +1,7 @@
 //! The one retry layer: which failure is sent again, after how long, and what is written down about each attempt.
 
 use super::classify::{Answer, Failure};
+use super::failpoint::{self, Point};
 use super::{Account, AccountError, Kind};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -159,10 +160,12 @@ impl Account {
     {
         let start = Instant::now();
         let limit = ATTEMPT_LIMIT.min(end.saturating_duration_since(start));
+        let passing = failpoint::before(Point::Call);
         let outcome = match tokio::time::timeout(limit, send()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::lost(format!("no reply within {} s", limit.as_secs_f64()))),
         };
+        passing.after();
         let (word, request_id) = match &outcome {
             Ok(answer) => ("ok", &answer.request_id),
             Err(failure) => (failure.word(), &failure.request_id),

@@ -28,6 +28,7 @@ pub use opening::{Opening, Process};
 pub use perform::Perform;
 pub use wait::{Progress, Wait};
 
+use crate::account::failpoint::{self, Point};
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
@@ -210,7 +211,9 @@ impl Run {
         let event = Event { seq: self.seq, at: self.now(), what };
         if event.what.is_kept() {
             self.seq += 1;
+            let passing = failpoint::before(Point::Record);
             self.journal.append(&event).map_err(|e| Halt::Journal { why: e.to_string() })?;
+            passing.after();
         }
         (self.observer)(&event);
         Ok(())

@@ -12,7 +12,7 @@ const DEPLOY_LIMIT: Duration = Duration::from_secs(300);
 const STATUS_LIMIT: Duration = Duration::from_secs(60);
 
 /// `bgx sandbox serve` and the address that it says.
-fn serve(project: &Project, pace: &str) -> (Program, String) {
+pub fn serve(project: &Project, pace: &str) -> (Program, String) {
     let mut server = project.bgx(&["sandbox", "serve", "--port", "0", "--pace", pace]);
     let line = server.line("SANDBOX on http://127.0.0.1:", START_LIMIT);
     let url = line.split(' ').find(|word| word.starts_with("http://")).expect("the line holds it").to_owned();

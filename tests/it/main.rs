@@ -8,12 +8,15 @@ mod boto3;
 mod cli;
 mod docs;
 mod interrupt;
+#[cfg(feature = "failpoints")]
+mod kills;
 mod locks;
 mod moto;
 mod permissions;
 mod process;
 mod program;
 mod prove;
+mod random_kills;
 mod recovery;
 mod refusals;
 mod same_seed;

@@ -49,11 +49,17 @@ impl Project {
 
     /// The binary of this build in this project, without a terminal and without the caller's AWS settings.
     pub fn bgx(&self, args: &[&str]) -> Program {
+        self.bgx_with(&[], args)
+    }
+
+    /// The same with more in its environment.
+    pub fn bgx_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bgx"));
         command.current_dir(self.folder.path()).args(args);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
         }
+        command.envs(variables.iter().copied());
         Program::start(command)
     }
 }

@@ -8,6 +8,7 @@ mod boto3;
 mod cli;
 mod docs;
 mod interrupt;
+mod killed_at_random;
 #[cfg(feature = "failpoints")]
 mod kills;
 mod locks;
@@ -16,7 +17,6 @@ mod permissions;
 mod process;
 mod program;
 mod prove;
-mod random_kills;
 mod recovery;
 mod refusals;
 mod same_seed;

@@ -33,15 +33,18 @@ fn the_same_seed_gives_the_same_journal_and_world_log() {
 }
 
 /// All that a deploy by the real binary leaves: both streams, and every file below `.bgx` by name.
-fn left_by(seed: u64) -> Vec<(String, String)> {
-    let project = Project::new();
+///
+/// In one folder, since the journal says which folder the stdlib came from.
+fn left_by(project: &Project, seed: u64) -> Vec<(String, String)> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bgx"));
     command.current_dir(project.path()).args(["run", "deploy", "--env", "beta", "--version", "latest", "--seed", &seed.to_string()]);
     let output = command.output().expect("the binary starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut left = vec![("stdout".to_owned(), text(&output.stdout)), ("stderr".to_owned(), text(&output.stderr))];
-    files(&project.path().join(".bgx"), &mut left);
+    let folder = project.path().join(".bgx");
+    files(&folder, &mut left);
+    std::fs::remove_dir_all(&folder).expect("it can be removed");
     left
 }
 
@@ -63,7 +66,8 @@ fn files(folder: &Path, into: &mut Vec<(String, String)>) {
 fn the_same_seed_gives_the_same_output_and_the_same_files_of_the_real_binary() {
     let count = seeds(3);
     each(count, |seed| {
-        let (a, b) = (left_by(seed), left_by(seed));
+        let project = Project::new();
+        let (a, b) = (left_by(&project, seed), left_by(&project, seed));
         assert_eq!(a.iter().map(|(name, _)| name).collect::<Vec<_>>(), b.iter().map(|(name, _)| name).collect::<Vec<_>>());
         for (a, b) in a.iter().zip(&b) {
             assert_eq!(a, b, "seed {seed}");

@@ -91,6 +91,8 @@ pub fn ways_on(run: &Past) -> Option<String> {
     }
     Some(match run.standing {
         Standing::Ended(outcome) if outcome.is_over() => return None,
+        Standing::Settled(_) => format!("bgx resume {id}, which only releases the lock"),
+        Standing::GivingUp => abandon,
         Standing::Ended(Outcome::Stuck) if committed => abandon,
         Standing::Undoing | Standing::Ended(Outcome::Stuck) if !committed => format!("bgx undo {id}, or {abandon}"),
         Standing::Open | Standing::Undoing | Standing::Ended(_) if committed => format!("bgx resume {id}, or {abandon}"),
@@ -102,6 +104,8 @@ pub fn standing_word(standing: Standing) -> &'static str {
     match standing {
         Standing::Open => "it runs now, or its process died",
         Standing::Undoing => "it was being taken back",
+        Standing::GivingUp => "it was being given up",
+        Standing::Settled(_) => "its lock is not released",
         Standing::Ended(outcome) => outcome.word(),
     }
 }
@@ -144,10 +148,12 @@ pub fn carry_on(
         events,
         ..run_command::request(env.clone(), host, show, answers, interrupt)
     };
+    // Giving up goes on with the reason that began it, unless another one is given.
+    let reason = run_command::text(matches, "reason").or(replay::given_up(&past.events)).unwrap_or_default().to_owned();
     let played = match command {
         "resume" => session::run(&playbook, host, request),
         "undo" => session::undo(&playbook, host, request),
-        _ => session::abandon(&playbook, host, request, run_command::text(matches, "reason").unwrap_or_default()),
+        _ => session::abandon(&playbook, host, request, &reason),
     };
     host.save()?;
     let played = played.map_err(not_gone_on)?;
@@ -177,6 +183,8 @@ fn fits(command: &str, past: &Past) -> Result<(), Failure> {
     }
     let committed = replay::committed(&past.events);
     match command {
+        _ if matches!(past.standing, Standing::Settled(_)) => Ok(()),
+        "resume" | "undo" if past.standing == Standing::GivingUp => refused(format!("run {id} was being given up"), ways_on(past)),
         "undo" if committed => refused(format!("run {id} has committed: what it did stays"), Some(rollback(env))),
         "resume" if past.standing == Standing::Ended(Outcome::Stuck) || (past.standing == Standing::Undoing && !committed) => {
             refused(format!("run {id} was being taken back"), ways_on(past))

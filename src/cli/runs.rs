@@ -95,7 +95,7 @@ fn next(run: &Past) -> String {
 /// One event in one line; the journal itself has the rest.
 fn line(what: &What) -> Option<String> {
     Some(match what {
-        What::Began(_) | What::Waiting { .. } | What::Ended(_) | What::Asked { .. } => return None,
+        What::Began(_) | What::Waiting { .. } | What::Settled { .. } | What::Ended(_) | What::Asked { .. } => return None,
         What::BlockStarted { name } => name.clone(),
         What::BlockEnded { ok: true, .. } => return None,
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
@@ -186,6 +186,7 @@ fn is_cause(what: &What) -> bool {
         | What::UndoStarted { .. }
         | What::UndoFinished { .. }
         | What::UndoSkipped { .. }
+        | What::Settled { .. }
         | What::Ended(_) => false,
     }
 }

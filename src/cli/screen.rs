@@ -232,7 +232,7 @@ impl Screen {
             What::UndoStarted { action, .. } => format!("{} {action}", paint.bold("↩")),
             What::UndoFinished { .. } | What::UndoSkipped { .. } => return None,
             What::UndoFailed { step, why, .. } => paint.bad(&format!("stuck at step {step}: {why}")),
-            What::Ended(_) => return None,
+            What::Settled { .. } | What::Ended(_) => return None,
         })
     }
 }

@@ -71,12 +71,8 @@ impl Run {
     }
 
     /// The last event, with what changed and what it cost.
-    async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
-        let kept = self.end_lock(outcome).await;
-        let why = match (why, kept) {
-            (Some(why), Some(kept)) => Some(format!("{why}; {kept}")),
-            (why, kept) => why.or(kept),
-        };
+    pub(super) async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
+        let (outcome, why) = self.end_lock(outcome, why).await;
         self.count_calls();
         let seconds = self.now().duration_since(self.began).as_secs_f64();
         let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };

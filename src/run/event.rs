@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Format version of the journal; raised when a field is added.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,6 +181,11 @@ pub enum What {
         step: u64,
         action: Option<Action>,
         why: String,
+    },
+    /// All is done but the release of the lock; what follows is that, and the end.
+    Settled {
+        outcome: Outcome,
+        why: Option<String>,
     },
     Ended(Box<Ended>),
 }

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod lock;
 mod opening;
 mod perform;
+mod release;
 pub mod replay;
 pub mod survey;
 pub mod traffic;
@@ -31,7 +32,7 @@ pub use wait::{Progress, Wait};
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
-use event::{Event, What};
+use event::{Event, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
@@ -76,6 +77,8 @@ pub struct Run {
     lock: Option<Lock>,
     /// The lease could not be shown to live: nothing more is written.
     fenced: bool,
+    /// The outcome of a run whose lock could not be released.
+    unreleased: Option<Outcome>,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
     traffic_moved: Option<Timestamp>,
@@ -157,6 +160,7 @@ impl Run {
             confirmed: opening.confirmed,
             lock: None,
             fenced: false,
+            unreleased: None,
             topology: None,
             traffic_moved: None,
             accepted: BTreeMap::new(),
@@ -168,9 +172,16 @@ impl Run {
     /// say.
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
         let lock = opening::take_over(&mut opening).await?;
+        let resumed = opening.resumed(command);
+        let mut run = Run::known(opening, events);
+        run.lock = Some(lock);
+        run.record(resumed)?;
+        Ok(run)
+    }
+
+    /// A run as its events tell it.
+    fn known(opening: Opening, events: &[Event]) -> Run {
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
-        let resumed =
-            What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
         let mut run = Run::unopened(opening, began);
         run.seq = events.last().map_or(0, |event| event.seq + 1);
         run.entries = replay::entries(events);
@@ -179,9 +190,7 @@ impl Run {
         run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
         run.traffic_moved = replay::traffic_moved(events);
-        run.lock = Some(lock);
-        run.record(resumed)?;
-        Ok(run)
+        run
     }
 
     pub fn now(&self) -> Timestamp {
@@ -199,6 +208,11 @@ impl Run {
     /// True once an action was sent to the account.
     pub fn is_touched(&self) -> bool {
         self.touched
+    }
+
+    /// How the run has ended but for its lock, which could not be released.
+    pub fn unreleased(&self) -> Option<Outcome> {
+        self.unreleased
     }
 
     pub fn journal(&self) -> &Journal {

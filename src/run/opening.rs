@@ -1,6 +1,6 @@
-//! How a run gets its environment and lets go of it: what it starts from, the lock before its first call, and the end of that lock.
+//! How a run gets its environment: what it starts from, and the lock before its first call.
 
-use super::event::{Began, Event, Outcome, What};
+use super::event::{Began, Event, What};
 use super::guard::Allow;
 use super::journal::Journal;
 use super::lock::{self, Claim, Lock, Place};
@@ -38,6 +38,11 @@ pub struct Process {
 }
 
 impl Opening {
+    /// What a process says first of a run that it goes on with.
+    pub(super) fn resumed(&self, command: &str) -> What {
+        What::Resumed { command: command.to_owned(), host: self.began.host.clone(), identity: self.began.identity.clone() }
+    }
+
     fn claim(&self) -> Claim {
         let (began, process) = (&self.began, &self.process);
         Claim {
@@ -76,17 +81,6 @@ impl Run {
         };
         self.fenced |= checked.is_err();
         checked.map_err(|why| Halt::Paused { why })
-    }
-
-    /// A run that is over lets go of its lock; any other keeps it, without a process. What an operator must know of it.
-    pub(super) async fn end_lock(&mut self, outcome: Outcome) -> Option<String> {
-        let lock = self.lock.take()?;
-        if !outcome.is_over() {
-            lock.give_up().await;
-            return None;
-        }
-        let why = lock.release().await.err()?;
-        Some(format!("the lock was not released ({why}); later: bgx recover --env {}", self.env.name))
     }
 }
 

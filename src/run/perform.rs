@@ -2,6 +2,7 @@
 
 use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
+use super::lock::Lock;
 use super::replay::Recorded;
 use super::traffic::{self, Traffic};
 use super::undo::strange;
@@ -157,8 +158,15 @@ impl Run {
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());
         }
-        match self.account.apply(action, facts).await {
+        let Some(may_write) = self.lock.as_ref().map(Lock::may_write) else {
+            return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned()));
+        };
+        match self.account.apply_while(may_write.clone(), action, facts).await {
             Ok(()) => self.read_back(action, before).await,
+            Err(error) if may_write().is_zero() => {
+                self.fenced = true;
+                Err(Unsent::Unseen(format!("the lease of the lock ended while {action} was tried: {error}")))
+            }
             Err(error) if error.kind == Kind::Lost => match self.read_back(action, before).await {
                 Ok(fields) => Ok(fields),
                 Err(_) => Err(self.left_behind(action, before, error).await),

@@ -175,6 +175,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::UndoFinished { .. }
         | What::UndoSkipped { .. }
         | What::UndoFailed { .. }
+        | What::Settled { .. }
         | What::Ended(_) => None,
     }
 }
@@ -266,10 +267,18 @@ pub enum Standing {
     Open,
     /// Taking back was begun and is not at its end.
     Undoing,
+    /// Giving it up was begun and is not at its end.
+    GivingUp,
+    /// All is done but the release of its lock.
+    Settled(Outcome),
     Ended(Outcome),
 }
 
 pub fn standing(events: &[Event]) -> Standing {
+    if let Some(outcome) = settled(events) {
+        let ended = events.iter().rev().find_map(|event| if let What::Ended(ended) = &event.what { Some(ended.outcome) } else { None });
+        return ended.filter(|ended| ended.is_over()).map_or(Standing::Settled(outcome), Standing::Ended);
+    }
     let resumed = events.iter().rposition(|event| matches!(event.what, What::Resumed { .. })).unwrap_or(0);
     let tail = &events[resumed..];
     for event in tail.iter().rev() {
@@ -278,10 +287,16 @@ pub fn standing(events: &[Event]) -> Standing {
             What::Ended(ended) => return Standing::Ended(ended.outcome),
             What::Broke { .. } => return Standing::Undoing,
             What::Resumed { command, .. } if command == "undo" => return Standing::Undoing,
+            What::Resumed { command, .. } if command == "abandon" => return Standing::GivingUp,
             _ => {}
         }
     }
     Standing::Open
+}
+
+/// How the run ends once its lock is released, where nothing else is left to do.
+pub fn settled(events: &[Event]) -> Option<Outcome> {
+    events.iter().rev().find_map(|event| if let What::Settled { outcome, .. } = event.what { Some(outcome) } else { None })
 }
 
 /// Steps were taken back already, so that only the rest of that can follow.
@@ -314,6 +329,11 @@ pub(super) fn traffic_moved(events: &[Event]) -> Option<Timestamp> {
 /// The operator has said the name of a guarded environment.
 pub fn confirmed(events: &[Event]) -> bool {
     events.iter().any(|event| matches!(&event.what, What::Answered { id, by: Answerer::Terminal, .. } if id == "confirm"))
+}
+
+/// Why the run was given up, where that was begun.
+pub fn given_up(events: &[Event]) -> Option<&str> {
+    events.iter().rev().find_map(|event| if let What::Abandoned { reason } = &event.what { Some(reason.as_str()) } else { None })
 }
 
 pub fn committed(events: &[Event]) -> bool {

@@ -10,9 +10,10 @@ use super::sources::{Roots, Sources, Stdlib};
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::run::event::{Began, Ended, Event, FORMAT, Place};
+use crate::run::event::{Began, Ended, Event, FORMAT, Outcome, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
+use crate::run::replay;
 use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Run};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -136,6 +137,8 @@ pub struct Played {
     /// Something was sent to the account.
     pub touched: bool,
     pub committed: bool,
+    /// All is done but the release of the lock: how it ends then.
+    pub unreleased: Option<Outcome>,
     pub run: String,
     pub began: jiff::Timestamp,
     /// The bytes of a journal in memory.
@@ -162,6 +165,9 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
 fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
     let (params, events, lock_wait) = (request.params.clone(), request.events.clone(), request.lock_wait);
     let opening = opening(playbook, host, request);
+    if replay::settled(&events).is_some() {
+        return host.driver.block_on(let_go(host, opening, &events, "resume"));
+    }
     // Entered so that the clock is the runtime's from the first event on.
     let (mut run, ready) = host.driver.block_on(async {
         match events.is_empty() {
@@ -208,6 +214,9 @@ pub fn undo(playbook: &Playbook, host: &Host, request: Request) -> Result<Played
     let events = request.events.clone();
     let opening = opening(playbook, host, request);
     host.driver.block_on(async {
+        if replay::settled(&events).is_some() {
+            return let_go(host, opening, &events, "undo").await;
+        }
         let mut run = reopen(host, opening, &events, "undo").await?;
         let ended = run.undo_all().await;
         Ok(played(&run, ended, None))
@@ -219,26 +228,40 @@ pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str)
     let events = request.events.clone();
     let opening = opening(playbook, host, request);
     host.driver.block_on(async {
+        if replay::settled(&events).is_some() {
+            return let_go(host, opening, &events, "abandon").await;
+        }
         let mut run = reopen(host, opening, &events, "abandon").await?;
         let ended = run.abandon(reason).await?;
         Ok(played(&run, ended, None))
     })
 }
 
-/// A killed process may have saved the sandbox's world some time before its last event: nothing happens in the past of a journal.
 async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+    catch_up(host, &opening, events).await;
+    Run::reopen(opening, events, command).await
+}
+
+/// The run has come to its end before: what is left is its lock.
+async fn let_go(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Played, Halt> {
+    catch_up(host, &opening, events).await;
+    let (run, ended) = Run::let_go(opening, events, command).await?;
+    Ok(played(&run, ended, None))
+}
+
+/// A killed process may have saved the sandbox's world some time before its last event: nothing happens in the past of a journal.
+async fn catch_up(host: &Host, opening: &Opening, events: &[Event]) {
     let now = jiff::Timestamp::try_from(opening.time.now()).ok();
     let behind = events.last().zip(now).and_then(|(last, now)| Duration::try_from(last.at.duration_since(now)).ok());
     if let Some(behind) = behind.filter(|_| host.is_sandbox()) {
         tokio::time::sleep(behind).await;
     }
-    Run::reopen(opening, events, command).await
 }
 
 fn played(run: &Run, ended: Ended, error: Option<Diagnostic>) -> Played {
     let journal = run.journal().bytes().to_vec();
     let (touched, committed) = (run.is_touched(), run.is_committed());
-    Played { ended, error, began: run.began(), journal, touched, committed, run: run.id.clone() }
+    Played { ended, error, began: run.began(), journal, touched, committed, unreleased: run.unreleased(), run: run.id.clone() }
 }
 
 fn held(stage: &Stage) -> MutexGuard<'_, Run> {

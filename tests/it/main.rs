@@ -16,6 +16,7 @@ mod program;
 mod prove;
 mod recovery;
 mod refusals;
+mod release;
 mod same_seed;
 mod signals;
 mod support;

@@ -63,6 +63,8 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
         user: "bench".to_owned(),
         lock_wait: std::time::Duration::ZERO,
         events: Vec::new(),
+        on_failure: bgx::run::event::OnFailure::Undo,
+        resumes: bgx::run::Resumes::default(),
         env,
     };
     session::run(playbook, host, request).expect("the run begins").ended.outcome.code()

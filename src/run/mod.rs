@@ -2,19 +2,21 @@
 //!
 //! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
-//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`). What is not here yet: the
-//! invariants judged after each action.
+//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`).
 
 mod ask;
+mod diverge;
 mod ending;
 mod error;
 pub mod event;
 pub mod guard;
 pub mod history;
+mod invariant;
 pub mod journal;
 pub mod lock;
 mod opening;
 mod perform;
+mod rehearse;
 mod release;
 pub mod replay;
 pub mod survey;
@@ -25,14 +27,14 @@ mod wait;
 pub use ask::{Answers, Asker, Question};
 pub use ending::Broke;
 pub use error::{Halt, RunError};
-pub use opening::{Opening, Process};
+pub use opening::{Opening, Process, Resumes};
 pub use perform::Perform;
 pub use wait::{Progress, Wait};
 
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
-use event::{Event, Outcome, What};
+use event::{Event, OnFailure, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
@@ -77,6 +79,11 @@ pub struct Run {
     lock: Option<Lock>,
     /// The lease could not be shown to live: nothing more is written.
     fenced: bool,
+    on_failure: OnFailure,
+    /// Another process began the run.
+    resumed: bool,
+    /// Nothing is done or asked: the journal alone answers.
+    rehearses: bool,
     /// The outcome of a run whose lock could not be released.
     unreleased: Option<Outcome>,
     topology: Option<Arc<Topology>>,
@@ -139,6 +146,7 @@ impl std::fmt::Display for EffectRequest {
 impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
+            on_failure: opening.began.on_failure,
             id: opening.began.run,
             env: opening.env,
             account: opening.account,
@@ -160,6 +168,8 @@ impl Run {
             confirmed: opening.confirmed,
             lock: None,
             fenced: false,
+            resumed: false,
+            rehearses: false,
             unreleased: None,
             topology: None,
             traffic_moved: None,
@@ -182,7 +192,10 @@ impl Run {
     /// A run as its events tell it.
     fn known(opening: Opening, events: &[Event]) -> Run {
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
+        let on_failure = opening.resumes.on_failure;
         let mut run = Run::unopened(opening, began);
+        run.resumed = true;
+        run.on_failure = on_failure.unwrap_or_else(|| replay::on_failure(events));
         run.seq = events.last().map_or(0, |event| event.seq + 1);
         run.entries = replay::entries(events);
         run.touched = events.iter().any(|event| matches!(event.what, What::Started { .. }));
@@ -238,8 +251,9 @@ impl Run {
         self.step
     }
 
-    /// A signal stops the run at the next verb; while undoing it no longer does.
+    /// A signal stops the run at the next verb; while undoing it no longer does. A rehearsal stops where the journal does.
     pub fn check_interrupt(&self) -> Result<(), Halt> {
+        self.check_rehearsal()?;
         let signal = self.interrupt.borrow().clone();
         match signal.as_str() {
             _ if self.undoing => Ok(()),
@@ -255,7 +269,17 @@ impl Run {
         if let Some(topology) = &self.topology {
             return Ok(topology.clone());
         }
+        match self.replay.topology(self.step) {
+            Some(known) => Ok(known),
+            None if self.rehearses => Err(self.not_told("the environment's rules").into()),
+            None => self.look_up().await,
+        }
+    }
+
+    /// The rules and target groups as they are now.
+    async fn look_up(&mut self) -> Result<Arc<Topology>, RunError> {
         let found = Arc::new(traffic::discover(&self.account, &self.env).await?);
+        self.record(What::Found { topology: Box::new((*found).clone()) })?;
         self.topology = Some(found.clone());
         Ok(found)
     }

@@ -1,6 +1,6 @@
 //! How a run gets its environment: what it starts from, and the lock before its first call.
 
-use super::event::{Began, Event, What};
+use super::event::{Began, Event, OnFailure, What};
 use super::guard::Allow;
 use super::journal::Journal;
 use super::lock::{self, Claim, Lock, Place};
@@ -25,8 +25,18 @@ pub struct Opening {
     /// No typed confirmation is needed before the first write.
     pub confirmed: bool,
     pub began: Began,
+    /// What is changed in a run that goes on.
+    pub resumes: Resumes,
     /// Names this process in the lock.
     pub process: Process,
+}
+
+/// What another process may change in a run that it goes on with.
+#[derive(Clone, Debug, Default)]
+pub struct Resumes {
+    pub on_failure: Option<OnFailure>,
+    /// In place of those that began it.
+    pub sources: Option<Vec<(String, String)>>,
 }
 
 /// One process of bgx; no two that can reach the same account have the same nonce.
@@ -40,7 +50,13 @@ pub struct Process {
 impl Opening {
     /// What a process says first of a run that it goes on with.
     pub(super) fn resumed(&self, command: &str) -> What {
-        What::Resumed { command: command.to_owned(), host: self.began.host.clone(), identity: self.began.identity.clone() }
+        What::Resumed {
+            command: command.to_owned(),
+            host: self.began.host.clone(),
+            identity: self.began.identity.clone(),
+            on_failure: self.resumes.on_failure,
+            sources: self.resumes.sources.clone(),
+        }
     }
 
     fn claim(&self) -> Claim {

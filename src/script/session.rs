@@ -10,11 +10,11 @@ use super::sources::{Roots, Sources, Stdlib};
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::run::event::{Began, Ended, Event, FORMAT, Outcome, Place};
+use crate::run::event::{Began, Ended, Event, FORMAT, OnFailure, Outcome, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
 use crate::run::replay;
-use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Run};
+use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Resumes, Run};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
@@ -128,6 +128,9 @@ pub struct Request {
     pub lock_wait: Duration,
     /// What is in the journal already, of a run that goes on.
     pub events: Vec<Event>,
+    pub on_failure: OnFailure,
+    /// What is changed in a run that goes on.
+    pub resumes: Resumes,
 }
 
 /// How a run ended, with the script's error where there was one.
@@ -147,12 +150,16 @@ pub struct Played {
 
 /// Plays a playbook to its end on a thread of its own, in the target's time.
 pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
-    let seed = host.seed;
+    on_a_thread(host.seed, || play_through(playbook, host, request))
+}
+
+/// A script's thread: with the stack that it needs, and its random numbers from the seed.
+fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
         let handle = thread.spawn_scoped(scope, || {
             fastrand::seed(seed);
-            play_through(playbook, host, request)
+            work()
         });
         let handle = handle.map_err(|e| Halt::Paused { why: format!("no thread for the playbook: {e}") })?;
         match handle.join() {
@@ -180,6 +187,20 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
         return Ok(played(&run, ended, None));
     }
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
+    let (broke, error) = match act(playbook, &stage, params) {
+        Ok(()) => (Ok(()), None),
+        Err(error) => {
+            let (broke, diagnostic) = broke(error);
+            (Err(broke), diagnostic)
+        }
+    };
+    let mut run = held(&stage);
+    let ended = host.driver.block_on(run.finish(broke));
+    Ok(played(&run, ended, error))
+}
+
+/// The script, from its top to where it ends.
+fn act(playbook: &Playbook, stage: &Arc<Stage>, params: BTreeMap<String, ParamValue>) -> Result<(), PlayError> {
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
     let blocks = stage.clone();
@@ -196,17 +217,25 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     play.on_print = Box::new(move |text| drop(held(&prints).say(text, false)));
     let play = Arc::new(play);
     let engine = engine::for_play(&play, verbs::all());
-    let result = play::play(&engine, &play);
-    let (broke, error) = match result {
-        Ok(_) => (Ok(()), None),
-        Err(error) => {
-            let (broke, diagnostic) = broke(error);
-            (Err(broke), diagnostic)
-        }
-    };
-    let mut run = held(&stage);
-    let ended = host.driver.block_on(run.finish(broke));
-    Ok(played(&run, ended, error))
+    play::play(&engine, &play).map(drop)
+}
+
+/// Plays changed sources against the journal of a run, without a call: do they agree with all of it?
+pub fn rehearse(playbook: &Playbook, host: &Host, request: Request) -> Result<(), Halt> {
+    on_a_thread(host.seed, || {
+        let (params, events) = (request.params.clone(), request.events.clone());
+        let run = Run::rehearsal(opening(playbook, host, request), &events);
+        let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
+        let ended = match act(playbook, &stage, params) {
+            Ok(()) => "nothing more: it ends".to_owned(),
+            Err(PlayError::Halted(halt)) => match halt.downcast_ref::<Halt>() {
+                Some(diverged @ Halt::Diverged { .. }) => return Err(diverged.clone()),
+                Some(_) | None => halt.to_string(),
+            },
+            Err(PlayError::Script(uncaught)) => format!("nothing more: {}", uncaught.diagnostic.message),
+        };
+        held(&stage).rehearsed(&ended)
+    })
 }
 
 /// Takes back a run that another process left; its playbook is not run.
@@ -285,6 +314,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         parameters: request.params.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
         sources: playbook.sources.texts().into_iter().collect(),
         stdlib: playbook.stdlib.clone(),
+        on_failure: request.on_failure,
     };
     Opening {
         env: request.env,
@@ -297,6 +327,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         allow: playbook.allow(),
         confirmed: host.is_sandbox(),
         began,
+        resumes: request.resumes,
         process: process(host, request.user),
     }
 }

@@ -7,6 +7,7 @@ mod bad_surroundings;
 mod boto3;
 mod cli;
 mod docs;
+mod gate;
 mod interrupt;
 mod locks;
 mod moto;

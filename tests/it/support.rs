@@ -3,7 +3,7 @@
 use bgx::config::Config;
 use bgx::host::{Host, Options};
 use bgx::run::Answers;
-use bgx::run::event::{Ended, Event};
+use bgx::run::event::{Ended, Event, OnFailure};
 use bgx::run::journal::Journal;
 use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::{Users, World};
@@ -40,6 +40,7 @@ pub struct Lab {
     pub prepare: Option<Prepare>,
     /// Spoils calls of the run.
     pub faults: Vec<Rule>,
+    pub on_failure: OnFailure,
 }
 
 /// What is left of a run.
@@ -66,6 +67,7 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
         snapshots: false,
         prepare: None,
         faults: Vec::new(),
+        on_failure: OnFailure::Undo,
     }
 }
 
@@ -97,6 +99,11 @@ impl Lab {
 
     pub fn prepare(mut self, change: impl Fn(&mut World) + 'static) -> Lab {
         self.prepare = Some(Box::new(change));
+        self
+    }
+
+    pub fn on_failure(mut self, then: OnFailure) -> Lab {
+        self.on_failure = then;
         self
     }
 
@@ -163,6 +170,8 @@ impl Lab {
             user: "tester".to_owned(),
             lock_wait: std::time::Duration::ZERO,
             events: known,
+            on_failure: self.on_failure,
+            resumes: bgx::run::Resumes { on_failure: None, sources: None },
             env: env.clone(),
         };
         let played = match go {

@@ -61,6 +61,8 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
         commit: None,
         host_name: "bench".to_owned(),
         user: "bench".to_owned(),
+        who: "bench".to_owned(),
+        approved: false,
         lock_wait: std::time::Duration::ZERO,
         events: Vec::new(),
         on_failure: bgx::run::event::OnFailure::Undo,

@@ -184,6 +184,8 @@ pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, inte
         interrupt,
         host_name: host_name(host),
         user: user(host),
+        who: system_user(),
+        approved: false,
         lock_wait: Duration::ZERO,
         env,
         params: BTreeMap::new(),
@@ -315,6 +317,10 @@ fn user(host: &Host) -> String {
     if host.is_sandbox() {
         return "you".to_owned();
     }
+    system_user()
+}
+
+pub fn system_user() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
@@ -322,6 +328,10 @@ fn host_name(host: &Host) -> String {
     if host.is_sandbox() {
         return "sandbox".to_owned();
     }
+    system_host()
+}
+
+pub fn system_host() -> String {
     std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
 }
 

@@ -6,6 +6,7 @@ use super::run::text;
 use super::screen::minutes;
 use super::style::clean;
 use crate::config::Config;
+use crate::run::desk::Given;
 use crate::run::event::{Event, What};
 use crate::run::history::{self, Past};
 use crate::run::replay::Standing;
@@ -144,6 +145,8 @@ fn line(what: &What) -> Option<String> {
         What::Began(_) | What::Found { .. } | What::Waiting { .. } | What::Settled { .. } | What::Ended(_) | What::Asked { .. } => {
             return None;
         }
+        What::AwaitsApproval { step, asking } => format!("  {step:3} waits for approval `{}`: {}", asking.id, asking.text),
+        What::Approved { step, given } => format!("  {step:3} {}", approved(given)),
         What::BlockStarted { name } => name.clone(),
         What::BlockEnded { ok: true, .. } => return None,
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
@@ -182,6 +185,12 @@ fn line(what: &What) -> Option<String> {
         What::UndoSkipped { step } => format!("  {step:3} nothing to take back"),
         What::UndoFailed { step, why, .. } => format!("  {step:3} not taken back: {why}"),
     })
+}
+
+/// Who said what, and why.
+pub fn approved(given: &Given) -> String {
+    let reason = given.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} = {} by {} on {}{reason}", given.id, given.key, given.by, given.host)
 }
 
 /// From the outcome back to the event that caused it.
@@ -232,6 +241,8 @@ fn is_cause(what: &What) -> bool {
         | What::Waiting { .. }
         | What::Asked { .. }
         | What::Answered { .. }
+        | What::AwaitsApproval { .. }
+        | What::Approved { .. }
         | What::Started { .. }
         | What::Finished { .. }
         | What::Unchanged { .. }

@@ -1,6 +1,8 @@
 //! Turns a run's events into lines for people: a live view on a terminal, plain lines elsewhere, JSON lines with `--json`.
 
+use super::runs::approved;
 use super::style::{Paint, clean};
+use crate::run::desk::Asking;
 use crate::run::event::{Answerer, Effect, Event, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
@@ -219,6 +221,11 @@ impl Screen {
                 format!("{} {action} (lease given back after {})", paint.bold("↩"), minutes(*held_seconds))
             }
             What::LeaseKept { step, why } => paint.bad(&format!("the lease of step {step} was not given back: {why}")),
+            What::AwaitsApproval { asking, .. } => {
+                let Asking { run, id, text, asked_by } = asking;
+                format!("{} {text}: bgx answer {run} {id} yes, by another identity than {asked_by}", paint.bold("?"))
+            }
+            What::Approved { given, .. } => paint.bold(&approved(given)),
             What::Noticed { text, .. } => paint.bad(&format!("noticed: {text}")),
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
             What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),

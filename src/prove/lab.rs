@@ -121,6 +121,8 @@ impl Subject {
             commit: None,
             host_name: "prove".to_owned(),
             user: "prove".to_owned(),
+            who: "prove".to_owned(),
+            approved: true,
             lock_wait: std::time::Duration::ZERO,
             events: known,
             on_failure: OnFailure::Undo,

@@ -1,5 +1,6 @@
 //! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
 
+use super::desk::{Asking, Given};
 use super::traffic::Topology;
 use super::{EffectRequest, RunError};
 use crate::account::{AccountError, Action, Fields};
@@ -87,6 +88,15 @@ pub enum What {
         id: String,
         key: String,
         by: Answerer,
+    },
+    /// Waits until another identity has answered.
+    AwaitsApproval {
+        step: u64,
+        asking: Asking,
+    },
+    Approved {
+        step: u64,
+        given: Given,
     },
     /// Kept durably before the call goes out.
     Started {

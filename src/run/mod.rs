@@ -4,7 +4,9 @@
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
 //! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`).
 
+pub mod approve;
 mod ask;
+pub mod desk;
 mod diverge;
 mod ending;
 mod error;
@@ -34,6 +36,7 @@ pub use wait::{Progress, Wait};
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
+use desk::Desk;
 use event::{Event, OnFailure, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
@@ -57,6 +60,10 @@ pub struct Run {
     pub account: Arc<Account>,
     pub allow: Vec<Allow>,
     pub answers: Answers,
+    /// Where others lay their answers.
+    desk: Desk,
+    /// Who runs it, as approvals know people.
+    who: String,
     time: SharedTimeSource,
     journal: Journal,
     observer: Observer,
@@ -152,6 +159,8 @@ impl Run {
             account: opening.account,
             allow: opening.allow,
             answers: opening.answers,
+            desk: opening.desk,
+            who: opening.who,
             time: opening.time,
             journal: opening.journal,
             observer: opening.observer,

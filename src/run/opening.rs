@@ -1,5 +1,6 @@
 //! How a run gets its environment: what it starts from, and the lock before its first call.
 
+use super::desk::Desk;
 use super::event::{Began, Event, OnFailure, What};
 use super::guard::Allow;
 use super::journal::Journal;
@@ -21,6 +22,9 @@ pub struct Opening {
     pub observer: Observer,
     pub interrupt: watch::Receiver<String>,
     pub answers: Answers,
+    pub desk: Desk,
+    /// Who runs it, as approvals know people.
+    pub who: String,
     pub allow: Vec<Allow>,
     /// No typed confirmation is needed before the first write.
     pub confirmed: bool,

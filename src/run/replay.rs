@@ -126,6 +126,24 @@ impl Replay {
         Some(found.ok_or_else(|| diverged(step, &describe(known), &format!("question `{id}`"))))
     }
 
+    /// The answer to an approval, also behind the last action: nobody is asked twice.
+    pub fn approval(&self, step: u64, id: &str, what: &str) -> Option<Result<String, RunError>> {
+        let known = self.steps.get(&step).map(Vec::as_slice).unwrap_or_default();
+        let approved = known.iter().find_map(|(_, what)| match what {
+            What::Approved { given, .. } if given.id == id => Some(given.key.clone()),
+            _ => None,
+        });
+        if let Some(key) = approved {
+            return Some(Ok(key));
+        }
+        let known = self.get(step)?;
+        let failed = known.iter().find_map(|(_, event)| match event {
+            What::Waited { what: waited, error: Some(error), .. } if waited == what => Some(error.clone()),
+            _ => None,
+        });
+        Some(Err(failed.unwrap_or_else(|| diverged(step, &describe(known), what))))
+    }
+
     pub fn effect(&self, step: u64, asked: &str) -> Option<Result<(), RunError>> {
         let known = self.get(step)?;
         let found = known.iter().find_map(|(_, what)| match what {
@@ -193,6 +211,8 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Waited { step, .. }
         | What::Asked { step, .. }
         | What::Answered { step, .. }
+        | What::AwaitsApproval { step, .. }
+        | What::Approved { step, .. }
         | What::Started { step, .. }
         | What::Finished { step, .. }
         | What::Unchanged { step, .. }
@@ -240,7 +260,15 @@ fn is_action(what: &What) -> bool {
 
 /// Events that answer a step without being one of those.
 fn is_answer(what: &What) -> bool {
-    matches!(what, What::Read { .. } | What::ReadFailed { .. } | What::Waited { .. } | What::Answered { .. } | What::Said { .. })
+    matches!(
+        what,
+        What::Read { .. }
+            | What::ReadFailed { .. }
+            | What::Waited { .. }
+            | What::Answered { .. }
+            | What::Approved { .. }
+            | What::Said { .. }
+    )
 }
 
 fn describe(known: &[(Timestamp, What)]) -> String {
@@ -248,6 +276,7 @@ fn describe(known: &[(Timestamp, What)]) -> String {
         What::Read { verb, of, .. } | What::ReadFailed { verb, of, .. } => Some(format!("{verb} of `{of}`")),
         What::Waited { what, .. } => Some(format!("a wait for {what}")),
         What::Asked { id, .. } => Some(format!("question `{id}`")),
+        What::AwaitsApproval { asking, .. } => Some(format!("approval `{}`", asking.id)),
         What::Started { action, .. } | What::Unchanged { action, .. } => Some(action.to_string()),
         What::Said { text, .. } => Some(format!("the text `{text}`")),
         What::Effect { text, .. } => Some(text.clone()),

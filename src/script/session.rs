@@ -10,6 +10,7 @@ use super::sources::{Roots, Sources, Stdlib};
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
 use crate::host::Host;
+use crate::run::desk::Desk;
 use crate::run::event::{Began, Ended, Event, FORMAT, OnFailure, Outcome, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
@@ -124,6 +125,10 @@ pub struct Request {
     pub host_name: String,
     /// Who runs this process.
     pub user: String,
+    /// The same as approvals know people: by name in the sandbox, elsewhere AWS says it.
+    pub who: String,
+    /// Approvals are given at once, by nobody: for proofs.
+    pub approved: bool,
     /// How long to wait for another run to end.
     pub lock_wait: Duration,
     /// What is in the journal already, of a run that goes on.
@@ -316,7 +321,15 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         stdlib: playbook.stdlib.clone(),
         on_failure: request.on_failure,
     };
+    let desk = match request.journal.path() {
+        _ if request.approved => Desk::Scripted,
+        Some(path) if host.is_sandbox() => Desk::File(path.with_extension("answers")),
+        None if host.is_sandbox() => Desk::Empty,
+        Some(_) | None => Desk::objects(&host.account, &request.env.state.bucket, &request.env.state.prefix, &began.run),
+    };
     Opening {
+        desk,
+        who: if host.is_sandbox() { request.who } else { host.identity.arn.clone() },
         env: request.env,
         account: host.account.clone(),
         time: host.time.clone(),

@@ -1,6 +1,7 @@
 //! One test binary; each file below is one kind of test.
 
 mod account_moto;
+mod approve;
 mod audited;
 mod bad_input;
 mod bad_surroundings;

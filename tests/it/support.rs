@@ -41,6 +41,8 @@ pub struct Lab {
     /// Spoils calls of the run.
     pub faults: Vec<Rule>,
     pub on_failure: OnFailure,
+    /// Approvals are given at once.
+    pub approved: bool,
 }
 
 /// What is left of a run.
@@ -68,6 +70,7 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
         prepare: None,
         faults: Vec::new(),
         on_failure: OnFailure::Undo,
+        approved: false,
     }
 }
 
@@ -99,6 +102,11 @@ impl Lab {
 
     pub fn prepare(mut self, change: impl Fn(&mut World) + 'static) -> Lab {
         self.prepare = Some(Box::new(change));
+        self
+    }
+
+    pub fn approved(mut self) -> Lab {
+        self.approved = true;
         self
     }
 
@@ -168,6 +176,8 @@ impl Lab {
             commit: None,
             host_name: "lab".to_owned(),
             user: "tester".to_owned(),
+            who: "tester".to_owned(),
+            approved: self.approved,
             lock_wait: std::time::Duration::ZERO,
             events: known,
             on_failure: self.on_failure,

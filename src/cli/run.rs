@@ -69,7 +69,7 @@ pub fn command() -> Command {
 
 /// Of `bgx run` and `bgx resume`.
 pub fn on_failure_flag() -> Arg {
-    let help = "what a failure before the commit does: take everything back, or leave it as it is; undo unless said";
+    let help = "what becomes of what was done when the run fails; undo unless said";
     Arg::new("on-failure").long("on-failure").value_name("undo|pause").value_parser(str::parse::<OnFailure>).help(help)
 }
 

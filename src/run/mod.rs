@@ -17,6 +17,7 @@ mod invariant;
 pub mod journal;
 pub mod lock;
 mod opening;
+mod overdue;
 mod perform;
 mod rehearse;
 mod release;

@@ -144,6 +144,16 @@ impl Replay {
         Some(Err(failed.unwrap_or_else(|| diverged(step, &describe(known), what))))
     }
 
+    /// By colour, how many healthy targets an operator went on with at this step.
+    pub fn accepted(&self, step: u64, beginning: &str) -> BTreeMap<String, u32> {
+        let known = self.get(step).unwrap_or_default();
+        let of = |what: &What| match what {
+            What::Answered { id, key, .. } => Some((id.strip_prefix(beginning)?.to_owned(), key.parse().ok()?)),
+            _ => None,
+        };
+        known.iter().filter_map(|(_, what)| of(what)).collect()
+    }
+
     pub fn effect(&self, step: u64, asked: &str) -> Option<Result<(), RunError>> {
         let known = self.get(step)?;
         let found = known.iter().find_map(|(_, what)| match what {

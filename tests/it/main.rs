@@ -12,6 +12,7 @@ mod gate;
 mod interrupt;
 mod locks;
 mod moto;
+mod overdue;
 mod permissions;
 mod process;
 mod program;

@@ -41,6 +41,8 @@ pub struct Lab {
     /// Spoils calls of the run.
     pub faults: Vec<Rule>,
     pub on_failure: OnFailure,
+    /// What is typed at the terminal, in this order; `None`: there is no terminal.
+    pub typed: Option<Vec<&'static str>>,
     /// Approvals are given at once.
     pub approved: bool,
 }
@@ -70,6 +72,7 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
         prepare: None,
         faults: Vec::new(),
         on_failure: OnFailure::Undo,
+        typed: None,
         approved: false,
     }
 }
@@ -102,6 +105,11 @@ impl Lab {
 
     pub fn prepare(mut self, change: impl Fn(&mut World) + 'static) -> Lab {
         self.prepare = Some(Box::new(change));
+        self
+    }
+
+    pub fn typed(mut self, lines: &[&'static str]) -> Lab {
+        self.typed = Some(lines.to_vec());
         self
     }
 
@@ -158,7 +166,7 @@ impl Lab {
         let (seen, signal, snapshots, clones) = (events.clone(), self.signal, self.snapshots.then(|| sandbox.clone()), worlds.clone());
         let request = Request {
             params: params::parse(&playbook.params, &self.params).unwrap_or_else(|p| panic!("{p:?}")),
-            answers: Answers { given: self.answers, ..Answers::default() },
+            answers: Answers { given: self.answers, terminal: self.typed.map(typing), ..Answers::default() },
             observer: Box::new(move |event: &Event| {
                 if signal.is_some_and(|(after, _)| event.what.is_kept() && event.seq == after) {
                     sender.send_replace(signal.map(|(_, name)| name.to_owned()).unwrap_or_default());
@@ -195,6 +203,12 @@ impl Lab {
         let error = played.error.map(|e| e.render(&playbook.sources, false));
         Outcome { error, ended: played.ended, journal: played.journal, events, worlds, before, after, users }
     }
+}
+
+/// A person who types these lines and then leaves.
+fn typing(lines: Vec<&'static str>) -> bgx::run::Asker {
+    let mut lines = lines.into_iter();
+    Box::new(move |_| lines.next().map(str::to_owned))
 }
 
 /// What a process does with a run.

@@ -1,5 +1,6 @@
 //! The end of a run is the release of its lock: refused, half done or done by nobody, the account never names a run that is over.
 
+use crate::process::Project;
 use crate::support::{Crash, Go, Lab, Outcome, lab};
 use bgx::run::event::{Outcome as Ending, What};
 use bgx::run::journal::Journal;
@@ -130,4 +131,31 @@ fn no_write_is_sent_after_the_lease_has_ended() {
     assert!(sent.len() == 2, "{sent:?}");
     assert!(sent.iter().all(|at| u128::from(*at) < LEASE.as_millis()), "{sent:?}");
     assert!(outcome.ended.why.as_deref().is_some_and(|why| why.contains("the lease of the lock ended")), "{:?}", outcome.ended.why);
+}
+
+#[test]
+fn the_binary_tells_of_a_run_whose_lock_is_left_and_every_command_ends_it() {
+    let limit = std::time::Duration::from_secs(60);
+    for command in [&["resume"][..], &["abandon", "--reason", "x"], &["recover", "--env", "beta"]] {
+        let project = Project::new();
+        project.write("short.rhai", &format!("//! Short.\n{SHORT}"));
+        project.bgx(&["run", "short.rhai", "--env", "beta"]).good(limit);
+        let listed = project.bgx(&["runs"]).good(limit);
+        let run = listed.split_whitespace().next().expect("a run is listed").to_owned();
+        // As if the process had died before it could say how it ended.
+        let path = project.path().join(format!(".bgx/sandbox/runs/{run}.jsonl"));
+        let text = std::fs::read_to_string(&path).expect("the run has a journal");
+        let lines: Vec<&str> = text.lines().collect();
+        std::fs::write(&path, lines[..lines.len() - 1].join("\n") + "\n").expect("the journal can be written");
+        assert!(project.bgx(&["runs"]).good(limit).contains("its lock is not released"));
+        let refused = project.bgx(&["run", "short.rhai", "--env", "beta"]).end(limit);
+        assert_eq!(refused.code, Some(7), "{}", refused.text);
+        assert!(refused.text.contains(&format!("bgx resume {run}, which only releases the lock")), "{}", refused.text);
+        let mut args = command.to_vec();
+        if command[0] != "recover" {
+            args.insert(1, &run);
+        }
+        project.bgx(&args).good(limit);
+        assert!(project.bgx(&["runs"]).good(limit).contains("done"), "{command:?}");
+    }
 }

@@ -61,8 +61,12 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
         commit: None,
         host_name: "bench".to_owned(),
         user: "bench".to_owned(),
+        who: "bench".to_owned(),
+        approved: false,
         lock_wait: std::time::Duration::ZERO,
         events: Vec::new(),
+        on_failure: bgx::run::event::OnFailure::Undo,
+        resumes: bgx::run::Resumes::default(),
         env,
     };
     session::run(playbook, host, request).expect("the run begins").ended.outcome.code()

@@ -5,13 +5,18 @@ use super::autoscaling;
 use super::classify::answer;
 use super::facts::refused;
 use super::objects::When;
-use super::retry::Class;
+use super::retry::{Class, MayWrite, only_while};
 use super::{Account, AccountError};
 use aws_sdk_elasticloadbalancingv2::types as sdk;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Account {
+    /// As [`Account::apply`], and nothing of it is sent when `may` says that the time is over.
+    pub async fn apply_while(&self, may: MayWrite, action: &Action, facts: &Facts) -> Result<(), AccountError> {
+        only_while(may, self.apply(action, facts)).await
+    }
+
     /// Does what the action says. `facts` are those read for it: they hold what has to go back unchanged.
     pub async fn apply(&self, action: &Action, facts: &Facts) -> Result<(), AccountError> {
         match action {

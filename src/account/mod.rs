@@ -25,5 +25,5 @@ pub use action::{Action, Facts, Fields, RouteFacts, RouteRef, RouteWeights};
 pub use connect::{Account, Connection};
 pub use error::{AccountError, Kind};
 pub use objects::When;
-pub use retry::{CallRecord, Class};
+pub use retry::{CallRecord, Class, MayWrite};
 pub use types::*;

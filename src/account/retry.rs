@@ -5,7 +5,7 @@ use super::failpoint::{self, Point};
 use super::{Account, AccountError, Kind};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -124,6 +124,23 @@ fn final_kind(class: Class, last: Kind, doubtful: bool, lost: bool) -> Kind {
     }
 }
 
+/// How much longer the caller may write: asked before each attempt of a write, and the attempt ends with it.
+pub type MayWrite = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+tokio::task_local! {
+    static MAY_WRITE: MayWrite;
+}
+
+/// What the caller of this call may still take for one attempt.
+fn allowed(class: Class) -> Duration {
+    if class.writes() { MAY_WRITE.try_with(|left| left()).unwrap_or(Duration::MAX) } else { Duration::MAX }
+}
+
+/// Carries work out whose writes are sent only while `may` says so; an attempt that would be too late is not made.
+pub(super) async fn only_while<T>(may: MayWrite, work: impl Future<Output = T>) -> T {
+    MAY_WRITE.scope(may, work).await
+}
+
 impl Account {
     /// Sends a call until it is answered or the policy gives up.
     pub(super) async fn call<T, F>(&self, call: Call<'_>, send: impl Fn() -> F) -> Result<T, AccountError>
@@ -158,8 +175,12 @@ impl Account {
     where
         F: Future<Output = Result<Answer<T>, Failure>>,
     {
-        let start = Instant::now();
-        let limit = ATTEMPT_LIMIT.min(end.saturating_duration_since(start));
+        let (start, allowed) = (Instant::now(), allowed(call.class));
+        if allowed.is_zero() {
+            let failure = Failure::new(Kind::Unreachable, "it was not sent: the lease of the lock ends");
+            return Err(Failure { final_: true, ..failure });
+        }
+        let limit = ATTEMPT_LIMIT.min(end.saturating_duration_since(start)).min(allowed);
         let passing = failpoint::before(Point::Call);
         let outcome = match tokio::time::timeout(limit, send()).await {
             Ok(outcome) => outcome,

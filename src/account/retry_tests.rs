@@ -195,3 +195,17 @@ async fn a_probe_is_sent_once() {
         assert!(start.elapsed() <= Duration::from_secs(5));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_is_neither_begun_nor_waited_for_when_the_caller_may_write_no_longer() {
+    let (account, log) = account(|_, _| Canned::Silence);
+    let start = Instant::now();
+    let may: MayWrite = Arc::new(move || Duration::from_secs(20).saturating_sub(start.elapsed()));
+    let error = account.apply_while(may.clone(), &capacity(), &Facts::Parameter(None)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Lost);
+    let elapsed = start.elapsed();
+    assert!(elapsed >= Duration::from_secs(20) && elapsed < Duration::from_secs(25), "an attempt of 15 s, one cut short: {elapsed:?}");
+    let sent = log.lock().unwrap().len();
+    let error = account.apply_while(may, &capacity(), &Facts::Parameter(None)).await.unwrap_err();
+    assert_eq!((error.kind, log.lock().unwrap().len()), (Kind::Unreachable, sent), "nothing more is sent");
+}

@@ -42,7 +42,7 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let (env, host, place) = open(matches, config)?;
     let json = matches.get_flag("json");
     report::first_line(&host, json);
-    let seen = host.driver.block_on(place.read()).map_err(failed)?;
+    let seen = host.driver.block_on(place.held()).map_err(failed)?;
     let mut out = std::io::stdout();
     let record = seen.map(|seen| seen.record);
     if json {
@@ -110,7 +110,7 @@ pub fn recover(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
 }
 
 fn find(config: &Config, host: &Host, env: &Environment, place: &Place) -> Result<Found, Failure> {
-    let record = host.driver.block_on(place.read()).map_err(failed)?.map(|seen| seen.record);
+    let record = host.driver.block_on(place.held()).map_err(failed)?.map(|seen| seen.record);
     let target = host.target.to_string();
     let all = history::list(&recovery::folder(config, host.is_sandbox())).map_err(|e| Failure::of(2, &e))?;
     let mut own = all.into_iter().rev().filter(|past| past.began.env == env.name && past.began.target == target);
@@ -154,6 +154,8 @@ fn by_header(
 fn what(past: &Past) -> Option<&'static str> {
     match past.standing {
         Standing::Undoing => return Some("undo"),
+        Standing::GivingUp => return Some("abandon"),
+        Standing::Settled(_) => return Some("resume"),
         Standing::Ended(Outcome::Stuck | Outcome::Diverged) => return None,
         Standing::Open | Standing::Ended(_) => {}
     }

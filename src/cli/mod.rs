@@ -1,5 +1,6 @@
 //! The command line: one file per command. The only room that prints, asks and picks an exit code.
 
+mod answer;
 mod failure;
 mod list;
 mod lock;
@@ -66,6 +67,7 @@ fn bgx() -> Command {
         .subcommand(Command::new("list").about("List the project's playbooks"))
         .subcommands(runs::commands())
         .subcommands(recovery::commands())
+        .subcommand(answer::command())
         .subcommand(lock::command())
         .subcommand(sandbox::command())
 }
@@ -80,6 +82,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
         Some(("status", matches)) => status::run(matches, &config)?,
+        Some(("answer", matches)) => answer::run(matches, &config)?,
         Some(("lock", matches)) => lock::run(matches, &config)?,
         Some(("recover", matches)) => lock::recover(matches, &config)?,
         Some(("sandbox", matches)) => sandbox::run(matches, &config)?,

@@ -7,11 +7,11 @@ use super::screen::Show;
 use super::signals;
 use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
-use crate::run::event::Outcome;
+use crate::run::event::{Event, Outcome};
 use crate::run::history::{self, HistoryError, Past};
 use crate::run::journal::Journal;
 use crate::run::replay::{self, Standing};
-use crate::run::{Answers, Halt};
+use crate::run::{Answers, Halt, Resumes};
 use crate::script::params;
 use crate::script::session::{self, Playbook, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -32,10 +32,22 @@ pub fn commands() -> [Command; 4] {
     let reason = Arg::new("reason").long("reason").value_name("TEXT").required(true).help("goes to the journal");
     let env = Arg::new("env").long("env").short('e').value_name("ENV").required(true).help("environment of bgx.toml");
     let target = Arg::new("target").long("target").value_name("TARGET").help("sandbox, aws, or the URL of a server; wins over bgx.toml");
+    let current = Arg::new("with-current-sources")
+        .long("with-current-sources")
+        .action(ArgAction::SetTrue)
+        .help("go on with the playbook as it is now, if it agrees with all that the journal holds");
     let recover = Command::new("recover").about("Do with an open run whose process died what its playbook's header says; for cron and CI");
     [
         recover.args([env, target, answer.clone(), yes.clone(), confirm.clone(), json()]),
-        Command::new("resume").about("Go on with a run that was paused or whose process died").args([run(), answer, yes, confirm, json()]),
+        Command::new("resume").about("Go on with a run that was paused or whose process died").args([
+            run(),
+            answer,
+            yes,
+            confirm,
+            run_command::on_failure_flag(),
+            current,
+            json(),
+        ]),
         Command::new("undo").about("Take back a run that did not commit").args([run(), json()]),
         Command::new("abandon").about("Give a run up: leases go back, everything else stays as it is").args([run(), reason, json()]),
     ]
@@ -91,6 +103,8 @@ pub fn ways_on(run: &Past) -> Option<String> {
     }
     Some(match run.standing {
         Standing::Ended(outcome) if outcome.is_over() => return None,
+        Standing::Settled(_) => format!("bgx resume {id}, which only releases the lock"),
+        Standing::GivingUp => abandon,
         Standing::Ended(Outcome::Stuck) if committed => abandon,
         Standing::Undoing | Standing::Ended(Outcome::Stuck) if !committed => format!("bgx undo {id}, or {abandon}"),
         Standing::Open | Standing::Undoing | Standing::Ended(_) if committed => format!("bgx resume {id}, or {abandon}"),
@@ -102,6 +116,8 @@ pub fn standing_word(standing: Standing) -> &'static str {
     match standing {
         Standing::Open => "it runs now, or its process died",
         Standing::Undoing => "it was being taken back",
+        Standing::GivingUp => "it was being given up",
+        Standing::Settled(_) => "its lock is not released",
         Standing::Ended(outcome) => outcome.word(),
     }
 }
@@ -125,9 +141,8 @@ pub fn carry_on(
     interrupt: watch::Receiver<String>,
 ) -> Result<i32, Failure> {
     let env = config.env(&past.began.env)?.clone();
-    let texts: BTreeMap<String, String> = past.began.sources.iter().cloned().collect();
-    let playbook = Playbook::from_journal(texts, &past.began.playbook, past.began.stdlib.clone())
-        .map_err(|problems| Failure::usage(format!("the journal's playbook cannot be played:\n{}", problems.render(false))))?;
+    let current = command == "resume" && matches.try_get_one::<bool>("with-current-sources").ok().flatten() == Some(&true);
+    let playbook = if current { current_sources(past, config, &env)? } else { journal_sources(past)? };
     let (journal, events) = Journal::reopen(&past.path)
         .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })
         .map_err(|failure| Failure { hint: ways_on(past).filter(|_| past.altered), ..failure })?;
@@ -136,18 +151,28 @@ pub fn carry_on(
     let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();
     let params = params::parse(&playbook.params, &given).map_err(|_| Failure::usage("the journal's parameters do not fit its playbook"))?;
     report::first_line(host, json);
+    let sources = current.then(|| playbook.sources.texts().into_iter().collect());
+    if current {
+        let request = run_command::request(env.clone(), host, run_command::show(true, None, host), Answers::default(), interrupt.clone());
+        let observer = Box::new(|_: &Event| {});
+        let rehearsal = Request { params: params.clone(), events: events.clone(), run_id: past.began.run.clone(), observer, ..request };
+        session::rehearse(&playbook, host, rehearsal).map_err(|halt| not_agreed(&halt, past))?;
+    }
     let show = Show { committed: replay::committed(&events), ..run_command::show(json, None, host) };
     let request = Request {
         params,
         journal,
         run_id: past.began.run.clone(),
         events,
+        resumes: Resumes { on_failure: run_command::on_failure(matches), sources },
         ..run_command::request(env.clone(), host, show, answers, interrupt)
     };
+    // Giving up goes on with the reason that began it, unless another one is given.
+    let reason = run_command::text(matches, "reason").or(replay::given_up(&past.events)).unwrap_or_default().to_owned();
     let played = match command {
         "resume" => session::run(&playbook, host, request),
         "undo" => session::undo(&playbook, host, request),
-        _ => session::abandon(&playbook, host, request, run_command::text(matches, "reason").unwrap_or_default()),
+        _ => session::abandon(&playbook, host, request, &reason),
     };
     host.save()?;
     let played = played.map_err(not_gone_on)?;
@@ -156,6 +181,31 @@ pub fn carry_on(
     }
     let goal = if command == "undo" { Goal::Back } else { Goal::Forward };
     Ok(report::end(&played, host, &env, json, goal))
+}
+
+/// The playbook that began the run, or that a resume put in its place.
+fn journal_sources(past: &Past) -> Result<Playbook, Failure> {
+    let texts: BTreeMap<String, String> = replay::sources(&past.events).into_iter().collect();
+    Playbook::from_journal(texts, &past.began.playbook, past.began.stdlib.clone())
+        .map_err(|problems| Failure::usage(format!("the journal's playbook cannot be played:\n{}", problems.render(false))))
+}
+
+/// The same playbook as it is in the project now.
+fn current_sources(past: &Past, config: &Config, env: &Environment) -> Result<Playbook, Failure> {
+    let name = &past.began.playbook;
+    let path = [config.root.join(name), PathBuf::from(name)].into_iter().find(|path| path.is_file());
+    let path = path.ok_or_else(|| Failure::usage(format!("there is no `{name}` here to go on with")))?;
+    Playbook::load(&path, config, env.hooks.as_deref())
+        .map_err(|problems| Failure::usage(format!("`{name}` cannot be played:\n{}", problems.render(false))))
+}
+
+/// Nothing was called and nothing is recorded: the run stays as it was.
+fn not_agreed(halt: &Halt, past: &Past) -> Failure {
+    let text = format!("the playbook as it is now does not agree with the journal: {halt}");
+    Failure {
+        code: Outcome::Diverged.code(),
+        ..Failure::usage(text).hinted(format!("bgx resume {} goes on with the playbook that began it", past.id()))
+    }
 }
 
 fn rollback(env: &str) -> String {
@@ -177,6 +227,8 @@ fn fits(command: &str, past: &Past) -> Result<(), Failure> {
     }
     let committed = replay::committed(&past.events);
     match command {
+        _ if matches!(past.standing, Standing::Settled(_)) => Ok(()),
+        "resume" | "undo" if past.standing == Standing::GivingUp => refused(format!("run {id} was being given up"), ways_on(past)),
         "undo" if committed => refused(format!("run {id} has committed: what it did stays"), Some(rollback(env))),
         "resume" if past.standing == Standing::Ended(Outcome::Stuck) || (past.standing == Standing::Undoing && !committed) => {
             refused(format!("run {id} was being taken back"), ways_on(past))

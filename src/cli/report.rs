@@ -73,7 +73,7 @@ fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal) -> Stri
     if let Some(why) = &ended.why {
         let _ = writeln!(text, "why: {why}");
     }
-    if let Some(next) = next(ended.outcome, &played.run, played.committed) {
+    if let Some(next) = next(played) {
         let _ = writeln!(text, "next: {next}");
     }
     let _ = writeln!(text, "{}", host.words);
@@ -119,9 +119,13 @@ fn outcome(outcome: Outcome, touched: bool, goal: Goal, paint: Paint) -> String 
 }
 
 /// The commands that an operator may want now.
-fn next(outcome: Outcome, run: &str, committed: bool) -> Option<String> {
-    let back = if committed { format!("bgx abandon {run} --reason …") } else { format!("bgx undo {run}") };
-    match outcome {
+fn next(played: &Played) -> Option<String> {
+    let run = &played.run;
+    if played.unreleased.is_some() {
+        return Some(format!("bgx resume {run}, which only releases the lock"));
+    }
+    let back = if played.committed { format!("bgx abandon {run} --reason …") } else { format!("bgx undo {run}") };
+    match played.ended.outcome {
         Outcome::Done | Outcome::Undone | Outcome::Refused | Outcome::Abandoned => None,
         Outcome::Paused => Some(format!("bgx resume {run}, or {back}; users are unharmed meanwhile")),
         Outcome::Diverged => Some(format!("bgx resume {run} with the playbook that began it, or {back}")),

@@ -9,8 +9,9 @@ use super::signals;
 use super::style::Paint;
 use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
+use crate::run::event::OnFailure;
 use crate::run::journal::Journal;
-use crate::run::{Answers, Halt};
+use crate::run::{Answers, Halt, Resumes};
 use crate::script::Diagnostic;
 use crate::script::check::questions::Id;
 use crate::script::diagnose::did_you_mean;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Flags of `bgx run` and `bgx prove` that take a value: needed to find the playbook before its own flags are known.
-const VALUED: [&str; 15] = [
+const VALUED: [&str; 16] = [
     "env",
     "answer",
     "confirm",
@@ -35,6 +36,7 @@ const VALUED: [&str; 15] = [
     "endpoint",
     "config",
     "lock-wait",
+    "on-failure",
     "faults",
     "fault",
     "sample",
@@ -61,7 +63,18 @@ pub fn command() -> Command {
         .arg(value("pace", "60x", "sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes").value_parser(pace))
         .arg(value("reason", "TEXT", "goes to the journal"))
         .arg(value("lock-wait", "10m", "how long to wait while another run has the environment").value_parser(crate::config::duration))
+        .arg(on_failure_flag())
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("events as JSON lines on standard output"))
+}
+
+/// Of `bgx run` and `bgx resume`.
+pub fn on_failure_flag() -> Arg {
+    let help = "what becomes of what was done when the run fails; undo unless said";
+    Arg::new("on-failure").long("on-failure").value_name("undo|pause").value_parser(str::parse::<OnFailure>).help(help)
+}
+
+pub fn on_failure(matches: &ArgMatches) -> Option<OnFailure> {
+    matches.try_get_one::<OnFailure>("on-failure").ok().flatten().copied()
 }
 
 fn pace(text: &str) -> Result<f64, String> {
@@ -150,6 +163,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         actor: actor(&host),
         commit: commit(&config.root, &host),
         lock_wait,
+        on_failure: on_failure(matches).unwrap_or_default(),
         ..request(env.clone(), &host, show, answers, interrupt)
     };
     let played = session::run(playbook, &host, request).map_err(not_begun)?;
@@ -170,6 +184,8 @@ pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, inte
         interrupt,
         host_name: host_name(host),
         user: user(host),
+        who: system_user(),
+        approved: false,
         lock_wait: Duration::ZERO,
         env,
         params: BTreeMap::new(),
@@ -179,6 +195,8 @@ pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, inte
         actor: None,
         commit: None,
         events: Vec::new(),
+        on_failure: OnFailure::Undo,
+        resumes: Resumes::default(),
     }
 }
 
@@ -299,6 +317,10 @@ fn user(host: &Host) -> String {
     if host.is_sandbox() {
         return "you".to_owned();
     }
+    system_user()
+}
+
+pub fn system_user() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
@@ -306,6 +328,10 @@ fn host_name(host: &Host) -> String {
     if host.is_sandbox() {
         return "sandbox".to_owned();
     }
+    system_host()
+}
+
+pub fn system_host() -> String {
     std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
 }
 

@@ -6,18 +6,28 @@ use super::run::text;
 use super::screen::minutes;
 use super::style::clean;
 use crate::config::Config;
+use crate::run::desk::Given;
 use crate::run::event::{Event, What};
 use crate::run::history::{self, Past};
 use crate::run::replay::Standing;
 use clap::{Arg, ArgMatches, Command};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 
 pub fn commands() -> [Command; 3] {
     let run = || Arg::new("run").value_name("RUN").required(true).help("id of a run, or the beginning of one");
+    let since = Arg::new("since")
+        .long("since")
+        .value_name("2h|7d|DATE")
+        .value_parser(since)
+        .help("only those that began after that: 2h or 7d ago, or 2026-11-20 (UTC)");
     let env = Arg::new("env").long("env").short('e').value_name("ENV").help("only those of one environment");
     [
-        Command::new("runs").about("List the runs that are remembered here, newest last").arg(env),
+        Command::new("runs").about("List the runs that are remembered here, newest last").args([env, since]),
         Command::new("show").about("Show what a run did, step by step").arg(run()),
         Command::new("why").about("Show why a run ended as it did, from the end back to the cause").arg(run()),
     ]
@@ -25,7 +35,7 @@ pub fn commands() -> [Command; 3] {
 
 pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let page = match command {
-        "runs" => list(config, text(matches, "env"))?,
+        "runs" => list(config, text(matches, "env"), matches.get_one::<Since>("since").copied())?,
         "show" => steps(&recovery::find(config, text(matches, "run").unwrap_or_default())?),
         _ => why(&recovery::find(config, text(matches, "run").unwrap_or_default())?),
     };
@@ -33,12 +43,45 @@ pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, 
     Ok(0)
 }
 
-fn list(config: &Config, env: Option<&str>) -> Result<String, Failure> {
+/// From when on runs are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    /// So long before now.
+    Ago(Duration),
+    At(Timestamp),
+}
+
+impl Since {
+    fn counted_from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Since::At(at) => at,
+            Since::Ago(length) => now.checked_sub(length).unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(date) = text.parse::<Date>() {
+        let midnight = date.to_zoned(TimeZone::UTC).map_err(|e| format!("`{text}` is no date: {e}"))?;
+        return Ok(Since::At(midnight.timestamp()));
+    }
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let ago = days.map(|days| Duration::from_secs(u64::from(days) * 86_400)).ok_or(());
+    let ago = ago.or_else(|()| crate::config::duration(text));
+    ago.map(Since::Ago).map_err(|_| format!("`{text}` is no time; write it as 2h, 7d or 2026-11-20"))
+}
+
+fn list(config: &Config, env: Option<&str>, since: Option<Since>) -> Result<String, Failure> {
     let mut page = String::new();
     for sandbox in [true, false] {
         let runs = history::list(&recovery::folder(config, sandbox)).map_err(|e| Failure::of(2, &e))?;
-        for run in runs.iter().filter(|run| env.is_none_or(|env| run.began.env == env)) {
-            let at = run.events.first().map(|event| event.at.to_string()).unwrap_or_default();
+        // The sandbox's clock stands still between commands: its now is when something happened there last.
+        let last = runs.iter().filter_map(|run| run.events.last()).map(|event| event.at).max();
+        let now = if sandbox { last.unwrap_or_default() } else { Timestamp::now() };
+        let from = since.map(|since| since.counted_from(now));
+        let wanted = |run: &&Past| env.is_none_or(|env| run.began.env == env) && from.is_none_or(|from| began(run) >= Some(from));
+        for run in runs.iter().filter(wanted) {
+            let at = began(run).map(|at| at.to_string()).unwrap_or_default();
             let _ = writeln!(
                 page,
                 "{}  {at:24}  {:12} {:28} {:8} {}",
@@ -54,6 +97,10 @@ fn list(config: &Config, env: Option<&str>) -> Result<String, Failure> {
         page.push_str("no run is remembered here\n");
     }
     Ok(page)
+}
+
+fn began(run: &Past) -> Option<Timestamp> {
+    run.events.first().map(|event| event.at)
 }
 
 fn state(run: &Past) -> String {
@@ -95,7 +142,11 @@ fn next(run: &Past) -> String {
 /// One event in one line; the journal itself has the rest.
 fn line(what: &What) -> Option<String> {
     Some(match what {
-        What::Began(_) | What::Waiting { .. } | What::Ended(_) | What::Asked { .. } => return None,
+        What::Began(_) | What::Found { .. } | What::Waiting { .. } | What::Settled { .. } | What::Ended(_) | What::Asked { .. } => {
+            return None;
+        }
+        What::AwaitsApproval { step, asking } => format!("  {step:3} waits for approval `{}`: {}", asking.id, asking.text),
+        What::Approved { step, given } => format!("  {step:3} {}", approved(given)),
         What::BlockStarted { name } => name.clone(),
         What::BlockEnded { ok: true, .. } => return None,
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
@@ -110,6 +161,7 @@ fn line(what: &What) -> Option<String> {
         What::Finished { step, .. } => format!("  {step:3}   seen"),
         What::Unchanged { step, action, .. } => format!("  {step:3} {action}: already so"),
         What::Failed { step, error, .. } => format!("  {step:3}   failed: {error}"),
+        What::Noticed { step, text } => format!("  {step:3} noticed: {text}"),
         What::Refused { step, text, .. } => format!("  {step:3} refused: {text}"),
         What::Said { step, text, .. } => format!("  {step:3} {text}"),
         What::Effect { step, text, detail, .. } => format!("  {step:3} {text}: {detail}"),
@@ -120,7 +172,12 @@ fn line(what: &What) -> Option<String> {
         What::LeaseKept { step, why } => format!("  {step:3} lease not given back: {why}"),
         What::Committed { step } => format!("  {step:3} committed"),
         What::Signalled { signal } => format!("{signal} received"),
-        What::Resumed { command, host, identity } => format!("{command} on {host} by {identity}"),
+        What::Resumed { command, host, identity, sources, .. } => {
+            format!(
+                "{command} on {host} by {identity}{}",
+                if sources.is_some() { ", with sources that were changed meanwhile" } else { "" }
+            )
+        }
         What::Abandoned { reason } => format!("abandoned: {reason}"),
         What::Broke { text, .. } => format!("broke: {text}"),
         What::UndoStarted { step, action, .. } => format!("  {step:3} taking back: {action}"),
@@ -128,6 +185,12 @@ fn line(what: &What) -> Option<String> {
         What::UndoSkipped { step } => format!("  {step:3} nothing to take back"),
         What::UndoFailed { step, why, .. } => format!("  {step:3} not taken back: {why}"),
     })
+}
+
+/// Who said what, and why.
+pub fn approved(given: &Given) -> String {
+    let reason = given.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} = {} by {} on {}{reason}", given.id, given.key, given.by, given.host)
 }
 
 /// From the outcome back to the event that caused it.
@@ -163,6 +226,7 @@ fn is_cause(what: &What) -> bool {
         What::BlockEnded { ok, .. } => !ok,
         What::ReadFailed { .. }
         | What::Failed { .. }
+        | What::Noticed { .. }
         | What::Refused { .. }
         | What::LeaseKept { .. }
         | What::Signalled { .. }
@@ -173,9 +237,12 @@ fn is_cause(what: &What) -> bool {
         What::Began(_)
         | What::BlockStarted { .. }
         | What::Read { .. }
+        | What::Found { .. }
         | What::Waiting { .. }
         | What::Asked { .. }
         | What::Answered { .. }
+        | What::AwaitsApproval { .. }
+        | What::Approved { .. }
         | What::Started { .. }
         | What::Finished { .. }
         | What::Unchanged { .. }
@@ -186,6 +253,28 @@ fn is_cause(what: &What) -> bool {
         | What::UndoStarted { .. }
         | What::UndoFinished { .. }
         | What::UndoSkipped { .. }
+        | What::Settled { .. }
         | What::Ended(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_length_or_a_day_and_nothing_else() {
+        assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_secs(7200))));
+        assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_secs(7 * 86_400))));
+        assert_eq!(since("2026-11-20").map(|since| since.counted_from(Timestamp::MIN).to_string()), Ok("2026-11-20T00:00:00Z".to_owned()));
+        for odd in ["", "yesterday", "2026-13-01", "-2h", "d"] {
+            assert!(since(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_counted_back_from_now() {
+        let now = Timestamp::from_second(10_000).expect("a small number of seconds is a time");
+        assert_eq!(Since::Ago(Duration::from_secs(4000)).counted_from(now).as_second(), 6000);
     }
 }

@@ -1,6 +1,8 @@
 //! Turns a run's events into lines for people: a live view on a terminal, plain lines elsewhere, JSON lines with `--json`.
 
+use super::runs::approved;
 use super::style::{Paint, clean};
+use crate::run::desk::Asking;
 use crate::run::event::{Answerer, Effect, Event, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
@@ -108,8 +110,8 @@ impl Screen {
         // A run that is taken up may have done something already.
         self.touched |= matches!(what, What::Started { .. } | What::Resumed { .. });
         self.committed |= matches!(what, What::Committed { .. });
-        self.taking_back |=
-            (matches!(what, What::Broke { .. }) && !self.committed) || matches!(what, What::Resumed { command, .. } if command == "undo");
+        self.taking_back |= (matches!(what, What::Broke { stays: false, .. }) && !self.committed)
+            || matches!(what, What::Resumed { command, .. } if command == "undo");
     }
 
     /// Prints what was held back, unless the next event makes it a repetition.
@@ -194,7 +196,12 @@ impl Screen {
                 self.depth = self.depth.saturating_sub(1);
                 return None;
             }
-            What::OnUndo { .. } | What::Read { .. } | What::ReadFailed { .. } | What::Waiting { .. } | What::BlockStarted { .. } => {
+            What::OnUndo { .. }
+            | What::Found { .. }
+            | What::Read { .. }
+            | What::ReadFailed { .. }
+            | What::Waiting { .. }
+            | What::BlockStarted { .. } => {
                 return None;
             }
             What::Waited { what, seconds, error: None, .. } if *seconds >= 1.0 => format!("{what}: {}", minutes(*seconds)),
@@ -214,17 +221,23 @@ impl Screen {
                 format!("{} {action} (lease given back after {})", paint.bold("↩"), minutes(*held_seconds))
             }
             What::LeaseKept { step, why } => paint.bad(&format!("the lease of step {step} was not given back: {why}")),
+            What::AwaitsApproval { asking, .. } => {
+                let Asking { run, id, text, asked_by } = asking;
+                format!("{} {text}: bgx answer {run} {id} yes, by another identity than {asked_by}", paint.bold("?"))
+            }
+            What::Approved { given, .. } => paint.bold(&approved(given)),
+            What::Noticed { text, .. } => paint.bad(&format!("noticed: {text}")),
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
             What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),
             What::Abandoned { reason } => paint.bad(&format!("abandoned: {reason}")),
             What::Signalled { .. } => return None, // the reason of the break that follows
-            What::Broke { text, .. } => {
+            What::Broke { text, stays, .. } => {
                 self.depth = 0;
                 // Where nothing was done the run ends here, and its last lines say why.
                 if !self.touched {
                     return None;
                 }
-                let follows = if self.committed { "what is done stays" } else { "taking back what was done" };
+                let follows = if self.committed || *stays { "what is done stays" } else { "taking back what was done" };
                 paint.bad(&format!("{}: {follows}", text.lines().next().unwrap_or_default()))
             }
             // Where nothing is taken back it is a lease, which says so itself when it is given back.
@@ -232,7 +245,7 @@ impl Screen {
             What::UndoStarted { action, .. } => format!("{} {action}", paint.bold("↩")),
             What::UndoFinished { .. } | What::UndoSkipped { .. } => return None,
             What::UndoFailed { step, why, .. } => paint.bad(&format!("stuck at step {step}: {why}")),
-            What::Ended(_) => return None,
+            What::Settled { .. } | What::Ended(_) => return None,
         })
     }
 }

@@ -3,9 +3,9 @@
 use super::ProveError;
 use crate::config::{Config, Environment, Target};
 use crate::host::{Host, Options};
-use crate::run::Answers;
-use crate::run::event::{Ended, Event};
+use crate::run::event::{Ended, Event, OnFailure};
 use crate::run::journal::Journal;
+use crate::run::{Answers, Resumes};
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox, Traced};
@@ -121,8 +121,12 @@ impl Subject {
             commit: None,
             host_name: "prove".to_owned(),
             user: "prove".to_owned(),
+            who: "prove".to_owned(),
+            approved: true,
             lock_wait: std::time::Duration::ZERO,
             events: known,
+            on_failure: OnFailure::Undo,
+            resumes: Resumes::default(),
             env: self.env.clone(),
         };
         let played = match go {

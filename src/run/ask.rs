@@ -66,7 +66,7 @@ impl Run {
         }
         match &question.unattended {
             Some(key) => Ok((key.clone(), Answerer::Unattended)),
-            None => Err(declined(format!("{}: answer with {}", question.text, flags(question)))),
+            None => Err(unanswered(format!("{}: answer with {}", question.text, flags(question)))),
         }
     }
 
@@ -87,7 +87,7 @@ impl Run {
                     human: true,
                 };
                 let asked = self.answers.terminal.as_mut().map(|asker| asker(&question));
-                asked.flatten().ok_or_else(|| declined(format!("`{name}` is guarded; confirm with --confirm {name}")))?
+                asked.flatten().ok_or_else(|| unanswered(format!("`{name}` is guarded; confirm with --confirm {name}")))?
             }
         };
         if typed.trim() != name {
@@ -98,6 +98,10 @@ impl Run {
         self.confirmed = true;
         Ok(())
     }
+}
+
+fn unanswered(text: String) -> RunError {
+    Halt::Unanswered { text }.into()
 }
 
 fn declined(text: String) -> RunError {

@@ -1,7 +1,9 @@
 //! How a run ends: committed and read back, taken back, paused as it is, or given up.
 
-use super::event::{Change, Ended, Outcome, Place, What};
-use super::{Entry, Halt, Run, RunError, survey, undo};
+use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
+use super::survey::{self, About};
+use super::{Entry, Halt, Run, RunError, invariant, undo};
+use crate::account::Action;
 use std::collections::BTreeMap;
 
 /// How a script ended when it did not end well.
@@ -33,15 +35,17 @@ impl Run {
             },
             Err(broke) => self.settle(broke).await,
         };
-        let disagreements = match outcome {
+        let (own, others) = match outcome {
             Outcome::Done => self.end_state().await,
-            Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused | Outcome::Diverged | Outcome::Abandoned => Vec::new(),
+            Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused | Outcome::Diverged | Outcome::Abandoned => {
+                (Vec::new(), Vec::new())
+            }
         };
-        let (outcome, why) = match disagreements.first() {
+        let (outcome, why) = match own.first() {
             Some(first) => (Outcome::Paused, Some(format!("the end state is not as it should be: {first}"))),
             None => (outcome, why),
         };
-        self.ended(outcome, why, disagreements).await
+        self.ended(outcome, why, own.into_iter().chain(others).collect()).await
     }
 
     /// Takes a run back that another process left.
@@ -71,12 +75,8 @@ impl Run {
     }
 
     /// The last event, with what changed and what it cost.
-    async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
-        let kept = self.end_lock(outcome).await;
-        let why = match (why, kept) {
-            (Some(why), Some(kept)) => Some(format!("{why}; {kept}")),
-            (why, kept) => why.or(kept),
-        };
+    pub(super) async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
+        let (outcome, why) = self.end_lock(outcome, why).await;
         self.count_calls();
         let seconds = self.now().duration_since(self.began).as_secs_f64();
         let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
@@ -98,13 +98,10 @@ impl Run {
         if let Some(Halt::Signal { signal }) = &broke.halt {
             let _ = self.record(What::Signalled { signal: signal.clone() });
         }
-        let recorded = self.record(What::Broke { text: broke.text.clone(), place: broke.place.clone() });
-        match &broke.halt {
-            Some(Halt::Paused { .. } | Halt::Journal { .. }) => return (Outcome::Paused, why),
-            Some(Halt::Diverged { .. }) => return (Outcome::Diverged, why),
-            Some(Halt::Stuck { .. }) => return (Outcome::Stuck, why),
-            Some(Halt::Locked { .. }) if !self.touched => return (Outcome::Refused, why),
-            Some(Halt::Signal { .. } | Halt::Declined { .. } | Halt::Locked { .. }) | None => {}
+        let stays = self.stays(&broke);
+        let recorded = self.record(What::Broke { text: broke.text.clone(), place: broke.place.clone(), stays: stays.is_some() });
+        if let Some(outcome) = stays {
+            return (outcome, why);
         }
         if recorded.is_err() {
             return (Outcome::Paused, why);
@@ -117,7 +114,7 @@ impl Run {
             };
         }
         if !self.touched {
-            let refused = broke.refused || matches!(broke.halt, Some(Halt::Declined { .. }));
+            let refused = broke.refused || matches!(broke.halt, Some(Halt::Declined { .. } | Halt::Unanswered { .. }));
             return (if refused { Outcome::Refused } else { Outcome::Undone }, why);
         }
         match self.take_back().await {
@@ -126,15 +123,56 @@ impl Run {
         }
     }
 
-    /// Disagreements after a run that says it is done; only a run that changed something is held to them.
-    async fn end_state(&mut self) -> Vec<String> {
+    /// How a run ends of which nothing is taken back, whatever it has done; `None`: that depends on where it stands.
+    fn stays(&self, broke: &Broke) -> Option<Outcome> {
+        let paused = |stays: bool| (stays && self.touched).then_some(Outcome::Paused);
+        match &broke.halt {
+            Some(Halt::Paused { .. } | Halt::Journal { .. }) => Some(Outcome::Paused),
+            Some(Halt::Diverged { .. }) => Some(Outcome::Diverged),
+            Some(Halt::Stuck { .. }) => Some(Outcome::Stuck),
+            Some(Halt::Locked { .. }) if !self.touched => Some(Outcome::Refused),
+            // An operator who says no wants it back as it was.
+            Some(Halt::Declined { .. }) => None,
+            // Who goes on with a run and does not know its questions has not asked for an undo.
+            Some(Halt::Unanswered { .. }) if self.resumed => paused(true),
+            Some(Halt::Unanswered { .. } | Halt::Signal { .. } | Halt::Locked { .. }) | None => {
+                paused(self.on_failure == OnFailure::Pause && !self.committed)
+            }
+        }
+    }
+
+    /// Disagreements after a run that says it is done: those that it could have brought about, which it is held to, and the others.
+    async fn end_state(&mut self) -> (Vec<String>, Vec<String>) {
         if !self.touched {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
-        match survey::survey(&self.account, &self.env).await {
-            Ok(survey) => survey.disagreements.iter().filter(|d| d.blocks).map(|d| d.text.clone()).collect(),
-            Err(error) => vec![format!("the end state could not be read: {error}")],
-        }
+        let survey = match survey::survey(&self.account, &self.env).await {
+            Ok(survey) => survey,
+            Err(error) => return (vec![format!("the end state could not be read: {error}")], Vec::new()),
+        };
+        let (own, others): (Vec<_>, Vec<_>) = survey.disagreements.into_iter().partition(|d| d.blocks && self.moved(d.about));
+        let text = |d: survey::Disagreement| d.text;
+        let others = others.into_iter().filter(|d| d.blocks || d.about == About::Serving);
+        (own.into_iter().map(text).collect(), others.map(text).collect())
+    }
+
+    /// Whether an action of this run is of those that such a disagreement comes from.
+    fn moved(&self, about: About) -> bool {
+        let keys = |key: &str| self.env.colors.iter().any(|color| color.version_key == key);
+        let versions = |name: &str| self.env.colors.iter().any(|color| self.env.version_parameter(&color.name) == name);
+        self.entries.iter().any(|entry| match entry {
+            Entry::OnUndo { .. } => false,
+            Entry::Action(done) => match &done.action {
+                Action::Forward { .. } | Action::ForwardEach { .. } => true,
+                action @ Action::Parameter { name, .. } => match about {
+                    About::Record => invariant::is_record(&self.env, action),
+                    About::Version => versions(name),
+                    About::Traffic | About::Serving => false,
+                },
+                Action::Object { key, .. } | Action::Copy { to: key, .. } => about == About::Version && keys(key),
+                Action::Capacity { .. } | Action::Processes { .. } => false,
+            },
+        })
     }
 
     /// First and last value of every field that a run set and that is not as it was.

@@ -36,12 +36,21 @@ pub enum Halt {
     Locked { why: String },
     #[error("the journal could not be written: {why}")]
     Journal { why: String },
-    /// A question that nobody answered, or answered with no.
+    /// A question that was answered with no.
     #[error("{text}")]
     Declined { text: String },
+    /// A question that nobody could be asked.
+    #[error("{text}")]
+    Unanswered { text: String },
     /// The playbook asks for something else than the journal says it asked for.
-    #[error("step {step} diverged: the journal has {recorded}, the playbook asks for {asked}")]
-    Diverged { step: u64, recorded: String, asked: String },
+    #[error("step {step} diverged: the journal has {recorded}, the playbook asks for {asked}{}", fields.iter().map(|f| format!("\n  {f}")).collect::<String>())]
+    Diverged {
+        step: u64,
+        recorded: String,
+        asked: String,
+        /// Where the two differ, one line each.
+        fields: Vec<String>,
+    },
     /// A step that was begun is neither done nor undone: a person must look.
     #[error("step {step} is stuck: {why}")]
     Stuck { step: u64, why: String },

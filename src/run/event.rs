@@ -1,12 +1,14 @@
 //! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
 
+use super::desk::{Asking, Given};
+use super::traffic::Topology;
 use super::{EffectRequest, RunError};
 use crate::account::{AccountError, Action, Fields};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Format version of the journal; raised when a field is added.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,10 @@ pub enum What {
         of: String,
         error: RunError,
     },
+    /// The environment's rules and target groups, as they were looked up.
+    Found {
+        topology: Box<Topology>,
+    },
     /// Progress of a wait: shown, never kept.
     Waiting {
         step: u64,
@@ -83,6 +89,15 @@ pub enum What {
         key: String,
         by: Answerer,
     },
+    /// Waits until another identity has answered.
+    AwaitsApproval {
+        step: u64,
+        asking: Asking,
+    },
+    Approved {
+        step: u64,
+        given: Given,
+    },
     /// Kept durably before the call goes out.
     Started {
         step: u64,
@@ -105,6 +120,11 @@ pub enum What {
         action: Action,
         #[serde(default)]
         lease: bool,
+    },
+    /// An invariant that the world broke while the run was at this step.
+    Noticed {
+        step: u64,
+        text: String,
     },
     Failed {
         step: u64,
@@ -156,6 +176,12 @@ pub enum What {
         command: String,
         host: String,
         identity: String,
+        /// What `--on-failure` said from then on; absent where it said nothing.
+        #[serde(default)]
+        on_failure: Option<OnFailure>,
+        /// The sources that the run goes on with, where they are not those of its first event.
+        #[serde(default)]
+        sources: Option<Vec<(String, String)>>,
     },
     Abandoned {
         reason: String,
@@ -164,6 +190,9 @@ pub enum What {
     Broke {
         text: String,
         place: Option<Place>,
+        /// The run stops as it is: nothing is taken back.
+        #[serde(default)]
+        stays: bool,
     },
     UndoStarted {
         step: u64,
@@ -181,6 +210,11 @@ pub enum What {
         step: u64,
         action: Option<Action>,
         why: String,
+    },
+    /// All is done but the release of the lock; what follows is that, and the end.
+    Settled {
+        outcome: Outcome,
+        why: Option<String>,
     },
     Ended(Box<Ended>),
 }
@@ -205,6 +239,31 @@ pub struct Began {
     pub sources: Vec<(String, String)>,
     /// Where the stdlib came from: `embedded` or a folder.
     pub stdlib: String,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// What a failure before the commit does to what was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Takes it back.
+    #[default]
+    Undo,
+    /// Leaves it for somebody to look at.
+    Pause,
+}
+
+impl std::str::FromStr for OnFailure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OnFailure, String> {
+        match text {
+            "undo" => Ok(OnFailure::Undo),
+            "pause" => Ok(OnFailure::Pause),
+            _ => Err(format!("`{text}` is neither undo nor pause")),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,7 +374,12 @@ impl What {
     pub fn is_durable(&self) -> bool {
         !matches!(
             self,
-            What::Waiting { .. } | What::Read { .. } | What::BlockStarted { .. } | What::BlockEnded { .. } | What::Waited { .. }
+            What::Waiting { .. }
+                | What::Read { .. }
+                | What::Found { .. }
+                | What::BlockStarted { .. }
+                | What::BlockEnded { .. }
+                | What::Waited { .. }
         )
     }
 }

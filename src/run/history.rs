@@ -32,7 +32,7 @@ impl Past {
     /// Nothing more will happen to it by itself, and nothing more needs to.
     pub fn is_over(&self) -> bool {
         match self.standing {
-            Standing::Open | Standing::Undoing => false,
+            Standing::Open | Standing::Undoing | Standing::GivingUp | Standing::Settled(_) => false,
             Standing::Ended(outcome) => outcome.is_over(),
         }
     }

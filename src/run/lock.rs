@@ -2,6 +2,7 @@
 //!
 //! AWS's control planes know no fencing, so the holder itself must know, without asking, that its lease lives before it writes.
 
+mod free;
 mod held;
 mod take;
 
@@ -46,6 +47,9 @@ pub struct Record {
     pub pid: u32,
     /// 0: the run has no process, and anybody may go on with it.
     pub lease_seconds: u64,
+    /// The run is over and the object could not be deleted: the lock is as free as if it were not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
     /// When this was written, by its writer's clock.
     pub at: Timestamp,
 }
@@ -99,6 +103,7 @@ impl Claim {
             user: self.user.clone(),
             pid: self.pid,
             lease_seconds: LEASE.as_secs(),
+            ended: false,
             at,
         }
     }
@@ -118,6 +123,9 @@ pub enum LockError {
     Signal { signal: String },
     #[error("`{url}` is not a lock: {why}")]
     Unreadable { url: String, why: String },
+    /// The run is over, and its lock could not be freed.
+    #[error("{why}")]
+    Kept { why: String },
     /// It may have been written or not.
     #[error("it is not known whether the lock was taken")]
     Doubt,
@@ -132,7 +140,7 @@ impl From<LockError> for RunError {
                 Halt::Locked { why: error.to_string() }.into()
             }
             LockError::Signal { signal } => Halt::Signal { signal }.into(),
-            LockError::Doubt => Halt::Paused { why: error.to_string() }.into(),
+            LockError::Doubt | LockError::Kept { .. } => Halt::Paused { why: error.to_string() }.into(),
             LockError::Account(error) if error.kind == Kind::Lost => Halt::Paused { why: error.to_string() }.into(),
             LockError::Account(error) => error.into(),
         }
@@ -168,12 +176,17 @@ impl Place {
         Place { account: account.clone(), time: time.clone(), bucket: env.state.bucket.clone(), key: env.lock_key() }
     }
 
-    /// The lock as it is; `None`: nobody has it.
+    /// The object as it is. Where there is none, or its run has ended, nobody has the lock.
     pub async fn read(&self) -> Result<Option<Seen>, LockError> {
         let Some(object) = self.account.object(&self.bucket, &self.key).await? else { return Ok(None) };
         let record = serde_json::from_slice(&object.body);
         let unreadable = |e: serde_json::Error| LockError::Unreadable { url: self.url(), why: e.to_string() };
         Ok(Some(Seen { record: record.map_err(unreadable)?, etag: object.etag }))
+    }
+
+    /// The lock that a run has; `None`: it is free.
+    pub async fn held(&self) -> Result<Option<Seen>, LockError> {
+        Ok(self.read().await?.filter(|seen| !seen.record.ended))
     }
 
     async fn write(&self, record: &Record, when: When<'_>) -> Result<Written, AccountError> {

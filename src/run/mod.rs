@@ -2,19 +2,25 @@
 //!
 //! `Run` is the one door between a script and the account. It is async and owns no runtime; nothing here knows that there
 //! is a script. Each verb call is one step; an action is written to the journal before it is sent, read back after it,
-//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`). What is not here yet: the
-//! invariants judged after each action.
+//! and can be taken back. A run that a process left is gone on with from its journal (`replay.rs`).
 
+pub mod approve;
 mod ask;
+pub mod desk;
+mod diverge;
 mod ending;
 mod error;
 pub mod event;
 pub mod guard;
 pub mod history;
+mod invariant;
 pub mod journal;
 pub mod lock;
 mod opening;
+mod overdue;
 mod perform;
+mod rehearse;
+mod release;
 pub mod replay;
 pub mod survey;
 pub mod traffic;
@@ -24,7 +30,7 @@ mod wait;
 pub use ask::{Answers, Asker, Question};
 pub use ending::Broke;
 pub use error::{Halt, RunError};
-pub use opening::{Opening, Process};
+pub use opening::{Opening, Process, Resumes};
 pub use perform::Perform;
 pub use wait::{Progress, Wait};
 
@@ -32,7 +38,8 @@ use crate::account::failpoint::{self, Point};
 use crate::account::{Account, Action, Fields};
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
-use event::{Event, What};
+use desk::Desk;
+use event::{Event, OnFailure, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
@@ -55,6 +62,10 @@ pub struct Run {
     pub account: Arc<Account>,
     pub allow: Vec<Allow>,
     pub answers: Answers,
+    /// Where others lay their answers.
+    desk: Desk,
+    /// Who runs it, as approvals know people.
+    who: String,
     time: SharedTimeSource,
     journal: Journal,
     observer: Observer,
@@ -77,6 +88,13 @@ pub struct Run {
     lock: Option<Lock>,
     /// The lease could not be shown to live: nothing more is written.
     fenced: bool,
+    on_failure: OnFailure,
+    /// Another process began the run.
+    resumed: bool,
+    /// Nothing is done or asked: the journal alone answers.
+    rehearses: bool,
+    /// The outcome of a run whose lock could not be released.
+    unreleased: Option<Outcome>,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
     traffic_moved: Option<Timestamp>,
@@ -137,11 +155,14 @@ impl std::fmt::Display for EffectRequest {
 impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
+            on_failure: opening.began.on_failure,
             id: opening.began.run,
             env: opening.env,
             account: opening.account,
             allow: opening.allow,
             answers: opening.answers,
+            desk: opening.desk,
+            who: opening.who,
             time: opening.time,
             journal: opening.journal,
             observer: opening.observer,
@@ -158,6 +179,9 @@ impl Run {
             confirmed: opening.confirmed,
             lock: None,
             fenced: false,
+            resumed: false,
+            rehearses: false,
+            unreleased: None,
             topology: None,
             traffic_moved: None,
             accepted: BTreeMap::new(),
@@ -169,10 +193,20 @@ impl Run {
     /// say.
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
         let lock = opening::take_over(&mut opening).await?;
+        let resumed = opening.resumed(command);
+        let mut run = Run::known(opening, events);
+        run.lock = Some(lock);
+        run.record(resumed)?;
+        Ok(run)
+    }
+
+    /// A run as its events tell it.
+    fn known(opening: Opening, events: &[Event]) -> Run {
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
-        let resumed =
-            What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
+        let on_failure = opening.resumes.on_failure;
         let mut run = Run::unopened(opening, began);
+        run.resumed = true;
+        run.on_failure = on_failure.unwrap_or_else(|| replay::on_failure(events));
         run.seq = events.last().map_or(0, |event| event.seq + 1);
         run.entries = replay::entries(events);
         run.touched = events.iter().any(|event| matches!(event.what, What::Started { .. }));
@@ -180,9 +214,7 @@ impl Run {
         run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
         run.traffic_moved = replay::traffic_moved(events);
-        run.lock = Some(lock);
-        run.record(resumed)?;
-        Ok(run)
+        run
     }
 
     pub fn now(&self) -> Timestamp {
@@ -200,6 +232,11 @@ impl Run {
     /// True once an action was sent to the account.
     pub fn is_touched(&self) -> bool {
         self.touched
+    }
+
+    /// How the run has ended but for its lock, which could not be released.
+    pub fn unreleased(&self) -> Option<Outcome> {
+        self.unreleased
     }
 
     pub fn journal(&self) -> &Journal {
@@ -227,8 +264,9 @@ impl Run {
         self.step
     }
 
-    /// A signal stops the run at the next verb; while undoing it no longer does.
+    /// A signal stops the run at the next verb; while undoing it no longer does. A rehearsal stops where the journal does.
     pub fn check_interrupt(&self) -> Result<(), Halt> {
+        self.check_rehearsal()?;
         let signal = self.interrupt.borrow().clone();
         match signal.as_str() {
             _ if self.undoing => Ok(()),
@@ -244,7 +282,17 @@ impl Run {
         if let Some(topology) = &self.topology {
             return Ok(topology.clone());
         }
+        match self.replay.topology(self.step) {
+            Some(known) => Ok(known),
+            None if self.rehearses => Err(self.not_told("the environment's rules").into()),
+            None => self.look_up().await,
+        }
+    }
+
+    /// The rules and target groups as they are now.
+    async fn look_up(&mut self) -> Result<Arc<Topology>, RunError> {
         let found = Arc::new(traffic::discover(&self.account, &self.env).await?);
+        self.record(What::Found { topology: Box::new((*found).clone()) })?;
         self.topology = Some(found.clone());
         Ok(found)
     }

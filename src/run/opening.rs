@@ -1,6 +1,7 @@
-//! How a run gets its environment and lets go of it: what it starts from, the lock before its first call, and the end of that lock.
+//! How a run gets its environment: what it starts from, and the lock before its first call.
 
-use super::event::{Began, Event, Outcome, What};
+use super::desk::Desk;
+use super::event::{Began, Event, OnFailure, What};
 use super::guard::Allow;
 use super::journal::Journal;
 use super::lock::{self, Claim, Lock, Place};
@@ -21,12 +22,25 @@ pub struct Opening {
     pub observer: Observer,
     pub interrupt: watch::Receiver<String>,
     pub answers: Answers,
+    pub desk: Desk,
+    /// Who runs it, as approvals know people.
+    pub who: String,
     pub allow: Vec<Allow>,
     /// No typed confirmation is needed before the first write.
     pub confirmed: bool,
     pub began: Began,
+    /// What is changed in a run that goes on.
+    pub resumes: Resumes,
     /// Names this process in the lock.
     pub process: Process,
+}
+
+/// What another process may change in a run that it goes on with.
+#[derive(Clone, Debug, Default)]
+pub struct Resumes {
+    pub on_failure: Option<OnFailure>,
+    /// In place of those that began it.
+    pub sources: Option<Vec<(String, String)>>,
 }
 
 /// One process of bgx; no two that can reach the same account have the same nonce.
@@ -38,6 +52,17 @@ pub struct Process {
 }
 
 impl Opening {
+    /// What a process says first of a run that it goes on with.
+    pub(super) fn resumed(&self, command: &str) -> What {
+        What::Resumed {
+            command: command.to_owned(),
+            host: self.began.host.clone(),
+            identity: self.began.identity.clone(),
+            on_failure: self.resumes.on_failure,
+            sources: self.resumes.sources.clone(),
+        }
+    }
+
     fn claim(&self) -> Claim {
         let (began, process) = (&self.began, &self.process);
         Claim {
@@ -76,17 +101,6 @@ impl Run {
         };
         self.fenced |= checked.is_err();
         checked.map_err(|why| Halt::Paused { why })
-    }
-
-    /// A run that is over lets go of its lock; any other keeps it, without a process. What an operator must know of it.
-    pub(super) async fn end_lock(&mut self, outcome: Outcome) -> Option<String> {
-        let lock = self.lock.take()?;
-        if !outcome.is_over() {
-            lock.give_up().await;
-            return None;
-        }
-        let why = lock.release().await.err()?;
-        Some(format!("the lock was not released ({why}); later: bgx recover --env {}", self.env.name))
     }
 }
 

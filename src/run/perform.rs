@@ -2,6 +2,8 @@
 
 use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
+use super::invariant;
+use super::lock::Lock;
 use super::replay::Recorded;
 use super::traffic::{self, Traffic};
 use super::undo::strange;
@@ -87,7 +89,7 @@ impl Run {
             returned: false,
         }));
         match self.send(action, &facts, &before).await {
-            Ok(after) => self.record(What::Finished { step, after })?,
+            Ok(seen) => self.seen(step, seen)?,
             Err(Unsent::Error(error, effect)) => {
                 if effect == Effect::None {
                     self.entries.pop();
@@ -102,6 +104,7 @@ impl Run {
 
     /// An action that was begun by a process that died: is it there, or must it be sent (again)?
     async fn recover(&mut self, step: u64, action: &Action, before: Fields) -> Result<bool, RunError> {
+        self.look_up().await?;
         let facts = self.account.facts(action).await?;
         let found = facts.fields(action);
         if action.seen(&before, &facts) {
@@ -114,7 +117,7 @@ impl Run {
         self.guard(action, &facts).await?;
         self.still_locked().await?;
         match self.send(action, &facts, &before).await {
-            Ok(after) => self.record(What::Finished { step, after })?,
+            Ok(seen) => self.seen(step, seen)?,
             Err(Unsent::Error(error, effect)) => {
                 if effect == Effect::None {
                     self.entries.retain(|entry| entry.step() != step);
@@ -148,8 +151,8 @@ impl Run {
         Ok(())
     }
 
-    /// Sends the call and reads the account until the effect is seen.
-    pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Fields, Unsent> {
+    /// Sends the call, reads the account until the effect is seen, and judges what is read.
+    pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Seen, Unsent> {
         if shrinks(action, facts) {
             self.settle_traffic().await;
             self.still_locked().await.map_err(|halt| Unsent::Unseen(halt.to_string()))?;
@@ -157,10 +160,20 @@ impl Run {
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());
         }
-        match self.account.apply(action, facts).await {
-            Ok(()) => self.read_back(action, before).await,
+        let Some(may_write) = self.lock.as_ref().map(Lock::may_write) else {
+            return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned()));
+        };
+        match self.account.apply_while(may_write.clone(), action, facts).await {
+            Ok(()) => {
+                let after = self.read_back(action, before).await?;
+                self.judge(action, facts, &after).await
+            }
+            Err(error) if may_write().is_zero() => {
+                self.fenced = true;
+                Err(Unsent::Unseen(format!("the lease of the lock ended while {action} was tried: {error}")))
+            }
             Err(error) if error.kind == Kind::Lost => match self.read_back(action, before).await {
-                Ok(fields) => Ok(fields),
+                Ok(after) => self.judge(action, facts, &after).await,
                 Err(_) => Err(self.left_behind(action, before, error).await),
             },
             Err(error) => Err(self.left_behind(action, before, error).await),
@@ -176,7 +189,7 @@ impl Run {
         }
     }
 
-    async fn read_back(&self, action: &Action, before: &Fields) -> Result<Fields, Unsent> {
+    async fn read_back(&self, action: &Action, before: &Fields) -> Result<Facts, Unsent> {
         let deadline = tokio::time::Instant::now() + READ_BACK;
         let mut pause = LOOK_FIRST;
         loop {
@@ -186,7 +199,7 @@ impl Run {
                 .await
                 .map_err(|e| Unsent::Unseen(format!("{action} was sent, but the account could not be read after it: {e}")))?;
             if action.seen(before, &facts) {
-                return Ok(facts.fields(action));
+                return Ok(facts);
             }
             if tokio::time::Instant::now() >= deadline {
                 return Err(Unsent::Unseen(format!("{action} was accepted, but is not seen after {} s", READ_BACK.as_secs())));
@@ -194,6 +207,34 @@ impl Run {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK_LONGEST);
         }
+    }
+
+    /// The invariants that this action can move, on the read that showed its effect.
+    async fn judge(&mut self, action: &Action, before: &Facts, after: &Facts) -> Result<Seen, Unsent> {
+        let fields = after.fields(action);
+        let breach = match action {
+            // Going back to a split that was found there is no split of ours.
+            Action::Forward { .. } | Action::ForwardEach { .. } if self.undoing => None,
+            Action::Forward { .. } | Action::ForwardEach { .. } => invariant::weights_after(before, after, &self.allow),
+            Action::Capacity { asg, .. } => match invariant::capacity_after(action, before, after) {
+                Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
+                Some(_) | None => None,
+            },
+            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => None,
+        };
+        let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
+        if breach.ours {
+            return Ok(Seen { fields, worse: Some(breach.text) });
+        }
+        let step = self.step;
+        self.record(What::Noticed { step, text: breach.text }).map_err(|halt| Unsent::Unseen(halt.to_string()))?;
+        Ok(Seen { fields, worse: None })
+    }
+
+    /// The effect is there. That it broke an invariant is a failure of the step all the same.
+    fn seen(&mut self, step: u64, seen: Seen) -> Result<(), RunError> {
+        self.record(What::Finished { step, after: seen.fields })?;
+        seen.worse.map_or(Ok(()), |text| Err(RunError::failed(text)))
     }
 
     /// After an error: did nothing happen, or something?
@@ -232,6 +273,12 @@ impl Run {
                     guard::can_receive(&receiver)?;
                 }
                 Ok(())
+            }
+            (Action::Parameter { .. }, Facts::Parameter(_)) if invariant::is_record(&self.env, action) && !self.undoing => {
+                guard::within(&self.env, None, action)?;
+                let topology = self.topology().await?;
+                let serving = traffic::read(&self.account, &self.env, &topology).await?.serving(&topology);
+                invariant::record_follows(&self.env, &topology, &serving, action, &facts.fields(action))
             }
             _ => guard::within(&self.env, None, action),
         }
@@ -273,6 +320,13 @@ fn shrinks(action: &Action, facts: &Facts) -> bool {
 /// The weights of one route as read.
 fn weights_of(routes: &[RouteFacts], route: &RouteRef) -> BTreeMap<String, u32> {
     routes.iter().find(|r| r.route == *route).and_then(|r| r.forward.as_ref()).map(|f| f.weights.clone()).unwrap_or_default()
+}
+
+/// An action that went through.
+pub(super) struct Seen {
+    fields: Fields,
+    /// An invariant that the action itself broke.
+    worse: Option<String>,
 }
 
 /// An action that did not go through.

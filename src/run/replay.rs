@@ -1,11 +1,13 @@
 //! What a journal answers when its playbook runs again: every step up to the last action, and nothing after it.
 
-use super::event::{Answerer, Effect, Event, Outcome, What};
-use super::{Done, Entry, Halt, RunError};
+use super::event::{Answerer, Effect, Event, OnFailure, Outcome, What};
+use super::traffic::Topology;
+use super::{Done, Entry, Halt, RunError, diverge};
 use crate::account::{Action, Fields};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The events of a run by step, as far as they answer.
 #[derive(Debug, Default)]
@@ -13,6 +15,7 @@ pub struct Replay {
     steps: BTreeMap<u64, Vec<(Timestamp, What)>>,
     /// The last step that is answered; what comes after it is asked again.
     pub cutoff: u64,
+    topology: Option<Arc<Topology>>,
 }
 
 /// What the journal knows of an action.
@@ -44,7 +47,35 @@ impl Replay {
         if ended_by == Some(cutoff) {
             cutoff -= 1;
         }
-        Replay { steps, cutoff }
+        let topology = events.iter().rev().find_map(|event| match &event.what {
+            What::Found { topology } => Some(Arc::new((**topology).clone())),
+            _ => None,
+        });
+        Replay { steps, cutoff, topology }
+    }
+
+    /// Answers as far as the journal knows anything, reads and waits after the last action too.
+    pub fn whole(events: &[Event]) -> Replay {
+        let replay = Replay::of(events);
+        let answered =
+            events.iter().filter(|event| is_action(&event.what) || is_answer(&event.what)).filter_map(|e| step_of(&e.what)).max();
+        let last = answered.unwrap_or(0);
+        let known = replay.steps.get(&last).map(Vec::as_slice).unwrap_or_default();
+        let begun = known.iter().any(|(_, what)| matches!(what, What::Started { .. }));
+        let ended = known.iter().any(|(_, what)| matches!(what, What::Finished { .. } | What::Failed { .. }));
+        // What nobody knows the end of, and what the run failed at, is done again.
+        let open = (begun && !ended) || last_failed_step(events) == Some(last);
+        Replay { cutoff: if open { last.saturating_sub(1) } else { last }, ..replay }
+    }
+
+    /// The rules and target groups as the journal has them, where a step is answered from it.
+    pub fn topology(&self, step: u64) -> Option<Arc<Topology>> {
+        self.topology.clone().filter(|_| step <= self.cutoff)
+    }
+
+    /// What the journal has at a step, in words.
+    pub fn told(&self, step: u64) -> String {
+        describe(self.steps.get(&step).map(Vec::as_slice).unwrap_or_default())
     }
 
     /// The events of a step that the journal answers.
@@ -95,6 +126,34 @@ impl Replay {
         Some(found.ok_or_else(|| diverged(step, &describe(known), &format!("question `{id}`"))))
     }
 
+    /// The answer to an approval, also behind the last action: nobody is asked twice.
+    pub fn approval(&self, step: u64, id: &str, what: &str) -> Option<Result<String, RunError>> {
+        let known = self.steps.get(&step).map(Vec::as_slice).unwrap_or_default();
+        let approved = known.iter().find_map(|(_, what)| match what {
+            What::Approved { given, .. } if given.id == id => Some(given.key.clone()),
+            _ => None,
+        });
+        if let Some(key) = approved {
+            return Some(Ok(key));
+        }
+        let known = self.get(step)?;
+        let failed = known.iter().find_map(|(_, event)| match event {
+            What::Waited { what: waited, error: Some(error), .. } if waited == what => Some(error.clone()),
+            _ => None,
+        });
+        Some(Err(failed.unwrap_or_else(|| diverged(step, &describe(known), what))))
+    }
+
+    /// By colour, how many healthy targets an operator went on with at this step.
+    pub fn accepted(&self, step: u64, beginning: &str) -> BTreeMap<String, u32> {
+        let known = self.get(step).unwrap_or_default();
+        let of = |what: &What| match what {
+            What::Answered { id, key, .. } => Some((id.strip_prefix(beginning)?.to_owned(), key.parse().ok()?)),
+            _ => None,
+        };
+        known.iter().filter_map(|(_, what)| of(what)).collect()
+    }
+
     pub fn effect(&self, step: u64, asked: &str) -> Option<Result<(), RunError>> {
         let known = self.get(step)?;
         let found = known.iter().find_map(|(_, what)| match what {
@@ -126,13 +185,23 @@ impl Replay {
         }
         Some(match pending {
             Some(before) => Ok(Recorded::Pending { before }),
-            None => Err(diverged(step, &describe(known), &asked.to_string())),
+            None => Err(diverged_action(step, known, asked)),
         })
     }
 }
 
+/// An action that is not the recorded one, field by field where both are of one kind.
+fn diverged_action(step: u64, known: &[(Timestamp, What)], asked: &Action) -> RunError {
+    let recorded = known.iter().find_map(|(_, what)| match what {
+        What::Started { action, .. } | What::Unchanged { action, .. } => Some(action),
+        _ => None,
+    });
+    let fields = recorded.map(|recorded| diverge::fields(recorded, asked)).unwrap_or_default();
+    Halt::Diverged { step, recorded: describe(known), asked: asked.to_string(), fields }.into()
+}
+
 fn diverged(step: u64, recorded: &str, asked: &str) -> RunError {
-    Halt::Diverged { step, recorded: recorded.to_owned(), asked: asked.to_owned() }.into()
+    Halt::Diverged { step, recorded: recorded.to_owned(), asked: asked.to_owned(), fields: Vec::new() }.into()
 }
 
 /// The step that the run ended by failing at, if it did.
@@ -152,6 +221,8 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Waited { step, .. }
         | What::Asked { step, .. }
         | What::Answered { step, .. }
+        | What::AwaitsApproval { step, .. }
+        | What::Approved { step, .. }
         | What::Started { step, .. }
         | What::Finished { step, .. }
         | What::Unchanged { step, .. }
@@ -163,6 +234,8 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Committed { step } => Some(*step),
         What::Waiting { .. }
         | What::Began(_)
+        | What::Noticed { .. }
+        | What::Found { .. }
         | What::BlockStarted { .. }
         | What::BlockEnded { .. }
         | What::LeaseReturned { .. }
@@ -175,6 +248,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::UndoFinished { .. }
         | What::UndoSkipped { .. }
         | What::UndoFailed { .. }
+        | What::Settled { .. }
         | What::Ended(_) => None,
     }
 }
@@ -194,11 +268,25 @@ fn is_action(what: &What) -> bool {
     )
 }
 
+/// Events that answer a step without being one of those.
+fn is_answer(what: &What) -> bool {
+    matches!(
+        what,
+        What::Read { .. }
+            | What::ReadFailed { .. }
+            | What::Waited { .. }
+            | What::Answered { .. }
+            | What::Approved { .. }
+            | What::Said { .. }
+    )
+}
+
 fn describe(known: &[(Timestamp, What)]) -> String {
     let texts = known.iter().filter_map(|(_, what)| match what {
         What::Read { verb, of, .. } | What::ReadFailed { verb, of, .. } => Some(format!("{verb} of `{of}`")),
         What::Waited { what, .. } => Some(format!("a wait for {what}")),
         What::Asked { id, .. } => Some(format!("question `{id}`")),
+        What::AwaitsApproval { asking, .. } => Some(format!("approval `{}`", asking.id)),
         What::Started { action, .. } | What::Unchanged { action, .. } => Some(action.to_string()),
         What::Said { text, .. } => Some(format!("the text `{text}`")),
         What::Effect { text, .. } => Some(text.clone()),
@@ -266,28 +354,42 @@ pub enum Standing {
     Open,
     /// Taking back was begun and is not at its end.
     Undoing,
+    /// Giving it up was begun and is not at its end.
+    GivingUp,
+    /// All is done but the release of its lock.
+    Settled(Outcome),
     Ended(Outcome),
 }
 
 pub fn standing(events: &[Event]) -> Standing {
+    if let Some(outcome) = settled(events) {
+        let ended = events.iter().rev().find_map(|event| if let What::Ended(ended) = &event.what { Some(ended.outcome) } else { None });
+        return ended.filter(|ended| ended.is_over()).map_or(Standing::Settled(outcome), Standing::Ended);
+    }
     let resumed = events.iter().rposition(|event| matches!(event.what, What::Resumed { .. })).unwrap_or(0);
     let tail = &events[resumed..];
     for event in tail.iter().rev() {
         match &event.what {
             What::Ended(ended) if ended.outcome == Outcome::Paused && was_undoing(events) => return Standing::Undoing,
             What::Ended(ended) => return Standing::Ended(ended.outcome),
-            What::Broke { .. } => return Standing::Undoing,
+            What::Broke { stays: false, .. } => return Standing::Undoing,
             What::Resumed { command, .. } if command == "undo" => return Standing::Undoing,
+            What::Resumed { command, .. } if command == "abandon" => return Standing::GivingUp,
             _ => {}
         }
     }
     Standing::Open
 }
 
+/// How the run ends once its lock is released, where nothing else is left to do.
+pub fn settled(events: &[Event]) -> Option<Outcome> {
+    events.iter().rev().find_map(|event| if let What::Settled { outcome, .. } = event.what { Some(outcome) } else { None })
+}
+
 /// Steps were taken back already, so that only the rest of that can follow.
 fn was_undoing(events: &[Event]) -> bool {
     let by_command = |what: &What| matches!(what, What::Resumed { command, .. } if command == "undo");
-    let began = events.iter().position(|event| matches!(event.what, What::Broke { .. }) || by_command(&event.what));
+    let began = events.iter().position(|event| matches!(event.what, What::Broke { stays: false, .. }) || by_command(&event.what));
     let undoes = |event: &Event| matches!(event.what, What::UndoStarted { .. } | What::UndoSkipped { .. } | What::UndoFailed { .. });
     began.is_some_and(|began| events[began..].iter().any(undoes)) && !committed(events)
 }
@@ -316,6 +418,31 @@ pub fn confirmed(events: &[Event]) -> bool {
     events.iter().any(|event| matches!(&event.what, What::Answered { id, by: Answerer::Terminal, .. } if id == "confirm"))
 }
 
+/// What `--on-failure` said last.
+pub fn on_failure(events: &[Event]) -> OnFailure {
+    let said = events.iter().rev().find_map(|event| match &event.what {
+        What::Resumed { on_failure, .. } => *on_failure,
+        What::Began(began) => Some(began.on_failure),
+        _ => None,
+    });
+    said.unwrap_or_default()
+}
+
+/// The sources that the run goes on with: those of its first event, or those that a resume put in their place.
+pub fn sources(events: &[Event]) -> Vec<(String, String)> {
+    let last = events.iter().rev().find_map(|event| match &event.what {
+        What::Resumed { sources: Some(sources), .. } => Some(sources.clone()),
+        What::Began(began) => Some(began.sources.clone()),
+        _ => None,
+    });
+    last.unwrap_or_default()
+}
+
+/// Why the run was given up, where that was begun.
+pub fn given_up(events: &[Event]) -> Option<&str> {
+    events.iter().rev().find_map(|event| if let What::Abandoned { reason } = &event.what { Some(reason.as_str()) } else { None })
+}
+
 pub fn committed(events: &[Event]) -> bool {
     events.iter().any(|event| matches!(event.what, What::Committed { .. }))
 }
@@ -330,7 +457,7 @@ mod tests {
     }
 
     fn taken_up(command: &str) -> What {
-        What::Resumed { command: command.into(), host: "ci".into(), identity: "deployer".into() }
+        What::Resumed { command: command.into(), host: "ci".into(), identity: "deployer".into(), on_failure: None, sources: None }
     }
 
     #[test]

@@ -76,6 +76,21 @@ pub struct Disagreement {
     pub text: String,
     /// A run that left this behind is not done.
     pub blocks: bool,
+    #[serde(skip)]
+    pub about: About,
+}
+
+/// What disagrees: by this it is known which actions can bring it about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The weights of the routes.
+    Traffic,
+    /// The parameters that say who serves.
+    Record,
+    /// What runs, and what would boot next.
+    Version,
+    /// Those that serve, and how many of them are well.
+    Serving,
 }
 
 /// What was read, before it is judged.
@@ -294,40 +309,48 @@ fn instance_survey(reading: &Reading<'_>, instance: &Instance, targets: &[Target
 /// Where listener, SSM, version key and instances do not say the same.
 fn disagreements(reading: &Reading<'_>, env: &Environment, serving: &Serving, colors: &[ColorSurvey]) -> Vec<Disagreement> {
     let mut found = Vec::new();
-    let mut add = |blocks: bool, text: String| found.push(Disagreement { text, blocks });
+    let mut add = |about: About, blocks: bool, text: String| found.push(Disagreement { text, blocks, about });
     let recorded = |name: &str| reading.parameters.get(name).map(|p| p.value.as_str());
     let live = match serving {
         Serving::Color(color) => color,
-        Serving::Split { text, .. } => return vec![Disagreement { text: format!("traffic is split: {text}"), blocks: true }],
-        Serving::Foreign { text } => return vec![Disagreement { text: text.clone(), blocks: true }],
+        Serving::Split { text, .. } => {
+            return vec![Disagreement { text: format!("traffic is split: {text}"), blocks: true, about: About::Traffic }];
+        }
+        Serving::Foreign { text } => return vec![Disagreement { text: text.clone(), blocks: true, about: About::Traffic }],
     };
     let color = recorded(&env.active_color_parameter());
     if color != Some(live) {
-        add(true, format!("the listener sends traffic to {live}, `{}` says {}", env.active_color_parameter(), color.unwrap_or("nothing")));
+        let parameter = env.active_color_parameter();
+        add(About::Record, true, format!("the listener sends traffic to {live}, `{parameter}` says {}", color.unwrap_or("nothing")));
     }
     let arn = recorded(&env.active_target_group_parameter());
     if arn != reading.topology.arn(live) {
         let said = arn.map(target_group_name).unwrap_or("nothing");
-        add(true, format!("the listener sends traffic to {live}, `{}` says {said}", env.active_target_group_parameter()));
+        let parameter = env.active_target_group_parameter();
+        add(About::Record, true, format!("the listener sends traffic to {live}, `{parameter}` says {said}"));
     }
     for color in colors {
         if color.live && color.desired > 0 && color.version.is_some() && color.next_boot != color.version {
             let (next, version) = (color.next_boot.as_deref().unwrap_or("nothing"), color.version.as_deref().unwrap_or("nothing"));
-            add(true, format!("{} runs {version}, the next instance would boot {next}", color.color));
+            add(About::Version, true, format!("{} runs {version}, the next instance would boot {next}", color.color));
         }
         let odd = color.instances.iter().filter(|i| i.version.is_some() && color.version.is_some() && i.version != color.version);
         for instance in odd {
             let version = instance.version.as_deref().unwrap_or_default();
             add(
+                About::Version,
                 false,
                 format!("{} of {} runs {version}, recorded is {}", instance.id, color.asg, color.version.as_deref().unwrap_or_default()),
             );
         }
+        if color.live && color.desired > 0 && !color.targets.contains_key("healthy") {
+            add(About::Serving, false, format!("{} serves without a single healthy target", color.asg));
+        }
         if color.live && color.desired > 0 && color.min == color.max {
-            add(false, format!("{} serves and is pinned: min = max = {}", color.asg, color.max));
+            add(About::Serving, false, format!("{} serves and is pinned: min = max = {}", color.asg, color.max));
         }
         if color.live && !color.suspended.is_empty() {
-            add(false, format!("{} serves with suspended processes: {}", color.asg, color.suspended.join(", ")));
+            add(About::Serving, false, format!("{} serves with suspended processes: {}", color.asg, color.suspended.join(", ")));
         }
     }
     found

@@ -105,7 +105,7 @@ impl Run {
         Ok(Action::Capacity { asg: asg.clone(), min: *min, max: *max, desired: None })
     }
 
-    async fn carries_traffic(&mut self, asg: &str) -> Result<bool, RunError> {
+    pub(super) async fn carries_traffic(&mut self, asg: &str) -> Result<bool, RunError> {
         let Some(color) = self.env.colors.iter().find(|c| c.asg == asg).map(|c| c.name.clone()) else { return Ok(false) };
         let topology = self.topology().await?;
         let traffic = super::traffic::read(&self.account, &self.env, &topology).await?;

@@ -1,6 +1,7 @@
 //! Waiting: a limit on every wait, progress that says why, and a signal that ends it at once.
 
 use super::event::What;
+use super::overdue::Overdue;
 use super::{Run, RunError};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -19,19 +20,28 @@ pub struct Progress {
 /// A wait that has begun.
 #[derive(Clone, Debug)]
 pub struct Wait {
-    step: u64,
+    pub(super) step: u64,
     what: String,
     started: Timestamp,
     timeout: Duration,
+    /// The timeout as it was at first: an operator may add it again.
+    pub(super) limit: Duration,
+    /// The colour whose healthy targets are waited for: it may do with fewer.
+    pub(super) color: Option<String>,
     /// How long it takes when all goes well, for people; the timeout where nobody knows.
     expected: Duration,
-    outermost: bool,
+    pub(super) outermost: bool,
 }
 
 impl Wait {
     /// A wait that has to take this long, whatever its timeout.
     pub fn lasting(self, expected: Duration) -> Wait {
         Wait { expected, ..self }
+    }
+
+    /// A wait for healthy targets of a colour.
+    pub fn healthy(self, color: &str) -> Wait {
+        Wait { color: Some(color.to_owned()), ..self }
     }
 }
 
@@ -43,10 +53,11 @@ impl Run {
         if self.inside == 0
             && let Some(known) = self.replay.wait(step, what)
         {
+            self.accept_again(step);
             return known.map(|()| None);
         }
         let (started, outermost) = (self.now(), self.inside == 0);
-        let wait = Wait { step, what: what.to_owned(), started, timeout, expected: timeout, outermost };
+        let wait = Wait { step, what: what.to_owned(), started, timeout, limit: timeout, color: None, expected: timeout, outermost };
         self.inside += 1;
         Ok(Some(wait))
     }
@@ -59,24 +70,30 @@ impl Run {
         }
     }
 
-    /// Shows where the wait stands and sleeps until the next look, or ends it when its time is over.
-    pub async fn keep_waiting(&mut self, wait: &Wait, progress: Progress, every: Duration) -> Result<(), RunError> {
+    /// Shows where the wait stands and sleeps until the next look, or ends it when its time is over. `Ok(false)`: the operator goes on
+    /// with what there is.
+    pub async fn keep_waiting(&mut self, wait: &mut Wait, progress: Progress, every: Duration) -> Result<bool, RunError> {
         let elapsed = self.elapsed(wait);
         let last = std::iter::once(&progress.what).chain(&progress.why).cloned().collect::<Vec<_>>().join(" · ");
         let left = wait.timeout.saturating_sub(elapsed);
         self.record(What::Waiting {
             step: wait.step,
-            what: progress.what,
-            why: progress.why,
+            what: progress.what.clone(),
+            why: progress.why.clone(),
             done: progress.done,
             total: progress.total,
             left_seconds: Some(wait.expected.saturating_sub(elapsed).as_secs()),
         })?;
         if left.is_zero() {
             let text = format!("{} did not come true within {}: {}", wait.what, short(wait.timeout), last);
-            return Err(RunError::Timeout { text });
+            match self.overdue(wait, &progress, &text)? {
+                Overdue::Fails => return Err(RunError::Timeout { text }),
+                Overdue::Enough => return Ok(false),
+                Overdue::Longer => wait.timeout = elapsed + wait.limit,
+            }
         }
-        self.pause(every.min(left)).await
+        self.pause(every.min(wait.timeout.saturating_sub(elapsed))).await?;
+        Ok(true)
     }
 
     /// Ends a wait, well or badly; every wait that began must come here.

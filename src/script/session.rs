@@ -10,10 +10,12 @@ use super::sources::{Roots, Sources, Stdlib};
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::run::event::{Began, Ended, Event, FORMAT, Place};
+use crate::run::desk::Desk;
+use crate::run::event::{Began, Ended, Event, FORMAT, OnFailure, Outcome, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
-use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Run};
+use crate::run::replay;
+use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Resumes, Run};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
@@ -123,10 +125,17 @@ pub struct Request {
     pub host_name: String,
     /// Who runs this process.
     pub user: String,
+    /// The same as approvals know people: by name in the sandbox, elsewhere AWS says it.
+    pub who: String,
+    /// Approvals are given at once, by nobody: for proofs.
+    pub approved: bool,
     /// How long to wait for another run to end.
     pub lock_wait: Duration,
     /// What is in the journal already, of a run that goes on.
     pub events: Vec<Event>,
+    pub on_failure: OnFailure,
+    /// What is changed in a run that goes on.
+    pub resumes: Resumes,
 }
 
 /// How a run ended, with the script's error where there was one.
@@ -136,6 +145,8 @@ pub struct Played {
     /// Something was sent to the account.
     pub touched: bool,
     pub committed: bool,
+    /// All is done but the release of the lock: how it ends then.
+    pub unreleased: Option<Outcome>,
     pub run: String,
     pub began: jiff::Timestamp,
     /// The bytes of a journal in memory.
@@ -144,12 +155,16 @@ pub struct Played {
 
 /// Plays a playbook to its end on a thread of its own, in the target's time.
 pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
-    let seed = host.seed;
+    on_a_thread(host.seed, || play_through(playbook, host, request))
+}
+
+/// A script's thread: with the stack that it needs, and its random numbers from the seed.
+fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
         let handle = thread.spawn_scoped(scope, || {
             fastrand::seed(seed);
-            play_through(playbook, host, request)
+            work()
         });
         let handle = handle.map_err(|e| Halt::Paused { why: format!("no thread for the playbook: {e}") })?;
         match handle.join() {
@@ -162,6 +177,9 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
 fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
     let (params, events, lock_wait) = (request.params.clone(), request.events.clone(), request.lock_wait);
     let opening = opening(playbook, host, request);
+    if replay::settled(&events).is_some() {
+        return host.driver.block_on(let_go(host, opening, &events, "resume"));
+    }
     // Entered so that the clock is the runtime's from the first event on.
     let (mut run, ready) = host.driver.block_on(async {
         match events.is_empty() {
@@ -174,6 +192,20 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
         return Ok(played(&run, ended, None));
     }
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
+    let (broke, error) = match act(playbook, &stage, params) {
+        Ok(()) => (Ok(()), None),
+        Err(error) => {
+            let (broke, diagnostic) = broke(error);
+            (Err(broke), diagnostic)
+        }
+    };
+    let mut run = held(&stage);
+    let ended = host.driver.block_on(run.finish(broke));
+    Ok(played(&run, ended, error))
+}
+
+/// The script, from its top to where it ends.
+fn act(playbook: &Playbook, stage: &Arc<Stage>, params: BTreeMap<String, ParamValue>) -> Result<(), PlayError> {
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
     let blocks = stage.clone();
@@ -190,17 +222,25 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     play.on_print = Box::new(move |text| drop(held(&prints).say(text, false)));
     let play = Arc::new(play);
     let engine = engine::for_play(&play, verbs::all());
-    let result = play::play(&engine, &play);
-    let (broke, error) = match result {
-        Ok(_) => (Ok(()), None),
-        Err(error) => {
-            let (broke, diagnostic) = broke(error);
-            (Err(broke), diagnostic)
-        }
-    };
-    let mut run = held(&stage);
-    let ended = host.driver.block_on(run.finish(broke));
-    Ok(played(&run, ended, error))
+    play::play(&engine, &play).map(drop)
+}
+
+/// Plays changed sources against the journal of a run, without a call: do they agree with all of it?
+pub fn rehearse(playbook: &Playbook, host: &Host, request: Request) -> Result<(), Halt> {
+    on_a_thread(host.seed, || {
+        let (params, events) = (request.params.clone(), request.events.clone());
+        let run = Run::rehearsal(opening(playbook, host, request), &events);
+        let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
+        let ended = match act(playbook, &stage, params) {
+            Ok(()) => "nothing more: it ends".to_owned(),
+            Err(PlayError::Halted(halt)) => match halt.downcast_ref::<Halt>() {
+                Some(diverged @ Halt::Diverged { .. }) => return Err(diverged.clone()),
+                Some(_) | None => halt.to_string(),
+            },
+            Err(PlayError::Script(uncaught)) => format!("nothing more: {}", uncaught.diagnostic.message),
+        };
+        held(&stage).rehearsed(&ended)
+    })
 }
 
 /// Takes back a run that another process left; its playbook is not run.
@@ -208,6 +248,9 @@ pub fn undo(playbook: &Playbook, host: &Host, request: Request) -> Result<Played
     let events = request.events.clone();
     let opening = opening(playbook, host, request);
     host.driver.block_on(async {
+        if replay::settled(&events).is_some() {
+            return let_go(host, opening, &events, "undo").await;
+        }
         let mut run = reopen(host, opening, &events, "undo").await?;
         let ended = run.undo_all().await;
         Ok(played(&run, ended, None))
@@ -219,26 +262,40 @@ pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str)
     let events = request.events.clone();
     let opening = opening(playbook, host, request);
     host.driver.block_on(async {
+        if replay::settled(&events).is_some() {
+            return let_go(host, opening, &events, "abandon").await;
+        }
         let mut run = reopen(host, opening, &events, "abandon").await?;
         let ended = run.abandon(reason).await?;
         Ok(played(&run, ended, None))
     })
 }
 
-/// A killed process may have saved the sandbox's world some time before its last event: nothing happens in the past of a journal.
 async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+    catch_up(host, &opening, events).await;
+    Run::reopen(opening, events, command).await
+}
+
+/// The run has come to its end before: what is left is its lock.
+async fn let_go(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Played, Halt> {
+    catch_up(host, &opening, events).await;
+    let (run, ended) = Run::let_go(opening, events, command).await?;
+    Ok(played(&run, ended, None))
+}
+
+/// A killed process may have saved the sandbox's world some time before its last event: nothing happens in the past of a journal.
+async fn catch_up(host: &Host, opening: &Opening, events: &[Event]) {
     let now = jiff::Timestamp::try_from(opening.time.now()).ok();
     let behind = events.last().zip(now).and_then(|(last, now)| Duration::try_from(last.at.duration_since(now)).ok());
     if let Some(behind) = behind.filter(|_| host.is_sandbox()) {
         tokio::time::sleep(behind).await;
     }
-    Run::reopen(opening, events, command).await
 }
 
 fn played(run: &Run, ended: Ended, error: Option<Diagnostic>) -> Played {
     let journal = run.journal().bytes().to_vec();
     let (touched, committed) = (run.is_touched(), run.is_committed());
-    Played { ended, error, began: run.began(), journal, touched, committed, run: run.id.clone() }
+    Played { ended, error, began: run.began(), journal, touched, committed, unreleased: run.unreleased(), run: run.id.clone() }
 }
 
 fn held(stage: &Stage) -> MutexGuard<'_, Run> {
@@ -262,8 +319,17 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         parameters: request.params.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
         sources: playbook.sources.texts().into_iter().collect(),
         stdlib: playbook.stdlib.clone(),
+        on_failure: request.on_failure,
+    };
+    let desk = match request.journal.path() {
+        _ if request.approved => Desk::Scripted,
+        Some(path) if host.is_sandbox() => Desk::File(path.with_extension("answers")),
+        None if host.is_sandbox() => Desk::Empty,
+        Some(_) | None => Desk::objects(&host.account, &request.env.state.bucket, &request.env.state.prefix, &began.run),
     };
     Opening {
+        desk,
+        who: if host.is_sandbox() { request.who } else { host.identity.arn.clone() },
         env: request.env,
         account: host.account.clone(),
         time: host.time.clone(),
@@ -274,6 +340,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         allow: playbook.allow(),
         confirmed: host.is_sandbox(),
         began,
+        resumes: request.resumes,
         process: process(host, request.user),
     }
 }

@@ -116,7 +116,7 @@ fn a_torn_last_record_is_told_and_does_not_stop_a_resume() {
 fn a_changed_journal_is_refused_by_every_command_and_kept_as_it_is() {
     let killed = killed();
     let mut lines = killed.lines();
-    lines[4] = lines[4].replacen("beta", "bets", 1);
+    lines[4] = lines[4].replacen("event", "evemt", 1);
     let changed = lines.concat();
     std::fs::write(killed.journal(), &changed).expect("the journal can be written");
     let account = beta(&killed.project);

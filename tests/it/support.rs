@@ -3,7 +3,7 @@
 use bgx::config::Config;
 use bgx::host::{Host, Options};
 use bgx::run::Answers;
-use bgx::run::event::{Ended, Event};
+use bgx::run::event::{Ended, Event, OnFailure};
 use bgx::run::journal::Journal;
 use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::{Users, World};
@@ -40,6 +40,11 @@ pub struct Lab {
     pub prepare: Option<Prepare>,
     /// Spoils calls of the run.
     pub faults: Vec<Rule>,
+    pub on_failure: OnFailure,
+    /// What is typed at the terminal, in this order; `None`: there is no terminal.
+    pub typed: Option<Vec<&'static str>>,
+    /// Approvals are given at once.
+    pub approved: bool,
 }
 
 /// What is left of a run.
@@ -66,6 +71,9 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
         snapshots: false,
         prepare: None,
         faults: Vec::new(),
+        on_failure: OnFailure::Undo,
+        typed: None,
+        approved: false,
     }
 }
 
@@ -97,6 +105,21 @@ impl Lab {
 
     pub fn prepare(mut self, change: impl Fn(&mut World) + 'static) -> Lab {
         self.prepare = Some(Box::new(change));
+        self
+    }
+
+    pub fn typed(mut self, lines: &[&'static str]) -> Lab {
+        self.typed = Some(lines.to_vec());
+        self
+    }
+
+    pub fn approved(mut self) -> Lab {
+        self.approved = true;
+        self
+    }
+
+    pub fn on_failure(mut self, then: OnFailure) -> Lab {
+        self.on_failure = then;
         self
     }
 
@@ -143,7 +166,7 @@ impl Lab {
         let (seen, signal, snapshots, clones) = (events.clone(), self.signal, self.snapshots.then(|| sandbox.clone()), worlds.clone());
         let request = Request {
             params: params::parse(&playbook.params, &self.params).unwrap_or_else(|p| panic!("{p:?}")),
-            answers: Answers { given: self.answers, ..Answers::default() },
+            answers: Answers { given: self.answers, terminal: self.typed.map(typing), ..Answers::default() },
             observer: Box::new(move |event: &Event| {
                 if signal.is_some_and(|(after, _)| event.what.is_kept() && event.seq == after) {
                     sender.send_replace(signal.map(|(_, name)| name.to_owned()).unwrap_or_default());
@@ -161,8 +184,12 @@ impl Lab {
             commit: None,
             host_name: "lab".to_owned(),
             user: "tester".to_owned(),
+            who: "tester".to_owned(),
+            approved: self.approved,
             lock_wait: std::time::Duration::ZERO,
             events: known,
+            on_failure: self.on_failure,
+            resumes: bgx::run::Resumes { on_failure: None, sources: None },
             env: env.clone(),
         };
         let played = match go {
@@ -176,6 +203,12 @@ impl Lab {
         let error = played.error.map(|e| e.render(&playbook.sources, false));
         Outcome { error, ended: played.ended, journal: played.journal, events, worlds, before, after, users }
     }
+}
+
+/// A person who types these lines and then leaves.
+fn typing(lines: Vec<&'static str>) -> bgx::run::Asker {
+    let mut lines = lines.into_iter();
+    Box::new(move |_| lines.next().map(str::to_owned))
 }
 
 /// What a process does with a run.

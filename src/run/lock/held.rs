@@ -1,13 +1,16 @@
 //! A lock that this process has: heartbeats keep its lease, every write asks whether it lives, and its end is written down.
 
-use super::{BEAT, LEASE, MARGIN, Moment, Place, Record, TRIES, Written};
-use crate::account::{Kind, When};
+use super::free::free;
+use super::{BEAT, LEASE, MARGIN, Moment, Place, Record, Seen, TRIES, Written};
+use crate::account::{MayWrite, When};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// After a heartbeat that failed, and between two tries of a renewal that a write waits for.
 const AGAIN: Duration = Duration::from_secs(2);
+/// What is sent this long before the lease ends has arrived by then.
+const ARRIVES: Duration = Duration::from_secs(5);
 /// A run that stops does not wait longer than this to say so in the lock; the lease runs out anyway.
 const GIVE_UP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -70,25 +73,18 @@ impl Lock {
         Err(format!("the lease of the lock ran out and could not be renewed: {doubt}"))
     }
 
+    /// For how long a write may still be under way. Asked again before each attempt: heartbeats may have failed meanwhile.
+    pub fn may_write(&self) -> MayWrite {
+        let shared = self.shared.clone();
+        Arc::new(move || shared.left())
+    }
+
     /// Ends the lock: whoever comes next may take it. The error says why it may still be there.
     pub async fn release(self) -> Result<(), String> {
-        let mut object = self.shared.object.lock().await;
+        let object = self.shared.object.lock().await;
         self.task.abort();
-        let place = &self.shared.place;
-        let mut why = String::new();
-        for _ in 0..TRIES {
-            match place.account.delete_object(&place.bucket, &place.key, When::Unchanged(&object.etag)).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind == Kind::NotFound => return Ok(()),
-                Err(error) if !matches!(error.kind, Kind::Conflict | Kind::Lost) => return Err(error.to_string()),
-                Err(error) => why = error.to_string(),
-            }
-            match place.read().await.map_err(|e| e.to_string())? {
-                Some(seen) if seen.record.nonce == object.record.nonce => object.etag = seen.etag,
-                Some(_) | None => return Ok(()),
-            }
-        }
-        Err(why)
+        let seen = Seen { record: object.record.clone(), etag: object.etag.clone() };
+        free(&self.shared.place, seen).await.map(drop)
     }
 
     /// Keeps the lock for the run and ends the lease of this process: `resume` and `undo` need not wait. A failure costs only that.
@@ -134,6 +130,15 @@ impl Shared {
         }
     }
 
+    /// What is left of the lease, less the time that a request may take to arrive.
+    fn left(&self) -> Duration {
+        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match lease.lost {
+            Some(_) => Duration::ZERO,
+            None => (LEASE - ARRIVES).saturating_sub(self.place.since(lease.from)),
+        }
+    }
+
     fn set(&self, change: impl FnOnce(&mut Lease)) {
         change(&mut self.lease.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -159,7 +164,7 @@ impl Shared {
             self.set(|lease| lease.lost = Some(why.clone()));
             Err(why)
         };
-        match self.place.read().await.map_err(|e| e.to_string())? {
+        match self.place.held().await.map_err(|e| e.to_string())? {
             None => lost(format!("the lock {} was deleted", self.place.url())),
             Some(seen) if seen.record.nonce != next.nonce => {
                 lost(format!("another process has the lock: {}", seen.record.describe(self.place.now())))

@@ -2,6 +2,7 @@
 
 use super::super::event::What;
 use super::super::wait::short;
+use super::free::free;
 use super::{Claim, LEASE, Lock, LockError, Moment, Place, Record, Seen, TRIES, Written};
 use crate::account::When;
 use std::time::Duration;
@@ -24,13 +25,17 @@ pub async fn acquire(
     mut show: impl FnMut(What),
 ) -> Result<Lock, LockError> {
     let end = Instant::now() + wait;
+    let mut free: Option<String> = None;
     for _ in 0..TRIES {
         let record = claim.record(place.now(), 1, place.now());
         let sent = place.moment();
-        if let Written::Yes(etag) = place.write(&record, When::Absent).await? {
+        let when = free.as_deref().map_or(When::Absent, When::Unchanged);
+        if let Written::Yes(etag) = place.write(&record, when).await? {
             return Ok(Lock::begin(place, record, etag, sent));
         }
+        free = None;
         match place.read().await? {
+            Some(seen) if seen.record.ended => free = Some(seen.etag),
             Some(seen) if seen.record.nonce == claim.nonce => return Ok(Lock::begin(place, seen.record, seen.etag, sent)),
             Some(seen) => until_free(&place, seen, end, stop, &mut show).await?,
             None => pause(AGAIN, stop).await?,
@@ -54,7 +59,7 @@ async fn until_free(
         }
         show(waiting(format!("the lock of {}", seen.record.env), seen.record.describe(place.now()), left));
         pause(LOOK.min(left), stop).await?;
-        match place.read().await? {
+        match place.held().await? {
             Some(still) => seen = still,
             None => return Ok(()),
         }
@@ -71,7 +76,7 @@ pub async fn take_over(
     let mut watch = Watch::default();
     for _ in 0..TRIES {
         let asked = place.moment();
-        let Some(seen) = place.read().await? else { return acquire(place, claim, Duration::ZERO, stop, show).await };
+        let Some(seen) = place.held().await? else { return acquire(place, claim, Duration::ZERO, stop, show).await };
         if seen.record.nonce == claim.nonce {
             return Ok(Lock::begin(place, seen.record, seen.etag, asked));
         }
@@ -92,19 +97,12 @@ pub async fn take_over(
 
 /// Removes the lock of a run that is over, once its lease ran out. `Ok(false)`: it is somebody else's by now.
 pub async fn clear(place: &Place, run: &str, stop: &mut watch::Receiver<String>, mut show: impl FnMut(What)) -> Result<bool, LockError> {
-    let Some(seen) = place.read().await? else { return Ok(true) };
+    let Some(seen) = place.held().await? else { return Ok(true) };
     if seen.record.run != run {
         return Ok(false);
     }
     let Some(seen) = Watch::default().ended(place, seen, stop, &mut show).await? else { return Ok(true) };
-    match place.account.delete_object(&place.bucket, &place.key, When::Unchanged(&seen.etag)).await {
-        Ok(()) => Ok(true),
-        Err(error) => match place.read().await? {
-            None => Ok(true),
-            Some(still) if still.etag == seen.etag => Err(error.into()),
-            Some(_) => Ok(false),
-        },
-    }
+    free(place, seen).await.map_err(|why| LockError::Kept { why })
 }
 
 /// Since when a lease was seen unchanged, by this process's own clocks.
@@ -137,7 +135,7 @@ impl Watch {
             }
             show(waiting(format!("the lease of {} to run out", seen.record.holder()), format!("at most {}", short(left)), left));
             pause(LEASE_LOOK.min(left), stop).await?;
-            match place.read().await? {
+            match place.held().await? {
                 Some(now) if now.record.run != run => return Err(LockError::Held { seen: Box::new(now.record), now: place.now() }),
                 Some(now) => seen = now,
                 None => return Ok(None),

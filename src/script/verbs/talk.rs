@@ -1,11 +1,13 @@
 //! Verbs that talk: to the operator, to the team's hooks, to instances; and the ones that end or commit the run.
 
 use super::{Answer, environment, with};
+use crate::run::approve::{Approval, OnTimeout};
 use crate::run::{EffectRequest, Halt, Question};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, VerbError};
 use rhai::{Array, Dynamic, ImmutableString};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub static VERBS: &[Verb] = &[
     Verb {
@@ -62,6 +64,23 @@ pub static VERBS: &[Verb] = &[
         effect: Effect::Ask,
         since: 1,
         call: choose,
+    },
+    Verb {
+        name: "approve",
+        params: &[Param::required("id", Kind::Text, "for bgx answer RUN ID yes")],
+        options: &[
+            Opt::new("by", Kind::Text, "\"other\", which is the default: another identity than who runs this"),
+            Opt::new("text", Kind::Text, "what is approved; default: the id"),
+            Opt::new("timeout", Kind::Duration, "how long to wait; default \"1h\""),
+            Opt::new("on_timeout", Kind::Text, "\"fail\", an error and the default, or \"pause\", the run stops as it is"),
+        ],
+        returns: "nothing; an answer of no ends the run",
+        summary: "Waits until somebody else has approved with bgx answer; no flag of this run can.",
+        errors: &["timeout", "denied"],
+        example: "approve(\"switch\", #{ by: \"other\", text: \"send traffic to green\", timeout: \"30m\", on_timeout: \"fail\" })",
+        effect: Effect::Ask,
+        since: 1,
+        call: approve,
     },
     Verb {
         name: "decline",
@@ -147,6 +166,26 @@ fn confirm(call: &Call) -> Answer {
         "yes" => Ok(Dynamic::UNIT),
         _ => Err(VerbError::Halt(Arc::new(Halt::Declined { text: format!("{}: answered no", question.text) }))),
     }
+}
+
+fn approve(call: &Call) -> Answer {
+    let unknown = |key: &str, given: &str, known: &str| Raised::argument(format!("approve: `{key}` is {known}, got {given:?}"));
+    if let Some(by) = call.opt_text("by").filter(|by| by != "other") {
+        return Err(unknown("by", &by, "\"other\"").into());
+    }
+    let on_timeout = match call.opt_text("on_timeout").as_deref() {
+        None | Some("fail") => OnTimeout::Fail,
+        Some("pause") => OnTimeout::Pause,
+        Some(odd) => return Err(unknown("on_timeout", odd, "\"fail\" or \"pause\"").into()),
+    };
+    let id = call.text(0);
+    // It becomes a word of a command line and a part of an object's key.
+    if id.is_empty() || !id.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter)) {
+        return Err(Raised::argument(format!("approve: the id has letters, digits, `-`, `_` and `.`, got {id:?}")).into());
+    }
+    let timeout = call.opt_duration("timeout").unwrap_or(Duration::from_secs(3600));
+    let approval = Approval { text: call.opt_text("text").unwrap_or_else(|| id.clone()), id, timeout, on_timeout };
+    with(call, async |run| run.approve(&approval).await).map(Dynamic::from)
 }
 
 fn choose(call: &Call) -> Answer {

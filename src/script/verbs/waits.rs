@@ -149,7 +149,7 @@ fn wait_healthy(call: &Call) -> Answer {
             run.end_wait(wait, Some(&error))?;
             return Err(error);
         }
-        poll(run, wait, EVERY, async |run| {
+        poll(run, wait.healthy(&names.name), EVERY, async |run| {
             let wanted = match count {
                 Some(count) => count,
                 None => desired_of(run, &names.asg).await?,
@@ -199,7 +199,7 @@ fn unwell(targets: &[Target]) -> Vec<String> {
 /// Looks again and again until `look` gives `None`.
 async fn poll(
     run: &mut Run,
-    wait: Wait,
+    mut wait: Wait,
     every: Duration,
     mut look: impl AsyncFnMut(&mut Run) -> Result<Option<Progress>, RunError>,
 ) -> Result<(), RunError> {
@@ -209,8 +209,10 @@ async fn poll(
             Ok(Some(progress)) => progress,
             Err(error) => break Err(error),
         };
-        if let Err(error) = run.keep_waiting(&wait, progress, every).await {
-            break Err(error);
+        match run.keep_waiting(&mut wait, progress, every).await {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
         }
     };
     run.end_wait(wait, result.as_ref().err())?;
@@ -225,7 +227,7 @@ fn wait_until(call: &Call) -> Answer {
     if let Some(odd) = options.keys().find(|key| !["every", "timeout"].contains(&key.as_str())) {
         return Err(Raised::argument(format!("wait_until: option `{odd}` is not known; there are every and timeout")).into());
     }
-    let Some(wait) = with(call, async |run| run.begin_wait(&reason, timeout))? else { return Ok(Dynamic::UNIT) };
+    let Some(mut wait) = with(call, async |run| run.begin_wait(&reason, timeout))? else { return Ok(Dynamic::UNIT) };
     let result = loop {
         // The run is not held while the closure runs: the closure's own verbs need it.
         let why = match call.call_closure(2, vec![]) {
@@ -234,9 +236,11 @@ fn wait_until(call: &Call) -> Answer {
             Err(error) => break Err(error),
         };
         let progress = Progress { what: reason.clone(), why, done: None, total: None };
-        let waited = with(call, async |run| run.keep_waiting(&wait, progress, every).await);
-        if let Err(error) = waited {
-            break Err(error);
+        let waited = with(call, async |run| run.keep_waiting(&mut wait, progress, every).await);
+        match waited {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
         }
     };
     let stage = call.play.user::<std::sync::Arc<super::Stage>>();
@@ -275,7 +279,7 @@ fn watch(call: &Call) -> Answer {
         let (began, mut lacking, mut looks, mut desired) = (run.now(), None, 0, 0);
         let what = format!("watching {}", names.asg);
         let Some(wait) = run.begin_wait(&what, length.saturating_add(PATIENCE))? else { return Ok(()) };
-        let wait = wait.lasting(length);
+        let mut wait = wait.lasting(length);
         let result = loop {
             let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
             if looks % SIZE_EVERY == 0 || lacking.is_some() {
@@ -300,7 +304,7 @@ fn watch(call: &Call) -> Answer {
             }
             let every = WATCH_EVERY.min(length.saturating_sub(elapsed)).max(Duration::from_secs(1));
             let seen = Progress { done: Some(elapsed.min(length).as_secs()), total: Some(length.as_secs()), ..seen };
-            if let Err(error) = run.keep_waiting(&wait, seen, every).await {
+            if let Err(error) = run.keep_waiting(&mut wait, seen, every).await {
                 break Err(error);
             }
         };
@@ -334,11 +338,11 @@ async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str, desired:
 fn sleep(call: &Call) -> Answer {
     let length = call.duration(0);
     with(call, async |run| {
-        let Some(wait) = run.begin_wait("sleeping", length.saturating_add(Duration::from_secs(1)))? else { return Ok(()) };
+        let Some(mut wait) = run.begin_wait("sleeping", length.saturating_add(Duration::from_secs(1)))? else { return Ok(()) };
         let progress = Progress { what: "sleeping".to_owned(), ..Progress::default() };
-        let result = run.keep_waiting(&wait, progress, length).await;
+        let result = run.keep_waiting(&mut wait, progress, length).await;
         run.end_wait(wait, result.as_ref().err())?;
-        result
+        result.map(drop)
     })?;
     Ok(Dynamic::UNIT)
 }

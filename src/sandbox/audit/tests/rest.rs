@@ -113,6 +113,8 @@ fn the_lock_is_absent_or_names_its_owner() {
     assert_eq!(owned(None), ["I5"]);
     assert_eq!(owned(Some("r2")), ["I5"]);
     assert_eq!(owned(Some("r1")), Vec::<&str>::new());
+    set_version(&mut after, "bgx/lock/prod", r#"{"run":"r1","ended":true}"#);
+    assert!(judge(&before, &after, &charter, &at_rest()).is_clean(), "it says itself that it is free");
 }
 
 #[test]

@@ -10,8 +10,13 @@ use bgx::script::session::{self, Playbook, Request};
 use bgx::script::{bare, params, verbs};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use mimalloc::MiMalloc;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
+
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     divan::main();

@@ -58,9 +58,9 @@ impl Driver {
         Ok(Driver(Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)))
     }
 
-    /// One thread and a clock that jumps to the next timer whenever nothing else is to do.
+    /// One thread and a clock that jumps to the next timer whenever nothing else is to do. No sockets: each jump would ask the kernel about them.
     fn virtual_time() -> std::io::Result<Driver> {
-        Ok(Driver(Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?)))
+        Ok(Driver(Arc::new(tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?)))
     }
 
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -10,12 +10,13 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    RequestChecksumCalculation, ResponseChecksumValidation, SharedAsyncSleep, SharedCredentialsProvider, SharedHttpClient,
+    RequestChecksumCalculation, ResponseChecksumValidation, RuntimeComponents, SharedAsyncSleep, SharedCredentialsProvider,
+    SharedHttpClient,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// One lost SYN is sent again after 1 s, a second one after 3 s: a connection that takes longer will not come.
@@ -131,6 +132,8 @@ pub struct Account {
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) http_client: SharedHttpClient,
+    /// What plain HTTP requests are made with; known from the first of them on.
+    pub(super) components: OnceLock<RuntimeComponents>,
     pub(super) jitter: Mutex<fastrand::Rng>,
     pub(super) calls: Mutex<Vec<CallRecord>>,
 }
@@ -152,6 +155,7 @@ impl Account {
             s3: aws_sdk_s3::Client::from_conf(s3),
             sts: aws_sdk_sts::Client::from_conf(sts),
             http_client: connection.http_client.clone(),
+            components: OnceLock::new(),
             jitter: Mutex::new(fastrand::Rng::with_seed(connection.seed)),
             calls: Mutex::new(Vec::new()),
         }

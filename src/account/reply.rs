@@ -1,10 +1,11 @@
 //! Whether a reply that says success is an answer to what was asked: the SDK takes an HTML page for an empty list.
 
-use super::xml;
+use super::xml::{self, Step};
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef as Context;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
+use serde::de::IgnoredAny;
 
 /// How an operation's success looks on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,21 +22,32 @@ enum Shape {
     NoContent,
 }
 
-/// Elements that a reply of Auto Scaling must have. Where one lacks, the SDK fills in 0 or an empty list, which would read as a fact.
-const REQUIRED: [(&str, &[&str], &[&str]); 5] = [
-    ("DescribeAutoScalingGroups", &["DescribeAutoScalingGroupsResult"], &["AutoScalingGroups"]),
-    (
-        "DescribeAutoScalingGroups",
-        &["DescribeAutoScalingGroupsResult", "AutoScalingGroups", "member"],
-        &["AutoScalingGroupName", "MinSize", "MaxSize", "DesiredCapacity", "HealthCheckType"],
-    ),
-    (
-        "DescribeAutoScalingGroups",
-        &["DescribeAutoScalingGroupsResult", "AutoScalingGroups", "member", "Instances", "member"],
-        &["InstanceId", "AvailabilityZone", "LifecycleState", "HealthStatus"],
-    ),
-    ("DescribeScalingActivities", &["DescribeScalingActivitiesResult"], &["Activities"]),
-    ("DescribeScalingActivities", &["DescribeScalingActivitiesResult", "Activities", "member"], &["ActivityId", "StartTime", "StatusCode"]),
+/// Elements that each element at a path below the root must have.
+struct Required {
+    operation: &'static str,
+    path: &'static [&'static str],
+    names: &'static [&'static str],
+}
+
+/// What a reply of Auto Scaling must have. Where one lacks, the SDK fills in 0 or an empty list, which would read as a fact.
+const REQUIRED: [Required; 5] = [
+    Required { operation: "DescribeAutoScalingGroups", path: &["DescribeAutoScalingGroupsResult"], names: &["AutoScalingGroups"] },
+    Required {
+        operation: "DescribeAutoScalingGroups",
+        path: &["DescribeAutoScalingGroupsResult", "AutoScalingGroups", "member"],
+        names: &["AutoScalingGroupName", "MinSize", "MaxSize", "DesiredCapacity", "HealthCheckType"],
+    },
+    Required {
+        operation: "DescribeAutoScalingGroups",
+        path: &["DescribeAutoScalingGroupsResult", "AutoScalingGroups", "member", "Instances", "member"],
+        names: &["InstanceId", "AvailabilityZone", "LifecycleState", "HealthStatus"],
+    },
+    Required { operation: "DescribeScalingActivities", path: &["DescribeScalingActivitiesResult"], names: &["Activities"] },
+    Required {
+        operation: "DescribeScalingActivities",
+        path: &["DescribeScalingActivitiesResult", "Activities", "member"],
+        names: &["ActivityId", "StartTime", "StatusCode"],
+    },
 ];
 
 /// The operations this room calls; any other is judged as a query without result.
@@ -58,17 +70,16 @@ fn judge(operation: &str, status: u16, has_marks: bool, body: Option<&[u8]>) -> 
     match shape(operation) {
         Shape::Query { has_result } => {
             let root = format!("{operation}Response");
-            let Some(document) = xml::parse(text()?).filter(|d| d.name == root) else { return not_one(&root) };
-            if has_result && document.child(&format!("{operation}Result")).is_none() {
-                return not_one(&root);
+            let Some(seen) = look(operation, text()?).filter(|seen| seen.root == root) else { return not_one(&root) };
+            match seen.lacks {
+                _ if has_result && !seen.has_result => not_one(&root),
+                Some(name) => Err(format!("the reply to {operation} lacks `{name}`")),
+                None => Ok(()),
             }
-            required(operation, &document)
         }
-        Shape::Json => match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body.unwrap_or_default()) {
-            Ok(_) => Ok(()),
-            Err(_) => not_one("JSON object"),
-        },
-        Shape::Xml(root) if xml::parse(text()?).is_some_and(|d| d.name == root) => Ok(()),
+        Shape::Json if is_json_object(body.unwrap_or_default()) => Ok(()),
+        Shape::Json => not_one("JSON object"),
+        Shape::Xml(root) if xml::root(text()?) == Some(root) => Ok(()),
         Shape::Xml(root) => not_one(root),
         Shape::Headers if has_marks => Ok(()),
         Shape::Headers => not_one("object of S3: it lacks ETag or request id"),
@@ -77,15 +88,44 @@ fn judge(operation: &str, status: u16, has_marks: bool, body: Option<&[u8]>) -> 
     }
 }
 
-fn required(operation: &str, document: &xml::Element<'_>) -> Result<(), String> {
-    for (of, path, names) in REQUIRED.iter().filter(|(of, ..)| *of == operation) {
-        for element in document.at(path) {
-            if let Some(name) = names.iter().find(|name| element.child(name).is_none()) {
-                return Err(format!("the reply to {of} lacks `{name}`"));
+/// Reads it to its end and keeps nothing.
+fn is_json_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+/// What a document is, as far as the judge wants to know.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen<'a> {
+    root: &'a str,
+    /// Under the root stands `<XResult>`.
+    has_result: bool,
+    /// The first required element that was not there.
+    lacks: Option<&'static str>,
+}
+
+/// Reads a reply once; `None` if it is no whole document.
+fn look<'a>(operation: &str, text: &'a str) -> Option<Seen<'a>> {
+    let of_operation = |path: &[&str]| path.len() == 2 && path[1].strip_suffix("Result") == Some(operation);
+    let rules: Vec<&Required> = REQUIRED.iter().filter(|rule| rule.operation == operation).collect();
+    // Of the element that is open at each rule's path: the required names met so far, one bit each.
+    let mut met = [0_u8; REQUIRED.len()];
+    let (mut has_result, mut lacks) = (false, None);
+    let root = xml::read(text, |step, path| {
+        has_result |= of_operation(path);
+        for (rule, met) in rules.iter().zip(&mut met) {
+            match (step, path.len().checked_sub(rule.path.len() + 1)) {
+                (Step::Opens, Some(0)) => *met = 0,
+                (Step::Opens, Some(1)) if path[1..].starts_with(rule.path) => {
+                    *met |= rule.names.iter().position(|name| path.last() == Some(name)).map_or(0, |at| 1 << at);
+                }
+                (Step::Closes, Some(0)) if path[1..] == *rule.path => {
+                    lacks = lacks.or(rule.names.iter().enumerate().find(|(at, _)| *met & (1 << at) == 0).map(|(_, name)| *name));
+                }
+                (Step::Opens | Step::Closes, _) => {}
             }
         }
-    }
-    Ok(())
+    })?;
+    Some(Seen { root, has_result, lacks })
 }
 
 /// Whether a reply bears the marks of S3.
@@ -157,6 +197,32 @@ mod tests {
         assert_eq!(of_query("DescribeAutoScalingGroups", &groups("")), Ok(()));
         let cut = whole.replace("<DesiredCapacity>1</DesiredCapacity>", "");
         assert!(of_query("DescribeAutoScalingGroups", &groups(&cut)).unwrap_err().contains("`DesiredCapacity`"));
+    }
+
+    #[test]
+    fn each_instance_and_activity_is_looked_at_by_itself() {
+        let group = |instances: &str| {
+            groups(&format!(
+                "<member><AutoScalingGroupName>a</AutoScalingGroupName><MinSize>1</MinSize><MaxSize>1</MaxSize><DesiredCapacity>1\
+                 </DesiredCapacity><HealthCheckType>EC2</HealthCheckType><Instances>{instances}</Instances></member>"
+            ))
+        };
+        let whole = "<member><InstanceId/><AvailabilityZone/><LifecycleState/><HealthStatus/></member>";
+        let cut = "<member><InstanceId/><AvailabilityZone/><LifecycleState/><X><HealthStatus/></X></member>";
+        assert_eq!(of_query("DescribeAutoScalingGroups", &group(&whole.repeat(3))), Ok(()));
+        for instances in [format!("{whole}{cut}"), format!("{cut}{whole}"), format!("{whole}<member/>")] {
+            assert!(of_query("DescribeAutoScalingGroups", &group(&instances)).is_err(), "{instances}");
+        }
+        let activities = |member: &str| {
+            format!(
+                "<DescribeScalingActivitiesResponse><DescribeScalingActivitiesResult>{member}</DescribeScalingActivitiesResult>\
+                 </DescribeScalingActivitiesResponse>"
+            )
+        };
+        assert_eq!(of_query("DescribeScalingActivities", &activities("<Activities/>")), Ok(()));
+        assert!(of_query("DescribeScalingActivities", &activities("")).unwrap_err().contains("`Activities`"));
+        let cut = activities("<Activities><member><ActivityId/><StatusCode/></member></Activities>");
+        assert!(of_query("DescribeScalingActivities", &cut).unwrap_err().contains("`StartTime`"));
     }
 
     #[test]

@@ -1,33 +1,24 @@
-//! Just enough of XML to tell a complete reply of AWS from anything else.
+//! Just enough of XML to tell a complete reply of AWS from anything else, without keeping any of it.
 
-/// AWS's replies are ten deep; a limit keeps a hostile one from exhausting the stack.
+/// AWS's replies are ten deep; a limit keeps a hostile one from filling the memory.
 const DEPTH_MAX: usize = 64;
+/// Deeper than AWS's replies, so that the names of open elements are allocated once.
+const DEPTH_USUAL: usize = 16;
 
-/// An element with the elements in it; text and attributes are the SDK's business.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Element<'a> {
-    pub name: &'a str,
-    pub children: Vec<Element<'a>>,
+/// What becomes of the element at the end of a path of names, the root first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Opens,
+    Closes,
 }
 
-impl Element<'_> {
-    pub fn child(&self, name: &str) -> Option<&Self> {
-        self.children.iter().find(|c| c.name == name)
-    }
-
-    /// All elements at a path below this one.
-    pub fn at(&self, path: &[&str]) -> Vec<&Self> {
-        let Some((first, rest)) = path.split_first() else { return vec![self] };
-        self.children.iter().filter(|c| c.name == *first).flat_map(|c| c.at(rest)).collect()
-    }
-}
-
-/// The root of a whole document in which each tag is closed; `None` for anything else.
-pub(super) fn parse(text: &str) -> Option<Element<'_>> {
-    let mut open: Vec<Element<'_>> = Vec::new();
+/// Reads a whole document in which each tag is closed: shows each element's path as it opens and closes, and gives the name of the root.
+/// `None` for anything else. Text and attributes are the SDK's business.
+pub(super) fn read<'a>(text: &'a str, mut see: impl FnMut(Step, &[&'a str])) -> Option<&'a str> {
+    let mut open: Vec<&str> = Vec::with_capacity(DEPTH_USUAL);
     let mut root = None;
     let mut rest = text.trim_start_matches('\u{feff}');
-    while let Some(start) = rest.find('<') {
+    while let Some(start) = place(rest, |byte| byte == b'<') {
         if open.is_empty() && !rest[..start].trim().is_empty() {
             return None;
         }
@@ -36,37 +27,46 @@ pub(super) fn parse(text: &str) -> Option<Element<'_>> {
             rest = after?;
             continue;
         }
-        let end = rest.find('>')?;
+        let end = place(rest, |byte| byte == b'>')?;
         let tag = &rest[1..end];
         rest = &rest[end + 1..];
         if let Some(name) = tag.strip_prefix('/') {
-            let done = open.pop().filter(|e| e.name == name.trim())?;
-            close(done, &mut open, &mut root)?;
-        } else {
-            let name = tag.split([' ', '\t', '\r', '\n', '/']).next().filter(|n| !n.is_empty())?;
-            let element = Element { name, children: Vec::new() };
-            match tag.ends_with('/') {
-                true => close(element, &mut open, &mut root)?,
-                false if open.len() < DEPTH_MAX => open.push(element),
-                false => return None,
-            }
+            open.last().filter(|opened| **opened == name.trim_end())?;
+            see(Step::Closes, &open);
+            open.pop();
+            continue;
+        }
+        let name = &tag[..place(tag, |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/')).unwrap_or(tag.len())];
+        let is_second_root = open.is_empty() && root.is_some();
+        if name.is_empty() || is_second_root || open.len() >= DEPTH_MAX {
+            return None;
+        }
+        root = root.or(Some(name));
+        open.push(name);
+        see(Step::Opens, &open);
+        if tag.ends_with('/') {
+            see(Step::Closes, &open);
+            open.pop();
         }
     }
     root.filter(|_| open.is_empty() && rest.trim().is_empty())
 }
 
-/// Puts a complete element into its parent; there is one root.
-fn close<'a>(done: Element<'a>, open: &mut [Element<'a>], root: &mut Option<Element<'a>>) -> Option<()> {
-    match open.last_mut() {
-        Some(parent) => parent.children.push(done),
-        None if root.is_none() => *root = Some(done),
-        None => return None,
-    }
-    Some(())
+/// What is looked for is ASCII and some twenty bytes away, where a plain loop is faster than a search for characters.
+fn place(text: &str, is: impl Fn(u8) -> bool) -> Option<usize> {
+    text.bytes().position(is)
+}
+
+/// The root of a whole document.
+pub(super) fn root(text: &str) -> Option<&str> {
+    read(text, |_, _| {})
 }
 
 /// Past a declaration, comment or CDATA section: `None` if there is none here, `Some(None)` if it has no end.
 fn skip(rest: &str) -> Option<Option<&str>> {
+    if !matches!(rest.as_bytes().get(1), Some(b'?' | b'!')) {
+        return None;
+    }
     [("<?", "?>"), ("<!--", "-->"), ("<![CDATA[", "]]>")]
         .iter()
         .find(|(start, _)| rest.starts_with(start))
@@ -78,28 +78,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_document_has_its_elements() {
-        let root = parse("<?xml version=\"1.0\"?>\n<A xmlns=\"x\"><!-- c --><B><C>1</C><C/></B><D>a &gt; b</D></A>\n").unwrap();
-        assert_eq!(root.name, "A");
-        assert_eq!(root.at(&["B", "C"]).len(), 2);
-        assert!(root.child("D").is_some() && root.child("C").is_none());
+    fn a_whole_document_shows_its_elements() {
+        let text = "<?xml version=\"1.0\"?>\n<A xmlns=\"x\"><!-- c --><B><C>1</C><C/></B ><D>a &gt; b</D></A>\n";
+        let mut seen = Vec::new();
+        let root = read(text, |step, path| seen.push(format!("{}{}", if step == Step::Opens { "" } else { "/" }, path.join("."))));
+        assert_eq!(root, Some("A"));
+        assert_eq!(seen.join(" "), "A A.B A.B.C /A.B.C A.B.C /A.B.C /A.B A.D /A.D /A");
     }
 
     #[test]
     fn whatever_is_cut_short_is_none() {
         let whole = "<A><B><C>1</C></B></A>";
-        assert!(parse(whole).is_some());
+        assert!(root(whole).is_some());
         for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end]), None, "{}", &whole[..end]);
+            assert_eq!(root(&whole[..end]), None, "{}", &whole[..end]);
         }
     }
 
     #[test]
     fn what_is_not_one_document_is_none() {
-        for text in ["", "hello", "{}", "<A></B>", "<A/><B/>", "<A/>tail", "head<A/>", "<A><!-- </A>", "</A>", "<>", "<!DOCTYPE html><p>hi"]
-        {
-            assert_eq!(parse(text), None, "{text}");
+        for text in [
+            "",
+            "hello",
+            "{}",
+            "<A></B>",
+            "<A/><B/>",
+            "<A/>tail",
+            "head<A/>",
+            "<A><!-- </A>",
+            "</A>",
+            "</>",
+            "<>",
+            "</A",
+            "<A></ A>",
+            "<!DOCTYPE html><p>hi",
+            "<A/></A>",
+            "<A><B></A></B>",
+        ] {
+            assert_eq!(root(text), None, "{text}");
         }
-        assert_eq!(parse(&"<a>".repeat(1000)), None);
+        assert_eq!(root(&"<a>".repeat(1000)), None);
+        let deep = |n| format!("{}{}", "<a>".repeat(n), "</a>".repeat(n));
+        assert_eq!((root(&deep(DEPTH_MAX)), root(&deep(DEPTH_MAX + 1))), (Some("a"), None));
     }
 }

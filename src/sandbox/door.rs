@@ -123,13 +123,15 @@ impl HttpConnector for Door {
 /// The SDK's request as the sandbox reads it.
 async fn received(mut request: HttpRequest) -> Result<Request, ConnectorError> {
     let uri: http::Uri = request.uri().parse().map_err(|e: http::uri::InvalidUri| ConnectorError::user(e.into()))?;
+    // Taken and read to its end: a body that nobody reads is a stalled upload to the SDK.
     let body = ByteStream::new(request.take_body()).collect().await.map_err(|e| ConnectorError::user(e.into()))?;
     Ok(Request {
         method: request.method().to_owned(),
         host: uri.host().unwrap_or_default().to_owned(),
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
-        headers: request.headers().iter().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+        // The SDK keeps names in lower case.
+        headers: request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         body: body.to_vec(),
     })
 }

@@ -1,6 +1,9 @@
 //! A writer of the small XML documents that AWS answers with.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
+
+/// Most answers fit, so that a document is not moved as it grows.
+const BYTES_USUAL: usize = 4096;
 
 /// XML text under construction; element names are ours, values are escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,7 +11,7 @@ pub struct Xml(String);
 
 impl Xml {
     pub fn new() -> Xml {
-        Xml::default()
+        Xml(String::with_capacity(BYTES_USUAL))
     }
 
     /// `<name>value</name>`
@@ -16,7 +19,8 @@ impl Xml {
         self.0.push('<');
         self.0.push_str(name);
         self.0.push('>');
-        escape(&value.to_string(), &mut self.0);
+        // Writing into a string does not fail.
+        let _ = write!(Escaped(&mut self.0), "{value}");
         self.close(name)
     }
 
@@ -74,20 +78,38 @@ impl Xml {
     }
 }
 
-fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // A parser turns a bare carriage return into a line feed.
-            '\r' => out.push_str("&#13;"),
-            // Not allowed in XML 1.0 in any form: shown, not sent.
-            c if c < ' ' && c != '\n' && c != '\t' => {
-                let _ = write!(out, "\\u{:02x}", u32::from(c));
-            }
-            c => out.push(c),
+/// Escapes what is written through it.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(is_special) {
+            self.0.push_str(&rest[..at]);
+            escape(rest.as_bytes()[at], self.0);
+            rest = &rest[at + 1..];
+        }
+        self.0.push_str(rest);
+        Ok(())
+    }
+}
+
+/// All of them are ASCII, so they stand for themselves in UTF-8.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'>' | b'"') || (byte < b' ' && byte != b'\n' && byte != b'\t')
+}
+
+fn escape(byte: u8, out: &mut String) {
+    match byte {
+        b'&' => out.push_str("&amp;"),
+        b'<' => out.push_str("&lt;"),
+        b'>' => out.push_str("&gt;"),
+        b'"' => out.push_str("&quot;"),
+        // A parser turns a bare carriage return into a line feed.
+        b'\r' => out.push_str("&#13;"),
+        // Not allowed in XML 1.0 in any form: shown, not sent.
+        control => {
+            let _ = write!(out, "\\u{control:02x}");
         }
     }
 }
@@ -125,6 +147,7 @@ mod tests {
     fn forbidden_control_characters_never_reach_the_parser() {
         let mut xml = Xml::new();
         xml.leaf("B", "a\u{1}b");
-        assert!(xml.document("R", "").contains("<B>a\\u01b</B>"));
+        xml.leaf("C", "\tü\n\u{1f}");
+        assert!(xml.document("R", "").contains("<B>a\\u01b</B><C>\tü\n\\u1f</C>"));
     }
 }

@@ -98,9 +98,10 @@ impl World {
                 consider(check_due(group, target, self.instances.get(&target.id), self.now));
             }
         }
+        let longest = self.groups.values().map(grace_ms).max().unwrap_or(0).max(self.timing.warmup);
         for instance in self.instances.values() {
             consider(instance.until);
-            consider(self.instance_due(instance));
+            consider(self.instance_due(instance, longest));
         }
         for group in self.groups.values() {
             consider(group.launch_retry);
@@ -109,16 +110,19 @@ impl World {
         (next < Time(u64::MAX)).then_some(next)
     }
 
-    /// Moments of an instance besides the end of its state: answering begins or ends, grace or warm-up is over, EC2 wants it back.
-    fn instance_due(&self, instance: &Instance) -> Option<Time> {
+    /// Moments of an instance besides the end of its state: answering begins or ends, grace or warm-up is over, EC2 wants it back. No grace
+    /// or warm-up takes longer than `longest`.
+    fn instance_due(&self, instance: &Instance, longest: u64) -> Option<Time> {
         let ahead = |at: Option<Time>| at.filter(|t| *t > self.now);
-        let since = instance.in_service;
-        let group = self.groups.get(&instance.group);
         let in_service = instance.lifecycle == Lifecycle::InService;
-        let grace = group.filter(|_| in_service).and_then(|g| since.map(|t| t.after_ms(grace_ms(g))));
-        let warm = group.filter(|g| in_service && g.cpu_target.is_some()).and_then(|_| since.map(|t| t.after_ms(self.timing.warmup)));
         let notice = instance.next_interruption.filter(|_| in_service && instance.interrupted_at.is_none());
-        [ahead(instance.answers_from), ahead(instance.answers_until), ahead(grace), ahead(warm), notice].into_iter().flatten().min()
+        let own = [ahead(instance.answers_from), ahead(instance.answers_until), notice].into_iter().flatten().min();
+        // Most have been in service for long, and need no look at their group.
+        let Some(since) = instance.in_service.filter(|t| in_service && t.after_ms(longest) > self.now) else { return own };
+        let group = self.groups.get(&instance.group);
+        let grace = ahead(group.map(|g| since.after_ms(grace_ms(g))));
+        let warm = ahead(group.filter(|g| g.cpu_target.is_some()).map(|_| since.after_ms(self.timing.warmup)));
+        [own, grace, warm].into_iter().flatten().min()
     }
 
     /// A state of a target as it stands in the log and in replies: state, reason, description.

@@ -220,17 +220,16 @@ fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
     }
 }
 
-/// Whether a rule's condition holds for the requests of a flow; only paths and hosts are modelled.
+/// Whether a rule's condition holds for the requests of a flow; only paths and hosts are modelled. Hosts have no case.
 fn matches(condition: &Condition, flow: &Flow) -> bool {
-    let (text, fold) = match condition.field.as_str() {
-        "path-pattern" => (flow.path.clone(), false),
-        "host-header" => (flow.host.to_ascii_lowercase(), true),
-        _ => return false,
-    };
-    condition.values.iter().any(|pattern| {
-        let pattern = if fold { pattern.to_ascii_lowercase() } else { pattern.clone() };
-        wildcard(pattern.as_bytes(), text.as_bytes())
-    })
+    match condition.field.as_str() {
+        "path-pattern" => condition.values.iter().any(|pattern| wildcard(pattern.as_bytes(), flow.path.as_bytes())),
+        "host-header" => {
+            let host = flow.host.to_ascii_lowercase();
+            condition.values.iter().any(|pattern| wildcard(pattern.to_ascii_lowercase().as_bytes(), host.as_bytes()))
+        }
+        _ => false,
+    }
 }
 
 /// `*` stands for any number of characters, `?` for one (AWS page "Condition types for listener rules").

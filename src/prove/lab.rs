@@ -1,8 +1,8 @@
 //! One run in a sandbox in memory, begun or recovered, with everything that is left of it.
 
-use super::ProveError;
-use crate::config::{Config, Environment, Target};
-use crate::host::{Host, Options};
+use super::world::Start;
+use crate::config::{Config, Environment};
+use crate::host::Host;
 use crate::run::Answers;
 use crate::run::event::{Ended, Event};
 use crate::run::journal::Journal;
@@ -11,6 +11,7 @@ use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox, Traced};
 use crate::script::params;
 use crate::script::session::{self, Playbook, Request};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -28,10 +29,13 @@ pub struct Subject {
     pub params: BTreeMap<String, String>,
     pub answers: BTreeMap<String, String>,
     pub seed: u64,
+    /// The state of the environment before the run.
+    pub start: Start,
 }
 
 /// What is done with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Go {
     Run,
     Resume,
@@ -45,17 +49,27 @@ pub struct Left {
     pub world: World,
 }
 
-/// What happens to one run.
-#[derive(Default)]
+/// At which events the account is kept as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Snap {
+    #[default]
+    None,
+    /// At those that are durable.
+    Durable,
+    All,
+}
+
+/// What happens to one process.
+#[derive(Clone, Debug, Default)]
 pub struct Trouble {
     pub rules: Vec<Rule>,
     /// A signal at the call of this index.
     pub signal: Option<(usize, &'static str)>,
-    /// Keep the account as it was at each event.
-    pub snapshots: bool,
+    pub snap: Snap,
 }
 
 /// What is left of a run.
+#[derive(Clone)]
 pub struct Outcome {
     /// `None`: it did not begin.
     pub ended: Option<Ended>,
@@ -63,51 +77,33 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// At each kept event: calls so far, and the account where that was wanted.
     pub marks: Vec<usize>,
-    pub worlds: Vec<World>,
+    pub worlds: Vec<Option<World>>,
     pub trace: Vec<Traced>,
     pub left: Left,
 }
 
 impl Subject {
-    /// A new account.
-    pub fn world(&self) -> Result<World, ProveError> {
-        let options = Options { seed: Some(self.seed), in_memory: true, target: None };
-        let host = Host::open(&self.config, &Target::Sandbox, &options)?;
-        let sandbox = host.sandbox.as_ref().expect("the target is the sandbox");
-        Ok(locked(sandbox).world.clone())
-    }
-
-    /// Begins a run in a copy of this account.
-    pub fn begin(&self, world: &World, trouble: Trouble) -> Outcome {
-        let left = Left { journal: Vec::new(), world: world.clone() };
-        self.play(left, trouble, Go::Run)
-    }
-
-    /// Another process goes on with what one has left.
-    pub fn recover(&self, left: &Left, go: Go) -> Outcome {
-        self.play(left.clone(), Trouble::default(), go)
-    }
-
-    fn play(&self, left: Left, trouble: Trouble, go: Go) -> Outcome {
+    /// One process, the `number`-th of its run, in a copy of what the one before it left.
+    pub fn play(&self, left: &Left, trouble: Trouble, go: Go, number: u64) -> Outcome {
         let (sender, interrupt) = watch::channel(String::new());
         let (call, signal) = trouble.signal.unwrap_or((usize::MAX, "SIGTERM"));
         let latest = left.world.now.after_ms(DAY_MS);
         let mut sandbox = Sandbox::new(left.world.clone());
         sandbox.bell = Some(Bell { call, latest, ring: Arc::new(move || drop(sender.send_replace(signal.to_owned()))) });
         trouble.rules.into_iter().for_each(|rule| sandbox.faults.add(rule));
-        let seed = if go == Go::Run { self.seed } else { self.seed + 1 };
+        let seed = self.seed + number;
         let host = match Host::over(sandbox, seed, None) {
             Ok(host) => host,
-            Err(error) => return nothing(left, error.to_string()),
+            Err(error) => return nothing(left.clone(), error.to_string()),
         };
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
         let record = Arc::new(Mutex::new(Record::default()));
-        let (seen, watched, snapshots) = (record.clone(), sandbox.clone(), trouble.snapshots);
+        let (seen, watched, snap) = (record.clone(), sandbox.clone(), trouble.snap);
         let (journal, known) = match go {
             Go::Run => (Journal::in_memory(), Vec::new()),
             Go::Resume | Go::Undo => Journal::reopen_bytes(&left.journal),
         };
-        let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snapshots));
+        let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snap));
         let params = params::parse(&self.playbook.params, &self.params).unwrap_or_default();
         let request = Request {
             params,
@@ -140,7 +136,9 @@ impl Subject {
                 let left = Left { journal: played.journal, world };
                 Outcome { ended: Some(played.ended), error, events, marks, worlds, trace, left }
             }
-            Err(halt) => Outcome { events, marks, worlds, trace, ..nothing(Left { journal: left.journal, world }, halt.to_string()) },
+            Err(halt) => {
+                Outcome { events, marks, worlds, trace, ..nothing(Left { journal: left.journal.clone(), world }, halt.to_string()) }
+            }
         }
     }
 }
@@ -149,20 +147,31 @@ impl Subject {
 struct Record {
     events: Vec<Event>,
     marks: Vec<usize>,
-    worlds: Vec<World>,
+    worlds: Vec<Option<World>>,
 }
 
-fn note(record: &Mutex<Record>, sandbox: &Mutex<Sandbox>, event: &Event, snapshots: bool) {
+fn note(record: &Mutex<Record>, sandbox: &Mutex<Sandbox>, event: &Event, snap: Snap) {
     let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
     if !event.what.is_kept() {
         return;
     }
     let sandbox = sandbox.lock().unwrap_or_else(PoisonError::into_inner);
     record.marks.push(sandbox.trace.len());
-    if snapshots {
-        record.worlds.push(sandbox.world.clone());
-    }
+    let wanted = match snap {
+        Snap::None => false,
+        Snap::Durable => event.what.is_durable(),
+        Snap::All => true,
+    };
+    record.worlds.push(wanted.then(|| sandbox.world.clone()));
     record.events.push(event.clone());
+}
+
+impl Outcome {
+    /// The account at the last kept state before a call.
+    pub fn world_at(&self, call: usize) -> Option<&World> {
+        let events = self.marks.iter().zip(&self.worlds).rev();
+        events.filter(|(calls, _)| **calls <= call).find_map(|(_, world)| world.as_ref())
+    }
 }
 
 fn nothing(left: Left, error: String) -> Outcome {

@@ -152,7 +152,7 @@ impl Sandbox {
         *self.calls.entry((service.to_owned(), call.operation.clone())).or_default() += 1;
         self.note(call);
         let instead = |outcome| Done { outcome, changed: false };
-        match self.faults.strike(service, &call.operation) {
+        match self.faults.strike((self.trace.len() - 1, self.world.now), service, &call.operation) {
             None => wire::carry_out(&mut self.world, call, request, id),
             Some(Effect::Error { status, code, message }) => {
                 let fault = world::Fault { status, code, message };
@@ -170,9 +170,21 @@ impl Sandbox {
             Some(Effect::ResetBefore) => instead(Outcome::Reset),
             Some(Effect::HangBefore) => instead(Outcome::Hang),
             Some(Effect::ResetAfter) => Done { outcome: Outcome::Reset, ..wire::carry_out(&mut self.world, call, request, id) },
+            Some(Effect::HalfAfter) => {
+                let done = wire::carry_out(&mut self.world, call, request, id);
+                Done { outcome: halved(done.outcome), ..done }
+            }
             Some(Effect::HangAfter) => Done { outcome: Outcome::Hang, ..wire::carry_out(&mut self.world, call, request, id) },
         }
     }
+}
+
+/// The reply without the second half of its body.
+fn halved(outcome: Outcome) -> Outcome {
+    let Outcome::Reply(mut reply) = outcome else { return outcome };
+    reply.body.truncate(reply.body.len() / 2);
+    reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    Outcome::Reply(reply)
 }
 
 /// A reply with the headers that every answer of AWS has.

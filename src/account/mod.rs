@@ -15,6 +15,7 @@ mod pages;
 mod parameters;
 mod reply;
 mod retry;
+mod tape;
 #[cfg(test)]
 mod testing;
 mod types;
@@ -25,4 +26,5 @@ pub use connect::{Account, Connection};
 pub use error::{AccountError, Kind};
 pub use objects::When;
 pub use retry::{CallRecord, Class};
+pub use tape::{Tape, Taped};
 pub use types::*;

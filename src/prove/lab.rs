@@ -1,6 +1,7 @@
 //! One run in a sandbox in memory, begun or recovered, with everything that is left of it.
 
 use super::world::Start;
+use crate::account::{Tape, Taped};
 use crate::config::{Config, Environment};
 use crate::host::Host;
 use crate::run::Answers;
@@ -13,6 +14,7 @@ use crate::script::params;
 use crate::script::session::{self, Playbook, Request};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -66,6 +68,39 @@ pub struct Trouble {
     /// A signal at the call of this index.
     pub signal: Option<(usize, &'static str)>,
     pub snap: Snap,
+    /// Keep what another run needs to begin alike.
+    pub keeps: bool,
+    /// Begin as that run did up to the call of this index.
+    pub begins: Option<(Arc<Beginning>, usize)>,
+}
+
+/// Calls of a run with their replies, and the account before each. Run, script and clock begin anew and go the same way; only the
+/// client and the account behind it are not asked again.
+#[derive(Default)]
+pub struct Beginning {
+    tape: Arc<Tape>,
+    worlds: Vec<World>,
+    trace: Vec<Traced>,
+}
+
+impl fmt::Debug for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beginning").field("calls", &self.trace.len()).finish_non_exhaustive()
+    }
+}
+
+impl Beginning {
+    /// `None`: calls and replies are not one for one.
+    fn of(tape: Tape, worlds: Vec<World>, trace: &[Traced]) -> Option<Beginning> {
+        let same = |(taped, call): (&Option<Taped>, &Traced)| {
+            taped.as_ref().is_some_and(|taped| match taped.operation() {
+                Some(operation) => operation == call.operation,
+                None => call.service == "instance",
+            })
+        };
+        let whole = tape.len() == trace.len() && worlds.len() == trace.len() && tape.iter().zip(trace).all(same);
+        whole.then(|| Beginning { tape: Arc::new(tape), worlds, trace: trace.to_vec() })
+    }
 }
 
 /// What is left of a run.
@@ -80,6 +115,10 @@ pub struct Outcome {
     pub worlds: Vec<Option<World>>,
     pub trace: Vec<Traced>,
     pub left: Left,
+    /// Where it was wanted, and can be used.
+    pub beginning: Option<Arc<Beginning>>,
+    /// It did not begin as it should have: nothing of it means anything.
+    pub parted: bool,
 }
 
 impl Subject {
@@ -90,13 +129,23 @@ impl Subject {
         let latest = left.world.now.after_ms(DAY_MS);
         let mut sandbox = Sandbox::new(left.world.clone());
         sandbox.bell = Some(Bell { call, latest, ring: Arc::new(move || drop(sender.send_replace(signal.to_owned()))) });
-        trouble.rules.into_iter().for_each(|rule| sandbox.faults.add(rule));
+        trouble.rules.iter().for_each(|rule| sandbox.faults.add(rule.clone()));
         let seed = self.seed + number;
         let host = match Host::over(sandbox, seed, None) {
             Ok(host) => host,
             Err(error) => return nothing(left.clone(), error.to_string()),
         };
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
+        if trouble.keeps {
+            locked(&sandbox).kept = Some(Vec::new());
+            host.account.keep_tape();
+        }
+        if let Some((beginning, call)) = &trouble.begins
+            && let Some(world) = beginning.worlds.get(*call)
+        {
+            locked(&sandbox).jump(world.clone(), beginning.trace[..*call].to_vec());
+            host.account.answer_from(beginning.tape.clone(), *call);
+        }
         let record = Arc::new(Mutex::new(Record::default()));
         let (seen, watched, snap) = (record.clone(), sandbox.clone(), trouble.snap);
         let (journal, known) = match go {
@@ -126,18 +175,20 @@ impl Subject {
             Go::Undo => session::undo(&self.playbook, &host, request),
         };
         let Record { events, marks, worlds } = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
-        let (world, trace) = {
+        let (world, trace, kept) = {
             let mut sandbox = locked(&sandbox);
-            (sandbox.world.clone(), std::mem::take(&mut sandbox.trace))
+            (sandbox.world.clone(), std::mem::take(&mut sandbox.trace), sandbox.kept.take())
         };
+        let beginning = kept.and_then(|worlds| Beginning::of(host.account.take_tape(), worlds, &trace)).map(Arc::new);
+        let parted = host.account.has_parted();
         match played {
             Ok(played) => {
                 let error = played.error.map(|e| e.message).unwrap_or_default();
                 let left = Left { journal: played.journal, world };
-                Outcome { ended: Some(played.ended), error, events, marks, worlds, trace, left }
+                Outcome { ended: Some(played.ended), error, events, marks, worlds, trace, left, beginning, parted }
             }
             Err(halt) => {
-                Outcome { events, marks, worlds, trace, ..nothing(Left { journal: left.journal.clone(), world }, halt.to_string()) }
+                Outcome { events, marks, worlds, trace, parted, ..nothing(Left { journal: left.journal.clone(), world }, halt.to_string()) }
             }
         }
     }
@@ -175,7 +226,17 @@ impl Outcome {
 }
 
 fn nothing(left: Left, error: String) -> Outcome {
-    Outcome { ended: None, error, events: Vec::new(), marks: Vec::new(), worlds: Vec::new(), trace: Vec::new(), left }
+    Outcome {
+        ended: None,
+        error,
+        events: Vec::new(),
+        marks: Vec::new(),
+        worlds: Vec::new(),
+        trace: Vec::new(),
+        left,
+        beginning: None,
+        parted: false,
+    }
 }
 
 fn locked(sandbox: &Mutex<Sandbox>) -> std::sync::MutexGuard<'_, Sandbox> {

@@ -47,7 +47,7 @@ pub enum ProveError {
 pub fn replay(subject: &Subject, scenario: &Scenario) -> Result<Report, ProveError> {
     let began = Instant::now();
     let base = Baseline::play(subject, &scenario.timing)?;
-    let judged = Bench { subject, base: &base }.follow(scenario).ok_or(ProveError::Stale)?;
+    let judged = Bench { subject, base: &base, shares: false }.follow(scenario).ok_or(ProveError::Stale)?;
     let found = search::Found { verdicts: vec![judged], placed: 1, planned: Some(1), skipped: 0, stopped: false };
     Ok(Report::of(subject, &base, found, Mode::Single, began.elapsed(), 1))
 }

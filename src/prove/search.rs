@@ -194,7 +194,7 @@ impl Search<'_> {
 
     /// `None`: the account has nothing at this point that the fault could happen to.
     fn play(&self, job: &Job) -> Option<Vec<Verdict>> {
-        let bench = Bench { subject: self.subject, base: self.base };
+        let bench = Bench { subject: self.subject, base: self.base, shares: true };
         match job {
             Job::Single(scenario, again) => bench.single(scenario, *again),
             Job::Sweep(timing) => Some(self.sweep(timing)),
@@ -207,7 +207,7 @@ impl Search<'_> {
                 let mut rng = self.rng(*number);
                 let timing = Timing::drawn(&mut rng);
                 let base = Baseline::play(self.subject, &timing).ok()?;
-                let bench = Bench { subject: self.subject, base: &base };
+                let bench = Bench { subject: self.subject, base: &base, shares: true };
                 let calm = bench.and_recoveries(&base.whole, 0);
                 Some(calm.into_iter().chain((0..OF_A_TIMING).flat_map(|_| bench.random(&mut rng))).collect())
             }
@@ -225,7 +225,7 @@ impl Search<'_> {
     /// The run in an account with another timing, and a sample of all faults there.
     fn sweep(&self, timing: &Timing) -> Vec<Verdict> {
         let Ok(base) = Baseline::play(self.subject, timing) else { return Vec::new() };
-        let bench = Bench { subject: self.subject, base: &base };
+        let bench = Bench { subject: self.subject, base: &base, shares: true };
         let mut verdicts = bench.and_recoveries(&base.whole, 0);
         let every = OF_A_SWEEP * self.extent.every.max(1);
         verdicts.extend(cells::singles(&base).iter().skip(1).step_by(every).filter_map(|s| bench.single(s, false)).flatten());
@@ -257,11 +257,11 @@ impl Search<'_> {
 
     fn again(&self, scenario: &Scenario, bases: &mut BTreeMap<Timing, Baseline>) -> Option<Verdict> {
         if scenario.timing.is_default() {
-            return Bench { subject: self.subject, base: self.base }.follow(scenario);
+            return Bench { subject: self.subject, base: self.base, shares: true }.follow(scenario);
         }
         if !bases.contains_key(&scenario.timing) {
             bases.insert(scenario.timing.clone(), Baseline::play(self.subject, &scenario.timing).ok()?);
         }
-        Bench { subject: self.subject, base: bases.get(&scenario.timing)? }.follow(scenario)
+        Bench { subject: self.subject, base: bases.get(&scenario.timing)?, shares: true }.follow(scenario)
     }
 }

@@ -45,7 +45,7 @@ impl Baseline {
             timing.set(&mut before, &subject.env);
         }
         let left = Left { journal: Vec::new(), world: before.clone() };
-        let outcome = subject.play(&left, Trouble { snap: Snap::All, ..Trouble::default() }, Go::Run, 0);
+        let outcome = subject.play(&left, Trouble { snap: Snap::All, keeps: true, ..Trouble::default() }, Go::Run, 0);
         let charter = charter(subject);
         let mut quiet = before.clone();
         quiet.advance(before.now.after_ms(QUIET_MS));

@@ -139,10 +139,31 @@ impl Bench<'_> {
         }
         let begin = Left { journal: Vec::new(), world: self.base.before.clone() };
         let left = from.map_or(&begin, |pause| &pause.left);
-        let outcome = self.subject.play(left, trouble, go, u64::try_from(number).unwrap_or(u64::MAX));
+        let first = placed.iter().map(|(strike, _)| strike.call).min().filter(|_| from.is_none());
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        let outcome = self.begun_alike(left, &trouble, first).unwrap_or_else(|| self.subject.play(left, trouble, go, number));
         // A torn line is cut off before anything is added.
         let lines = left.journal.iter().filter(|byte| **byte == b'\n').count();
         Played { scenario, outcome, lines, placed: placed.into_iter().map(|(_, place)| place).collect(), fate }
+    }
+
+    /// A run to which nothing happens before its call `first` begins as the run does that nothing happens to at all. `None`: it is to
+    /// be played from its beginning.
+    fn begun_alike(&self, left: &Left, trouble: &Trouble, first: Option<usize>) -> Option<Outcome> {
+        let (first, whole) = (first.filter(|_| self.shares)?, &self.base.whole.outcome);
+        let begins = Some((whole.beginning.clone()?, first));
+        let mut outcome = self.subject.play(left, Trouble { begins, ..trouble.clone() }, Go::Run, 0);
+        if outcome.parted {
+            return None;
+        }
+        // While its calls were answered from memory, the account was already where it would be after them.
+        for event in (0..outcome.events.len()).take_while(|event| whole.marks.get(*event).is_some_and(|calls| *calls <= first)) {
+            outcome.marks[event] = whole.marks[event];
+            if outcome.worlds[event].is_some() {
+                outcome.worlds[event].clone_from(&whole.worlds[event]);
+            }
+        }
+        Some(outcome)
     }
 
     /// The same process again with one fault more; `None`: the fault has nothing to happen to there.
@@ -210,7 +231,9 @@ impl Bench<'_> {
     /// How a process ended, and what comes of it where the run is not over.
     pub fn and_recoveries(&self, played: &Played, deaths: usize) -> Vec<Verdict> {
         let mut verdicts = vec![self.ended(played)];
-        verdicts.extend(played.pause().into_iter().flat_map(|pause| self.recoveries(&pause, deaths)));
+        // Who did not even begin has left nothing that is new.
+        let pause = played.pause().filter(|_| played.outcome.ended.is_some());
+        verdicts.extend(pause.into_iter().flat_map(|pause| self.recoveries(&pause, deaths)));
         verdicts
     }
 
@@ -255,3 +278,7 @@ impl Bench<'_> {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -77,6 +77,8 @@ pub struct Sandbox {
     pub trace: Vec<Traced>,
     /// Rung at a call, for whoever wants to do something at that moment.
     pub bell: Option<Bell>,
+    /// The world before each request, where somebody wants to go back there.
+    pub kept: Option<Vec<World>>,
     /// Requests so far; makes their ids.
     requests: u64,
 }
@@ -120,11 +122,20 @@ pub struct Answer {
 
 impl Sandbox {
     pub fn new(world: World) -> Sandbox {
-        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), trace: Vec::new(), bell: None, requests: 0 }
+        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), trace: Vec::new(), bell: None, kept: None, requests: 0 }
+    }
+
+    /// Goes back, or on, to a world after these calls; each of them was one request.
+    pub fn jump(&mut self, world: World, trace: Vec<Traced>) {
+        self.requests = u64::try_from(trace.len()).unwrap_or(u64::MAX);
+        (self.world, self.trace) = (world, trace);
     }
 
     /// Moves the world to `now`, carries out the request, and says how it ended, after what delay, and whether the world was changed by it.
     pub fn handle(&mut self, now: Time, request: &Request) -> Answer {
+        if let Some(kept) = &mut self.kept {
+            kept.push(self.world.clone());
+        }
         self.world.advance(now.max(self.world.now));
         let delay = Duration::from_millis(self.world.timing.call.draw(&mut self.world.rng));
         self.requests += 1;

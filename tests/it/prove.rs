@@ -76,3 +76,48 @@ fn what_the_gate_refuses_without_a_fault_cannot_be_proved() {
         assert!(ended != "done" && why.contains(expected), "{ended}: {why}");
     }
 }
+
+#[test]
+fn two_and_more_faults_are_drawn_from_the_seed_and_find_nothing_in_the_shipped_deploy() {
+    let subject = subject(&root().join("playbooks/deploy.rhai"));
+    let drawn = |mode: Mode, most: usize| prove(&subject, &Extent { mode, most: Some(most), ..single() }, &|_| true).expect("it runs");
+    let (pairs, random) = (drawn(Mode::Pairs, 6), drawn(Mode::Random, 1));
+    for report in [&pairs, &random] {
+        assert!(report.runs > 6 && !report.partial, "{report:?}");
+        assert!(report.is_clean(), "{}", told(report));
+    }
+    let again = drawn(Mode::Pairs, 6);
+    assert_eq!((pairs.rows, pairs.distinct), (again.rows, again.distinct), "the n-th draw is always the same");
+}
+
+#[test]
+fn a_failure_among_many_things_that_go_wrong_is_told_without_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let boot = "bg::boot(c.idle, c.live, build, bg::size(capacity, c.live));";
+    let unread = "scale(c.idle, #{ desired: 2, min: 2 }); wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" });";
+    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);\n", "")]);
+    let extent = Extent { mode: Mode::Random, most: Some(1), ..single() };
+    let report = prove(&broken, &extent, &|_| true).expect("it runs to its end");
+    let story = report.stories.iter().find(|story| story.codes == ["I10"] && story.how == "run").expect("it is found");
+    assert_eq!((story.fault.as_str(), story.told.len()), ("no fault", 0), "neither a fault nor the timing had to do with it: {story:?}");
+    let token = Token::decode(&story.token).expect("the token is whole");
+    assert_eq!(replay(&broken, &token.scenario).expect("the same playbook").stories[0].codes, story.codes);
+}
+
+#[test]
+fn what_is_stopped_says_so() {
+    let subject = subject(&root().join("playbooks/deploy.rhai"));
+    let report = prove(&subject, &Extent { every: 500, threads: 1, ..single() }, &|standing| standing.done < 2).expect("it runs");
+    assert!(report.partial && report.cells <= 2, "{report:?}");
+}
+
+#[test]
+fn the_rollback_is_proved_where_there_is_something_to_go_back_to() {
+    let mut subject = subject(&root().join("playbooks/rollback.rhai"));
+    subject.params = BTreeMap::from([("why".to_owned(), "it is slow".to_owned())]);
+    let Err(ProveError::Baseline { ended, .. }) = proved(&subject, None, 1) else { panic!("nothing was deployed") };
+    assert_eq!(ended, "refused");
+    subject.start = Start::Warm;
+    let report = proved(&subject, None, 301).expect("it runs");
+    assert!(report.cells > 5 && report.is_clean(), "{}", told(&report));
+}

@@ -113,7 +113,11 @@ impl Account {
         self.all_pages(call("DescribeRules", &resource, Class::Read), async |marker| self.rules_page(None, arns, marker).await).await
     }
 
-    async fn all_pages<T>(&self, call: Call<'_>, page: impl AsyncFn(Option<String>) -> Page<T>) -> Result<Vec<T>, AccountError> {
+    async fn all_pages<T: Clone + Send + Sync + 'static>(
+        &self,
+        call: Call<'_>,
+        page: impl AsyncFn(Option<String>) -> Page<T>,
+    ) -> Result<Vec<T>, AccountError> {
         let mut all = Vec::new();
         let mut pages = Pages::default();
         loop {

@@ -89,7 +89,7 @@ const UNAVAILABLE: [&str; 7] = [
 ];
 
 /// A usable reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answer<T> {
     pub value: T,
     pub request_id: Option<String>,

@@ -2,6 +2,7 @@
 
 use super::reply::ReplyJudge;
 use super::retry::CallRecord;
+use super::tape::Recorder;
 use super::{AccountError, Kind};
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -136,6 +137,7 @@ pub struct Account {
     pub(super) components: OnceLock<RuntimeComponents>,
     pub(super) jitter: Mutex<fastrand::Rng>,
     pub(super) calls: Mutex<Vec<CallRecord>>,
+    pub(super) recorder: Mutex<Recorder>,
 }
 
 impl Account {
@@ -158,6 +160,7 @@ impl Account {
             components: OnceLock::new(),
             jitter: Mutex::new(fastrand::Rng::with_seed(connection.seed)),
             calls: Mutex::new(Vec::new()),
+            recorder: Mutex::new(Recorder::default()),
         }
     }
 }

@@ -16,6 +16,7 @@ mod pages;
 mod parameters;
 mod reply;
 mod retry;
+mod tape;
 #[cfg(test)]
 mod testing;
 mod types;
@@ -26,4 +27,5 @@ pub use connect::{Account, Connection};
 pub use error::{AccountError, Kind};
 pub use objects::When;
 pub use retry::{CallRecord, Class, MayWrite};
+pub use tape::{Tape, Taped};
 pub use types::*;

@@ -145,6 +145,7 @@ impl Account {
     /// Sends a call until it is answered or the policy gives up.
     pub(super) async fn call<T, F>(&self, call: Call<'_>, send: impl Fn() -> F) -> Result<T, AccountError>
     where
+        T: Clone + Send + Sync + 'static,
         F: Future<Output = Result<Answer<T>, Failure>>,
     {
         let end = Instant::now() + CALL_LIMIT;
@@ -173,6 +174,7 @@ impl Account {
 
     async fn attempt<T, F>(&self, call: &Call<'_>, attempt: u32, end: Instant, send: &impl Fn() -> F) -> Result<T, Failure>
     where
+        T: Clone + Send + Sync + 'static,
         F: Future<Output = Result<Answer<T>, Failure>>,
     {
         let (start, allowed) = (Instant::now(), allowed(call.class));
@@ -182,10 +184,15 @@ impl Account {
         }
         let limit = ATTEMPT_LIMIT.min(end.saturating_duration_since(start)).min(allowed);
         let passing = failpoint::before(Point::Call);
-        let outcome = match tokio::time::timeout(limit, send()).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::lost(format!("no reply within {} s", limit.as_secs_f64()))),
+        let (index, known) = self.begin_attempt(call);
+        let outcome = if let Some((lasted, reply)) = known {
+            tokio::time::sleep(lasted).await;
+            reply
+        } else {
+            let sent = tokio::time::timeout(limit, send()).await;
+            sent.unwrap_or_else(|_| Err(Failure::lost(format!("no reply within {} s", limit.as_secs_f64()))))
         };
+        self.end_attempt(index, call, start.elapsed(), &outcome);
         passing.after();
         let (word, request_id) = match &outcome {
             Ok(answer) => ("ok", &answer.request_id),

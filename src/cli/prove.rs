@@ -2,16 +2,24 @@
 
 use super::failure::Failure;
 use super::run::{self, text};
+use super::signals;
 use super::style::{Paint, clean};
 use crate::config::Config;
-use crate::prove::{self, Extent, ProveError, Report, Story, Subject, Token};
+use crate::prove::{self, Extent, Mode, ProveError, Report, Standing, Start, Story, Subject, Token};
+use crate::run::event::Outcome;
 use crate::script::session::Playbook;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
 
 /// Exit code when something was found.
 const FOUND: i32 = 3;
+/// For draws that have no end of their own.
+const UNBOUNDED_SECONDS: u64 = 60;
+/// Width of the bar.
+const BAR: usize = 30;
 /// Changes of the account that a story shows.
 const CHANGES_SHOWN: usize = 30;
 
@@ -28,14 +36,23 @@ pub fn command() -> Command {
         )
         .arg(value("env", "ENV", "environment of bgx.toml").short('e').required_unless_present("replay"))
         .arg(value("answer", "ID=KEY", "answer a question beforehand; may be repeated").action(ArgAction::Append))
-        .arg(value("faults", "single", "how many faults at a time").value_parser(["single"]).default_value("single"))
+        .arg(
+            value("faults", "MODE", "single: each fault at each call; pairs: two faults; random: up to three, in accounts of any timing")
+                .value_parser(Mode::ALL.map(|(word, _)| word))
+                .default_value("single"),
+        )
         .arg(value("fault", "NAME", "only this fault").value_parser(prove::faults::FAULTS.each_ref().map(|fault| fault.name)))
         .arg(value("seed", "N", "draws of the sandbox and of retries").value_parser(clap::value_parser!(u64)))
+        .arg(
+            value("world", "STATE", "before the run; default: fresh, or warm where the playbook does nothing there")
+                .value_parser(Start::ALL.map(|(word, _)| word)),
+        )
+        .arg(number("seconds", "no longer than this; default for pairs and random: 60"))
         .arg(number("sample", "only every N-th fault and call"))
         .arg(number("threads", "at a time; default: one a core"))
         .arg(
             value("replay", "TOKEN", "one scenario again, from a story's last line")
-                .conflicts_with_all(["playbook", "env", "seed", "sample", "fault"]),
+                .conflicts_with_all(["playbook", "env", "seed", "sample", "fault", "world", "seconds"]),
         )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("the report as JSON on standard output"))
 }
@@ -44,20 +61,45 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result<i32, Failure> {
     let params: BTreeMap<String, String> =
         playbook.params.iter().filter_map(|spec| Some((spec.name.clone(), text(matches, &spec.name)?.to_owned()))).collect();
-    let subject = Subject {
-        env: config.env(text(matches, "env").unwrap_or_default())?.clone(),
-        path: text(matches, "playbook").unwrap_or_default().to_owned(),
+    let word = |name: &str| text(matches, name).unwrap_or_default();
+    let start = Start::ALL.iter().find(|(name, _)| *name == word("world")).map(|(_, start)| *start);
+    let mode = Mode::ALL.iter().find(|(name, _)| *name == word("faults")).map_or(Mode::Single, |(_, mode)| *mode);
+    let mut subject = Subject {
+        env: config.env(word("env"))?.clone(),
+        path: word("playbook").to_owned(),
         seed: matches.get_one::<u64>("seed").copied().unwrap_or(config.sandbox_seed),
         answers: answers(matches)?,
         config: config.clone(),
         playbook: playbook.clone(),
         params,
+        start: start.unwrap_or_default(),
     };
-    let number = |name: &str| matches.get_one::<u64>(name).map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
-    let threads = number("threads").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let extent = Extent { every: number("sample").unwrap_or(1), fault: text(matches, "fault").map(str::to_owned), threads };
-    let report = prove::prove(&subject, &extent, &progress)?;
-    Ok(tell(&report, matches.get_flag("json")))
+    let number = |name: &str| matches.get_one::<u64>(name).copied();
+    let size = |name: &str| number(name).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let unbounded = (mode != Mode::Single).then_some(UNBOUNDED_SECONDS);
+    let extent = Extent {
+        mode,
+        fault: text(matches, "fault").map(str::to_owned),
+        every: size("sample").unwrap_or(1),
+        limit: number("seconds").or(unbounded).map(Duration::from_secs),
+        most: None,
+        threads: size("threads").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+    };
+    let signals = signals::listen().map_err(|e| Failure::usage(format!("signals cannot be heard: {e}")))?;
+    let shown = Mutex::new(0);
+    let progress = |standing: Standing| {
+        show(standing, &extent, &shown);
+        signals.borrow().is_empty()
+    };
+    let mut report = prove::prove(&subject, &extent, &progress);
+    // A playbook that goes back finds nothing to go back to where nothing was deployed.
+    if start.is_none() && matches!(report, Err(ProveError::Baseline { .. })) {
+        subject.start = Start::Warm;
+        report = prove::prove(&subject, &extent, &progress).or(report);
+    }
+    let report = report?;
+    let code = tell(&report, matches.get_flag("json"));
+    Ok(if code == 0 && !signals.borrow().is_empty() { Outcome::Paused.code() } else { code })
 }
 
 /// `prove --replay TOKEN`.
@@ -67,9 +109,9 @@ pub fn replay(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let path = run::find(&token.playbook, config);
     let playbook =
         Playbook::load(&path, config, env.hooks.as_deref()).map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
-    let Token { playbook: path, params, answers, seed, cell, .. } = token;
-    let subject = Subject { config: config.clone(), env, playbook, path, params, answers, seed };
-    let report = prove::replay(&subject, &cell)?;
+    let Token { playbook: path, params, answers, seed, start, scenario, .. } = token;
+    let subject = Subject { config: config.clone(), env, playbook, path, params, answers, seed, start };
+    let report = prove::replay(&subject, &scenario)?;
     Ok(tell(&report, matches.get_flag("json")))
 }
 
@@ -88,14 +130,24 @@ impl From<ProveError> for Failure {
     }
 }
 
-/// One line that stays where it is on a terminal; elsewhere a line for each tenth.
-fn progress(done: usize, all: usize) {
+/// One line that stays where it is on a terminal; elsewhere a line for each tenth of the way.
+fn show(standing: Standing, extent: &Extent, shown: &Mutex<usize>) {
+    let Standing { done, all, bad, seconds } = standing;
+    let limit = extent.limit.map_or(f64::MAX, |limit| limit.as_secs_f64());
+    let part = (seconds / limit).max(all.map_or(0.0, |all| done as f64 / all as f64)).min(1.0);
+    let of = all.map_or_else(|| format!("{seconds:.0} of {limit:.0} s"), |all| format!("{done} of {all}"));
+    let text = format!("{of}: {done} faults placed, {bad} runs failed");
     let mut out = std::io::stderr();
+    let tenth = (part * 10.0) as usize;
+    let mut shown = shown.lock().expect("nothing panics while it is shown");
+    let next = tenth > *shown;
+    *shown = tenth.max(*shown);
     if out.is_terminal() {
-        let end = if done == all { "\n" } else { "" };
-        let _ = write!(out, "\r{done} of {all} faults placed{end}");
-    } else if done == all || done * 10 / all != (done - 1) * 10 / all {
-        let _ = writeln!(out, "{done} of {all} faults placed");
+        let filled = (part * BAR as f64) as usize;
+        let end = if part >= 1.0 { "\n" } else { "" };
+        let _ = write!(out, "\r{}{} {text}{end}", "█".repeat(filled), "░".repeat(BAR - filled));
+    } else if next {
+        let _ = writeln!(out, "{text}");
     }
 }
 
@@ -106,23 +158,32 @@ fn tell(report: &Report, json: bool) -> i32 {
     if report.is_clean() { 0 } else { FOUND }
 }
 
+/// Columns of the table: what was done last.
+const HOW: [(&str, &[&str]); 5] = [
+    ("run", &["run"]),
+    ("left alone", &["left alone"]),
+    ("resume", &["resume"]),
+    ("undo", &["undo"]),
+    ("again", &["resume again", "undo again"]),
+];
+
 fn shown(report: &Report, paint: Paint) -> String {
-    let mut lines =
-        vec![format!("{} in {}, seed {}, in simulated accounts: nothing real is touched", report.playbook, report.env, report.seed)];
+    let about = format!("{} in {}, {} world, seed {}", report.playbook, report.env, report.world, report.seed);
+    let mut lines = vec![format!("{about}, in simulated accounts: nothing real is touched")];
     lines.extend(report.stories.iter().map(|story| format!("\n{}", told(story, paint))));
-    lines.push(format!("\n{:<28} {:>6} {:>6} {:>6} {:>6}  ended", "fault", "points", "runs", "ok", "bad"));
-    for row in &report.rows {
-        let endings: Vec<String> = row.endings.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        lines.push(format!("{:<28} {:>6} {:>6} {:>6} {:>6}  {}", row.fault, row.cells, row.runs, row.ok, row.bad, endings.join(", ")));
-    }
+    lines.push(table(report, paint));
     lines.extend(report.allows.iter().map(|allow| format!("allowed by the playbook's header: {allow}")));
     if report.excused > 0 {
         lines.push(format!("excused, because both colours boot from one version key: {} breaches of I4", report.excused));
     }
+    let of = report.planned.map_or_else(String::new, |all| format!(" of {all}, {} with nothing there to happen to", report.skipped));
     lines.push(format!(
-        "{} calls, faults at {} of them; {} faults placed, {} runs, {} distinct scenarios in {:.1} s, {:.0} a second and core",
+        "{} calls, {} of them as points; {} faults placed{of}; {} runs, {} distinct scenarios in {:.1} s, {:.0} a second and core",
         report.calls, report.points, report.cells, report.runs, report.distinct, report.seconds, report.per_second_per_core
     ));
+    if report.partial && report.planned.is_some() {
+        lines.push(paint.bold("partial: stopped before all was played"));
+    }
     let verdict = match report.bad {
         0 => paint.good("ok: no invariant was breached"),
         bad => paint.bad(&format!("failed: {bad} of {} runs", report.runs)),
@@ -131,8 +192,28 @@ fn shown(report: &Report, paint: Paint) -> String {
     lines.join("\n")
 }
 
+/// Fault by recovery: how many runs, and how many of them failed.
+fn table(report: &Report, paint: Paint) -> String {
+    let heads: Vec<String> = HOW.iter().map(|(head, _)| format!("{head:>12}")).collect();
+    let mut lines = vec![format!("\n{:<34}{}  ended", "fault", heads.concat())];
+    for row in &report.rows {
+        let cells = HOW.iter().map(|(_, words)| {
+            let (ok, bad) = words.iter().filter_map(|word| row.recoveries.get(*word)).fold((0, 0), |(ok, bad), c| (ok + c.ok, bad + c.bad));
+            match (ok, bad) {
+                (0, 0) => format!("{:>12}", "-"),
+                (ok, 0) => format!("{ok:>12}"),
+                (ok, bad) => paint.bad(&format!("{:>12}", format!("{} ({bad} bad)", ok + bad))),
+            }
+        });
+        let endings: Vec<String> = row.endings.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        lines.push(format!("{:<34}{}  {}", row.fault, cells.collect::<String>(), endings.join(", ")));
+    }
+    lines.join("\n")
+}
+
 fn told(story: &Story, paint: Paint) -> String {
-    let mut lines = vec![paint.bad(&format!("{} at {}: {} x {}", story.fault, story.at, story.times, story.codes.join(" ")))];
+    let mut lines = vec![paint.bad(&format!("{}: {} x {}", story.fault, story.times, story.codes.join(" ")))];
+    lines.extend(story.told.iter().map(|line| format!("  {line}")));
     lines.push(format!("  {}: {}", story.how, clean(&story.ended).replace('\n', "\n  ")));
     lines.extend(story.problems.iter().map(|problem| format!("  breached  {}", clean(problem))));
     lines.push(format!("  users     {}", story.users));

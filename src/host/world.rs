@@ -18,7 +18,12 @@ const DEREGISTRATION_DELAY_SECONDS: u32 = 20;
 
 /// A new world from the configuration.
 pub fn new_world(config: &Config, seed: u64) -> Result<World, String> {
-    let mut world = World::new(&spec(config, seed)?);
+    built(config, &spec(config, seed)?)
+}
+
+/// The world of a description that was made from this configuration, with what bgx itself keeps there.
+pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
+    let mut world = World::new(spec);
     for env in config.envs.values() {
         let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
         let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
@@ -94,7 +99,7 @@ fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
 }
 
 /// The text of the version key for a build number.
-fn version(env: &Environment, number: u32) -> String {
+pub fn version(env: &Environment, number: u32) -> String {
     match &env.builds {
         Some(pattern) => pattern.replace("{branch}", "main").replace("{number}", &number.to_string()),
         None => number.to_string(),

@@ -11,6 +11,10 @@ pub enum Harm {
     Nothing,
     /// The call is spoiled once.
     Once(Make),
+    /// So many calls of its kind, from this one on.
+    Burst(Make, u32),
+    /// Every call to its service for so many milliseconds.
+    While(Make, u64),
     /// The call and all later ones of its kind are spoiled.
     Always(Make),
     /// Every call to AWS from this one on.
@@ -19,8 +23,8 @@ pub enum Harm {
     Signal(&'static str),
     /// Something happens in the account just before the call.
     World(Befall),
-    /// The process dies when an event was recorded (`true`) or just before it was.
-    Kill { recorded: bool },
+    /// The process dies when an event is on disk, or before it is.
+    Kill { kept: bool },
 }
 
 /// One row of the table.
@@ -43,6 +47,11 @@ fn mutating(call: &Traced) -> bool {
     call.mutates
 }
 
+/// Services that answer with text that means something only as a whole; S3 and instances say how long a body is.
+fn whole_text(call: &Traced) -> bool {
+    matches!(call.service.as_str(), "autoscaling" | "elasticloadbalancing" | "ssm" | "ec2")
+}
+
 fn any(_: &Traced) -> bool {
     true
 }
@@ -55,16 +64,20 @@ const fn sticky(fault: Fault) -> Fault {
     Fault { may_stick: true, ..fault }
 }
 
+const FIVE_MINUTES: u64 = 300_000;
 const ANY: &str = "any request can meet it";
 const AWS: &str = "an answer of AWS's front door; an instance has none";
 const CHANGES: &str = "for a read, before and after are the same";
 const MOMENT: &str = "the account moves by itself between any two calls";
 
-pub static FAULTS: [Fault; 30] = [
+pub static FAULTS: [Fault; 48] = [
     row("no fault", Harm::Nothing, any, "a playbook can do harm by itself"),
     row("throttled once", Harm::Once(Rule::throttle), aws, AWS),
+    row("throttled 3 times", Harm::Burst(Rule::throttle, 3), aws, AWS),
+    row("throttled 5 minutes", Harm::While(Rule::throttle, FIVE_MINUTES), aws, AWS),
     sticky(row("throttled for ever", Harm::Always(Rule::throttle), aws, AWS)),
     row("5xx once", Harm::Once(Rule::server_error), any, ANY),
+    row("5xx 5 minutes", Harm::While(Rule::server_error, FIVE_MINUTES), aws, AWS),
     sticky(row("5xx for ever", Harm::Always(Rule::server_error), any, ANY)),
     row("request lost", Harm::Once(Rule::lost_request), any, ANY),
     row("reply lost", Harm::Once(Rule::lost_reply), mutating, CHANGES),
@@ -72,6 +85,8 @@ pub static FAULTS: [Fault; 30] = [
     row("hang", Harm::Once(Rule::hang), any, ANY),
     row("hang after effect", Harm::Once(Rule::hang_after), mutating, CHANGES),
     row("foreign body", Harm::Once(Rule::garbage), any, ANY),
+    row("empty body", Harm::Once(Rule::empty), aws, AWS),
+    row("half a body", Harm::Once(Rule::half_reply), whole_text, "what says its length is known to be cut"),
     row("concurrent update", Harm::Once(Rule::conflict), mutating, "only a write can meet another write"),
     sticky(row("denied for ever", Harm::Always(Rule::denied), aws, AWS)),
     sticky(row("credentials expired", Harm::Expired, aws, AWS)),
@@ -80,15 +95,33 @@ pub static FAULTS: [Fault; 30] = [
     row("policy +1, serving", Harm::World(Befall::Policy { serving: true, up: true }), any, MOMENT),
     row("policy -1, serving", Harm::World(Befall::Policy { serving: true, up: false }), any, MOMENT),
     row("policy +1, other", Harm::World(Befall::Policy { serving: false, up: true }), any, MOMENT),
+    row("policy doubles, serving", Harm::World(Befall::Double { serving: true }), any, MOMENT),
+    row("scheduled action +1, serving", Harm::World(Befall::Schedule { serving: true }), any, MOMENT),
+    row("scheduled action +1, other", Harm::World(Befall::Schedule { serving: false }), any, MOMENT),
+    row("zone rebalancing, serving", Harm::World(Befall::Rebalance { serving: true }), any, MOMENT),
+    row("zone rebalancing, other", Harm::World(Befall::Rebalance { serving: false }), any, MOMENT),
+    row("spot of all, serving", Harm::World(Befall::InterruptAll { serving: true }), any, MOMENT),
+    row("spot of all, other", Harm::World(Befall::InterruptAll { serving: false }), any, MOMENT),
     row("spot, serving", Harm::World(Befall::Interrupt { serving: true }), any, MOMENT),
     row("spot, other", Harm::World(Befall::Interrupt { serving: false }), any, MOMENT),
     row("death, serving", Harm::World(Befall::Kill { serving: true }), any, MOMENT),
     row("death, other", Harm::World(Befall::Kill { serving: false }), any, MOMENT),
     row("application breaks, serving", Harm::World(Befall::Break { serving: true }), any, MOMENT),
+    row("application breaks, other", Harm::World(Befall::Break { serving: false }), any, MOMENT),
+    row("never healthy, serving", Harm::World(Befall::NeverHealthy { serving: true }), any, MOMENT),
+    row("never healthy, other", Harm::World(Befall::NeverHealthy { serving: false }), any, MOMENT),
+    row("no capacity, serving", Harm::World(Befall::NoCapacity { serving: true }), any, MOMENT),
     row("no capacity, other", Harm::World(Befall::NoCapacity { serving: false }), any, MOMENT),
     sticky(row("stranger changes route", Harm::World(Befall::Route), any, MOMENT)),
     sticky(row("stranger changes record", Harm::World(Befall::Record), any, MOMENT)),
     sticky(row("stranger raises minimum", Harm::World(Befall::Resize), any, MOMENT)),
-    row("killed, event lost", Harm::Kill { recorded: false }, any, "after the effect of a call, before its outcome is on disk"),
-    row("killed, event kept", Harm::Kill { recorded: true }, any, "after an intent or an outcome is on disk, before the next call"),
+    sticky(row("stranger deletes the lock", Harm::World(Befall::LockDeleted), any, MOMENT)),
+    sticky(row("stranger takes the lock", Harm::World(Befall::LockTaken), any, MOMENT)),
+    row("killed, event lost", Harm::Kill { kept: false }, any, "after the effect of a call, before its outcome is whole on disk"),
+    row(
+        "killed, event kept",
+        Harm::Kill { kept: true },
+        any,
+        "after an intent or an outcome is on disk, before the next call; others are lost",
+    ),
 ];

@@ -1,8 +1,9 @@
 //! One run in a sandbox in memory, begun or recovered, with everything that is left of it.
 
-use super::ProveError;
-use crate::config::{Config, Environment, Target};
-use crate::host::{Host, Options};
+use super::world::Start;
+use crate::account::{Tape, Taped};
+use crate::config::{Config, Environment};
+use crate::host::Host;
 use crate::run::event::{Ended, Event, OnFailure};
 use crate::run::journal::Journal;
 use crate::run::{Answers, Resumes};
@@ -11,7 +12,9 @@ use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox, Traced};
 use crate::script::params;
 use crate::script::session::{self, Playbook, Request};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -28,10 +31,13 @@ pub struct Subject {
     pub params: BTreeMap<String, String>,
     pub answers: BTreeMap<String, String>,
     pub seed: u64,
+    /// The state of the environment before the run.
+    pub start: Start,
 }
 
 /// What is done with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Go {
     Run,
     Resume,
@@ -45,17 +51,60 @@ pub struct Left {
     pub world: World,
 }
 
-/// What happens to one run.
-#[derive(Default)]
+/// At which events the account is kept as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Snap {
+    #[default]
+    None,
+    /// At those that are durable.
+    Durable,
+    All,
+}
+
+/// What happens to one process.
+#[derive(Clone, Debug, Default)]
 pub struct Trouble {
     pub rules: Vec<Rule>,
     /// A signal at the call of this index.
     pub signal: Option<(usize, &'static str)>,
-    /// Keep the account as it was at each event.
-    pub snapshots: bool,
+    pub snap: Snap,
+    /// Keep what another run needs to begin alike.
+    pub keeps: bool,
+    /// Begin as that run did up to the call of this index.
+    pub begins: Option<(Arc<Beginning>, usize)>,
+}
+
+/// Calls of a run with their replies, and the account before each. Run, script and clock begin anew and go the same way; only the
+/// client and the account behind it are not asked again.
+#[derive(Default)]
+pub struct Beginning {
+    tape: Arc<Tape>,
+    worlds: Vec<World>,
+    trace: Vec<Traced>,
+}
+
+impl fmt::Debug for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beginning").field("calls", &self.trace.len()).finish_non_exhaustive()
+    }
+}
+
+impl Beginning {
+    /// `None`: calls and replies are not one for one.
+    fn of(tape: Tape, worlds: Vec<World>, trace: &[Traced]) -> Option<Beginning> {
+        let same = |(taped, call): (&Option<Taped>, &Traced)| {
+            taped.as_ref().is_some_and(|taped| match taped.operation() {
+                Some(operation) => operation == call.operation,
+                None => call.service == "instance",
+            })
+        };
+        let whole = tape.len() == trace.len() && worlds.len() == trace.len() && tape.iter().zip(trace).all(same);
+        whole.then(|| Beginning { tape: Arc::new(tape), worlds, trace: trace.to_vec() })
+    }
 }
 
 /// What is left of a run.
+#[derive(Clone)]
 pub struct Outcome {
     /// `None`: it did not begin.
     pub ended: Option<Ended>,
@@ -63,51 +112,47 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// At each kept event: calls so far, and the account where that was wanted.
     pub marks: Vec<usize>,
-    pub worlds: Vec<World>,
+    pub worlds: Vec<Option<World>>,
     pub trace: Vec<Traced>,
     pub left: Left,
+    /// Where it was wanted, and can be used.
+    pub beginning: Option<Arc<Beginning>>,
+    /// It did not begin as it should have: nothing of it means anything.
+    pub parted: bool,
 }
 
 impl Subject {
-    /// A new account.
-    pub fn world(&self) -> Result<World, ProveError> {
-        let options = Options { seed: Some(self.seed), in_memory: true, target: None };
-        let host = Host::open(&self.config, &Target::Sandbox, &options)?;
-        let sandbox = host.sandbox.as_ref().expect("the target is the sandbox");
-        Ok(locked(sandbox).world.clone())
-    }
-
-    /// Begins a run in a copy of this account.
-    pub fn begin(&self, world: &World, trouble: Trouble) -> Outcome {
-        let left = Left { journal: Vec::new(), world: world.clone() };
-        self.play(left, trouble, Go::Run)
-    }
-
-    /// Another process goes on with what one has left.
-    pub fn recover(&self, left: &Left, go: Go) -> Outcome {
-        self.play(left.clone(), Trouble::default(), go)
-    }
-
-    fn play(&self, left: Left, trouble: Trouble, go: Go) -> Outcome {
+    /// One process, the `number`-th of its run, in a copy of what the one before it left.
+    pub fn play(&self, left: &Left, trouble: Trouble, go: Go, number: u64) -> Outcome {
         let (sender, interrupt) = watch::channel(String::new());
         let (call, signal) = trouble.signal.unwrap_or((usize::MAX, "SIGTERM"));
         let latest = left.world.now.after_ms(DAY_MS);
         let mut sandbox = Sandbox::new(left.world.clone());
         sandbox.bell = Some(Bell { call, latest, ring: Arc::new(move || drop(sender.send_replace(signal.to_owned()))) });
-        trouble.rules.into_iter().for_each(|rule| sandbox.faults.add(rule));
-        let seed = if go == Go::Run { self.seed } else { self.seed + 1 };
+        trouble.rules.iter().for_each(|rule| sandbox.faults.add(rule.clone()));
+        let seed = self.seed + number;
         let host = match Host::over(sandbox, seed, None) {
             Ok(host) => host,
-            Err(error) => return nothing(left, error.to_string()),
+            Err(error) => return nothing(left.clone(), error.to_string()),
         };
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
+        if trouble.keeps {
+            locked(&sandbox).kept = Some(Vec::new());
+            host.account.keep_tape();
+        }
+        if let Some((beginning, call)) = &trouble.begins
+            && let Some(world) = beginning.worlds.get(*call)
+        {
+            locked(&sandbox).jump(world.clone(), beginning.trace[..*call].to_vec());
+            host.account.answer_from(beginning.tape.clone(), *call);
+        }
         let record = Arc::new(Mutex::new(Record::default()));
-        let (seen, watched, snapshots) = (record.clone(), sandbox.clone(), trouble.snapshots);
+        let (seen, watched, snap) = (record.clone(), sandbox.clone(), trouble.snap);
         let (journal, known) = match go {
             Go::Run => (Journal::in_memory(), Vec::new()),
             Go::Resume | Go::Undo => Journal::reopen_bytes(&left.journal),
         };
-        let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snapshots));
+        let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snap));
         let params = params::parse(&self.playbook.params, &self.params).unwrap_or_default();
         let request = Request {
             params,
@@ -134,17 +179,21 @@ impl Subject {
             Go::Undo => session::undo(&self.playbook, &host, request),
         };
         let Record { events, marks, worlds } = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
-        let (world, trace) = {
+        let (world, trace, kept) = {
             let mut sandbox = locked(&sandbox);
-            (sandbox.world.clone(), std::mem::take(&mut sandbox.trace))
+            (sandbox.world.clone(), std::mem::take(&mut sandbox.trace), sandbox.kept.take())
         };
+        let beginning = kept.and_then(|worlds| Beginning::of(host.account.take_tape(), worlds, &trace)).map(Arc::new);
+        let parted = host.account.has_parted();
         match played {
             Ok(played) => {
                 let error = played.error.map(|e| e.message).unwrap_or_default();
                 let left = Left { journal: played.journal, world };
-                Outcome { ended: Some(played.ended), error, events, marks, worlds, trace, left }
+                Outcome { ended: Some(played.ended), error, events, marks, worlds, trace, left, beginning, parted }
             }
-            Err(halt) => Outcome { events, marks, worlds, trace, ..nothing(Left { journal: left.journal, world }, halt.to_string()) },
+            Err(halt) => {
+                Outcome { events, marks, worlds, trace, parted, ..nothing(Left { journal: left.journal.clone(), world }, halt.to_string()) }
+            }
         }
     }
 }
@@ -153,24 +202,45 @@ impl Subject {
 struct Record {
     events: Vec<Event>,
     marks: Vec<usize>,
-    worlds: Vec<World>,
+    worlds: Vec<Option<World>>,
 }
 
-fn note(record: &Mutex<Record>, sandbox: &Mutex<Sandbox>, event: &Event, snapshots: bool) {
+fn note(record: &Mutex<Record>, sandbox: &Mutex<Sandbox>, event: &Event, snap: Snap) {
     let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
     if !event.what.is_kept() {
         return;
     }
     let sandbox = sandbox.lock().unwrap_or_else(PoisonError::into_inner);
     record.marks.push(sandbox.trace.len());
-    if snapshots {
-        record.worlds.push(sandbox.world.clone());
-    }
+    let wanted = match snap {
+        Snap::None => false,
+        Snap::Durable => event.what.is_durable(),
+        Snap::All => true,
+    };
+    record.worlds.push(wanted.then(|| sandbox.world.clone()));
     record.events.push(event.clone());
 }
 
+impl Outcome {
+    /// The account at the last kept state before a call.
+    pub fn world_at(&self, call: usize) -> Option<&World> {
+        let events = self.marks.iter().zip(&self.worlds).rev();
+        events.filter(|(calls, _)| **calls <= call).find_map(|(_, world)| world.as_ref())
+    }
+}
+
 fn nothing(left: Left, error: String) -> Outcome {
-    Outcome { ended: None, error, events: Vec::new(), marks: Vec::new(), worlds: Vec::new(), trace: Vec::new(), left }
+    Outcome {
+        ended: None,
+        error,
+        events: Vec::new(),
+        marks: Vec::new(),
+        worlds: Vec::new(),
+        trace: Vec::new(),
+        left,
+        beginning: None,
+        parted: false,
+    }
 }
 
 fn locked(sandbox: &Mutex<Sandbox>) -> std::sync::MutexGuard<'_, Sandbox> {

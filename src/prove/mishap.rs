@@ -1,10 +1,10 @@
 //! What happens in the account by itself or by a stranger, in the world with the run and in the one without it.
 
-use super::trace::Baseline;
 use crate::config::Environment;
+use crate::run::lock::Record;
 use crate::sandbox::audit::Final;
 use crate::sandbox::fault::Mishap;
-use crate::sandbox::world::{GroupUpdate, Time, World};
+use crate::sandbox::world::{GroupUpdate, Happening, Time, World};
 
 /// A mishap by the part that a group plays at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,21 @@ pub enum Befall {
         serving: bool,
         up: bool,
     },
+    /// A policy asks for twice as many.
+    Double {
+        serving: bool,
+    },
+    /// A scheduled action asks for one more.
+    Schedule {
+        serving: bool,
+    },
+    Rebalance {
+        serving: bool,
+    },
     Interrupt {
+        serving: bool,
+    },
+    InterruptAll {
         serving: bool,
     },
     Kill {
@@ -25,12 +39,20 @@ pub enum Befall {
     NoCapacity {
         serving: bool,
     },
+    /// What boots from now on never answers.
+    NeverHealthy {
+        serving: bool,
+    },
     /// Somebody sets the route back to what it was before the run.
     Route,
     /// Somebody writes the other colour into the record.
     Record,
     /// Somebody raises MinSize of the group that serves.
     Resize,
+    /// Somebody deletes the environment's lock.
+    LockDeleted,
+    /// Somebody writes a lock of their own over it.
+    LockTaken,
 }
 
 /// What happens, and when; and what the same would be had nothing been run.
@@ -49,72 +71,131 @@ impl Twin {
     }
 }
 
-/// The mishap at a call; `None`: the account has nothing there that it could happen to.
-pub fn twin(befall: Befall, base: &Baseline, env: &Environment, call: usize) -> Option<Twin> {
-    let at = base.whole.trace[call].at;
-    let world = base.world_at(call);
-    let switched = base.switched.is_some_and(|first| at >= first);
-    let group = |serving: bool| env.colors[usize::from(switched == serving)].asg.clone();
-    let live = env.colors[0].asg.clone();
-    let twin = |with_run: Mishap, without_run: Mishap| Some(Twin { with_run, without_run, at });
-    let running = |group: &str| world.instances.values().any(|i| i.group == group && i.in_service.is_some());
-    match befall {
-        Befall::Policy { serving, up } => {
-            let group = group(serving);
-            let desired = world.groups.get(&group)?.desired;
-            let to = if up { desired + 1 } else { desired.checked_sub(1)? };
-            let without = if serving { live } else { group.clone() };
-            (to >= 1 && desired >= 1).then_some(())?;
-            twin(Mishap::Policy { group, to }, Mishap::Policy { group: without, to })
+/// The moment at which something happens, and who is who at it.
+pub struct Scene<'a> {
+    pub env: &'a Environment,
+    pub before: &'a World,
+    /// As late as it is known, not after `at`.
+    pub world: &'a World,
+    /// The log of the whole process.
+    pub ended: &'a World,
+    /// Listeners and rules that the run changes.
+    pub routes: &'a [String],
+    pub at: Time,
+}
+
+impl Scene<'_> {
+    /// Index of the colour that gets most of the traffic by the API.
+    fn serving(&self) -> usize {
+        let past = self.ended.log.iter().take_while(|entry| entry.at <= self.at);
+        let moves = past.filter_map(|entry| match &entry.what {
+            Happening::Rerouted { resource, targets } if Some(resource) == self.routes.first() => Some(targets),
+            _ => None,
+        });
+        let heaviest = moves.last().and_then(|targets| targets.iter().max_by_key(|target| target.weight));
+        let name = heaviest.and_then(|target| self.before.target_groups.get(&target.target_group)).map(|group| group.name.as_str());
+        self.env.colors.iter().position(|color| Some(color.target_group.as_str()) == name).unwrap_or(0)
+    }
+
+    fn group(&self, serving: bool) -> String {
+        let index = self.serving();
+        self.env.colors[if serving { index } else { 1 - index }].asg.clone()
+    }
+
+    /// A mishap of a group; without the run it is the colour that serves all the time that it happens to. An instance that dies
+    /// just before traffic reaches it is as little foreseen as one that dies under traffic.
+    fn of_group(&self, serving: bool, make: impl Fn(String) -> Mishap) -> Option<Twin> {
+        let group = self.group(serving);
+        self.world.instances.values().any(|i| i.group == group && i.in_service.is_some()).then_some(())?;
+        self.twin(make(group), make(self.env.colors[0].asg.clone()))
+    }
+
+    fn twin(&self, with_run: Mishap, without_run: Mishap) -> Option<Twin> {
+        Some(Twin { with_run, without_run, at: self.at })
+    }
+
+    fn both(&self, mishap: Mishap) -> Option<Twin> {
+        self.twin(mishap.clone(), mishap)
+    }
+
+    /// A group is asked for another number of instances.
+    fn asked(&self, serving: bool, to: impl Fn(u32) -> Option<u32>, make: fn(String, u32) -> Mishap) -> Option<Twin> {
+        let group = self.group(serving);
+        let desired = self.world.groups.get(&group)?.desired;
+        let to = to(desired).filter(|to| *to >= 1 && desired >= 1)?;
+        let without = if serving { self.env.colors[0].asg.clone() } else { group.clone() };
+        self.twin(make(group, to), make(without, to))
+    }
+
+    /// The mishap; `None`: the account has nothing there that it could happen to.
+    pub fn twin_of(&self, befall: Befall) -> Option<Twin> {
+        let policy = |group: String, to: u32| Mishap::Policy { group, to };
+        match befall {
+            Befall::Policy { serving, up: true } => self.asked(serving, |n| Some(n + 1), policy),
+            Befall::Policy { serving, up: false } => self.asked(serving, |n| n.checked_sub(1), policy),
+            Befall::Double { serving } => self.asked(serving, |n| Some(n * 2), policy),
+            Befall::Schedule { serving } => self.asked(serving, |n| Some(n + 1), |group, to| Mishap::Schedule { group, to }),
+            Befall::Rebalance { serving } => self.of_group(serving, |group| Mishap::Rebalance { group }),
+            Befall::Interrupt { serving } => self.of_group(serving, |group| Mishap::Interrupt { group }),
+            Befall::InterruptAll { serving } => self.of_group(serving, |group| Mishap::InterruptAll { group }),
+            Befall::Kill { serving } => self.of_group(serving, |group| Mishap::Kill { group }),
+            Befall::Break { serving } => self.of_group(serving, |group| Mishap::Break { group }),
+            Befall::NeverHealthy { serving } => self.both(Mishap::NeverHealthy { group: self.group(serving) }),
+            Befall::NoCapacity { serving } => {
+                let group = self.group(serving);
+                let limit = Some(self.world.groups.get(&group)?.desired);
+                self.both(Mishap::LimitCapacity { group, limit })
+            }
+            Befall::Route => {
+                let resource = self.routes.first()?.clone();
+                let rule = self.before.rules.get(&resource).map(|r| r.actions.api.clone());
+                let actions = rule.or_else(|| self.before.listeners.get(&resource).map(|l| l.actions.api.clone()))?;
+                self.both(Mishap::Actions { resource, actions })
+            }
+            Befall::Record => {
+                self.both(Mishap::Parameter { name: self.env.active_color_parameter(), value: self.env.colors[1].name.clone() })
+            }
+            Befall::Resize => {
+                let group = self.group(true);
+                let min = Some(self.world.groups.get(&group)?.min + 1);
+                let make = |group: String| Mishap::Resize { group, update: GroupUpdate { min, ..GroupUpdate::default() } };
+                self.twin(make(group), make(self.env.colors[0].asg.clone()))
+            }
+            Befall::LockDeleted => self.lock(|_| None),
+            Befall::LockTaken => self.lock(|record| serde_json::to_string(&theirs(record)).ok()),
         }
-        // An instance that dies just before traffic reaches it is as little foreseen as one that dies under traffic:
-        // without the run the one that serves dies.
-        Befall::Interrupt { serving } => {
-            let group = group(serving);
-            running(&group).then_some(())?;
-            twin(Mishap::Interrupt { group }, Mishap::Interrupt { group: live })
-        }
-        Befall::Kill { serving } => {
-            let group = group(serving);
-            running(&group).then_some(())?;
-            twin(Mishap::Kill { group }, Mishap::Kill { group: live })
-        }
-        Befall::Break { serving } => {
-            let group = group(serving);
-            running(&group).then_some(())?;
-            twin(Mishap::Break { group }, Mishap::Break { group: live })
-        }
-        Befall::NoCapacity { serving } => {
-            let group = group(serving);
-            let limit = Some(world.groups.get(&group)?.desired);
-            let mishap = Mishap::LimitCapacity { group, limit };
-            twin(mishap.clone(), mishap)
-        }
-        Befall::Route => {
-            let resource = base.routes.first()?.clone();
-            let rule = base.before.rules.get(&resource).map(|r| r.actions.api.clone());
-            let actions = rule.or_else(|| base.before.listeners.get(&resource).map(|l| l.actions.api.clone()))?;
-            let mishap = Mishap::Actions { resource, actions };
-            twin(mishap.clone(), mishap)
-        }
-        Befall::Record => {
-            let mishap = Mishap::Parameter { name: env.active_color_parameter(), value: env.colors[1].name.clone() };
-            twin(mishap.clone(), mishap)
-        }
-        Befall::Resize => {
-            let group = group(true);
-            let update = |min: u32| GroupUpdate { min: Some(min), ..GroupUpdate::default() };
-            let min = world.groups.get(&group)?.min + 1;
-            twin(Mishap::Resize { group, update: update(min) }, Mishap::Resize { group: live, update: update(min) })
-        }
+    }
+
+    fn lock(&self, make: impl Fn(Record) -> Option<String>) -> Option<Twin> {
+        let (bucket, key) = (self.env.state.bucket.clone(), self.env.lock_key());
+        let object = self.world.buckets.get(&bucket)?.get(&key)?;
+        let body = make(serde_json::from_slice(&object.body).ok()?);
+        self.both(Mishap::Object { bucket, key, body })
     }
 }
 
-/// The account as it would be at `end` had nothing been run, with the same mishap.
-pub fn without_run(before: &World, twin: &Twin, end: Time) -> World {
+/// The lock as another run's process would write it.
+fn theirs(record: Record) -> Record {
+    Record {
+        run: "another".to_owned(),
+        nonce: "another".to_owned(),
+        epoch: record.epoch + 1,
+        beat: 0,
+        host: "another".to_owned(),
+        user: "another".to_owned(),
+        ..record
+    }
+}
+
+/// The account as it would be at `end` had nothing been run, with the same mishaps.
+pub fn without_run(before: &World, twins: &[Twin], end: Time) -> World {
+    let mut twins: Vec<&Twin> = twins.iter().collect();
+    twins.sort_by_key(|twin| twin.at);
     let mut world = before.clone();
-    world.advance(twin.at);
-    twin.without_run.befall(&mut world);
-    world.advance(end.max(twin.at));
+    for twin in twins {
+        world.advance(twin.at.max(world.now));
+        twin.without_run.befall(&mut world);
+    }
+    world.advance(end.max(world.now));
     world
 }

@@ -1,37 +1,34 @@
 //! Plays a playbook under every fault at every call in simulated accounts, and lets the audit judge each of them.
 //!
 //! First once without a fault: its calls and events are the points at which something can go wrong. Each fault at each point it
-//! applies to is a cell. A run that stops half-way is judged as it lies there, then resumed, then undone, each in a copy.
+//! applies to is a scenario. A run that stops half-way is judged as it lies there, then resumed, then undone, each in a copy; those
+//! who recover die too. Then accounts with other timing; and on request two faults at a time, or up to three in accounts of any timing.
 
 pub mod cells;
+mod chance;
+mod charter;
 pub mod faults;
 mod lab;
 mod mishap;
 mod report;
+mod search;
+mod shrink;
+pub mod timing;
 mod trace;
 mod verdict;
+mod walk;
+mod world;
 
-pub use cells::{Cell, Point, Token};
+pub use cells::{Scenario, Token};
 pub use lab::Subject;
-pub use report::{Report, Row, Story};
+pub use report::{Count, Report, Row, Story};
+pub use search::{Extent, Mode, Progress, Standing, prove};
 pub use trace::Baseline;
+pub use world::Start;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-/// How much to do.
-#[derive(Clone, Debug)]
-pub struct Extent {
-    /// Only this fault, by name.
-    pub fault: Option<String>,
-    /// Only every n-th cell; 1: all.
-    pub every: usize,
-    pub threads: usize,
-}
-
-/// Told how many cells are done, of how many.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+use timing::Timing;
+use verdict::Bench;
 
 /// Why nothing could be proved.
 #[derive(Debug, thiserror::Error)]
@@ -46,36 +43,28 @@ pub enum ProveError {
     Stale,
 }
 
-/// Every cell of a playbook.
-pub fn prove(subject: &Subject, extent: &Extent, progress: Progress<'_>) -> Result<Report, ProveError> {
+/// One scenario again, from its token.
+pub fn replay(subject: &Subject, scenario: &Scenario) -> Result<Report, ProveError> {
     let began = Instant::now();
-    let base = Baseline::play(subject)?;
-    let wanted = |cell: &Cell| extent.fault.as_ref().is_none_or(|name| *name == cell.fault);
-    let cells: Vec<Cell> = cells::all(&base).into_iter().filter(wanted).step_by(extent.every.max(1)).collect();
-    let (next, done, results) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..extent.threads.max(1) {
-            scope.spawn(|| {
-                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let judged = verdict::judge(subject, &base, cell);
-                    results.lock().expect("no thread panics while it adds its result").push(judged);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, cells.len());
-                }
-            });
-        }
-    });
-    let mut results = results.into_inner().expect("the threads have ended");
-    results.sort_by(|a, b| a.cell.cmp(&b.cell));
-    Ok(Report::of(subject, &base, results, began.elapsed(), extent.threads.max(1)))
+    let base = Baseline::play(subject, &scenario.timing)?;
+    let judged = Bench { subject, base: &base, shares: false }.follow(scenario).ok_or(ProveError::Stale)?;
+    let found = search::Found { verdicts: vec![judged], placed: 1, planned: Some(1), skipped: 0, stopped: false };
+    Ok(Report::of(subject, &base, found, Mode::Single, began.elapsed(), 1))
 }
 
-/// One cell again, from its token.
-pub fn replay(subject: &Subject, cell: &Cell) -> Result<Report, ProveError> {
-    let began = Instant::now();
-    let base = Baseline::play(subject)?;
-    if !cells::all(&base).contains(cell) {
-        return Err(ProveError::Stale);
+/// Whether it ended as a run does that nothing happened to.
+fn is_done(base: &Baseline) -> Result<(), ProveError> {
+    let outcome = &base.whole.outcome;
+    let ending = outcome.ended.as_ref().map(|e| e.outcome);
+    if ending == Some(crate::run::event::Outcome::Done) {
+        return Ok(());
     }
-    let judged = verdict::judge(subject, &base, cell);
-    Ok(Report::of(subject, &base, vec![judged], began.elapsed(), 1))
+    let why = outcome.ended.as_ref().and_then(|e| e.why.clone()).unwrap_or_else(|| outcome.error.clone());
+    Err(ProveError::Baseline { ended: ending.map_or("before it began", crate::run::event::Outcome::word).to_owned(), why })
+}
+
+/// The account as usual.
+fn usual(subject: &Subject) -> Result<Baseline, ProveError> {
+    let base = Baseline::play(subject, &Timing::default())?;
+    is_done(&base).map(|()| base)
 }

@@ -1,27 +1,28 @@
-//! The run without a fault: its calls, its events, and the account at each of them.
+//! The run without a fault in one account: its calls, its events, and the account at each of them.
 
 use super::ProveError;
-use super::lab::{Left, Outcome, Subject, Trouble};
-use super::verdict::charter;
-use crate::run::event::{self, Event, What};
+use super::cells::Scenario;
+use super::charter::charter;
+use super::lab::{Go, Left, Outcome, Snap, Subject, Trouble};
+use super::timing::Timing;
+use super::walk::{Fate, Played};
+use super::world;
+use crate::run::event::{Event, What};
 use crate::sandbox::Traced;
 use crate::sandbox::audit::{Charter, Findings, Phase, judge};
-use crate::sandbox::world::{Caller, Happening, Time, World};
+use crate::sandbox::world::{Caller, Happening, World};
 use std::collections::BTreeMap;
 
 /// An account without the run is watched this long; longer than runs take.
 const QUIET_MS: u64 = 4 * 3_600_000;
 
-/// What everything else is compared with.
+/// What everything else in the same account is compared with.
 pub struct Baseline {
+    pub timing: Timing,
     pub before: World,
-    pub whole: Outcome,
+    pub whole: Played,
     /// Calls at which faults are placed, by index; polls of one wait are first, middle and last.
     pub calls: Vec<usize>,
-    /// How many earlier calls there were of the same kind, for each call.
-    pub nth: Vec<u32>,
-    /// First moment at which a route was moved to the other colour.
-    pub switched: Option<Time>,
     /// Listeners and rules that the run changes.
     pub routes: Vec<String>,
     pub charter: Charter,
@@ -35,40 +36,25 @@ pub fn at_rest(undone: bool) -> Phase {
 }
 
 impl Baseline {
-    pub fn play(subject: &Subject) -> Result<Baseline, ProveError> {
+    pub fn play(subject: &Subject, timing: &Timing) -> Result<Baseline, ProveError> {
         if let Err(problems) = crate::script::params::parse(&subject.playbook.params, &subject.params) {
             return Err(ProveError::Params(problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; ")));
         }
-        let before = subject.world()?;
-        let whole = subject.begin(&before, Trouble { snapshots: true, ..Trouble::default() });
-        let outcome = whole.ended.as_ref().map(|e| e.outcome);
-        if outcome != Some(event::Outcome::Done) {
-            let why = whole.ended.as_ref().and_then(|e| e.why.clone()).unwrap_or_else(|| whole.error.clone());
-            return Err(ProveError::Baseline { ended: outcome.map_or("before it began", event::Outcome::word).to_owned(), why });
+        let mut before = world::new_world(&subject.config, &subject.env, subject.seed, subject.start)?;
+        if !timing.is_default() {
+            timing.set(&mut before, &subject.env);
         }
+        let left = Left { journal: Vec::new(), world: before.clone() };
+        let outcome = subject.play(&left, Trouble { snap: Snap::All, keeps: true, ..Trouble::default() }, Go::Run, 0);
         let charter = charter(subject);
         let mut quiet = before.clone();
         quiet.advance(before.now.after_ms(QUIET_MS));
         let quiet = [Phase::Crashed, at_rest(false), at_rest(true)].map(|phase| judge(&before, &quiet, &charter, &phase));
-        let found = judge(&before, &whole.left.world, &charter, &Phase::Crashed);
-        let routes = routes(&before, &whole.left.world);
-        let (calls, nth) = (collapsed(&whole), nth(&whole.trace));
-        Ok(Baseline { switched: found.tally.switched.map(|(first, _)| first), before, calls, nth, routes, charter, quiet, whole })
-    }
-
-    /// The account at the last event before a call.
-    pub fn world_at(&self, call: usize) -> &World {
-        let event = self.whole.marks.iter().rposition(|calls| *calls <= call);
-        event.and_then(|event| self.whole.worlds.get(event)).unwrap_or(&self.before)
-    }
-
-    /// As if the process had died when the kept event `seq` was just recorded, or just before that.
-    pub fn crash(&self, seq: usize, recorded: bool) -> Left {
-        let count = if recorded { seq + 1 } else { seq };
-        // Lines that ride along with the next durable event were not on disk.
-        let durable = self.whole.events[..count].iter().rposition(|e| e.what.is_durable()).map_or(0, |last| last + 1);
-        let lines: Vec<&[u8]> = self.whole.left.journal.split_inclusive(|byte| *byte == b'\n').collect();
-        Left { journal: lines[..durable].concat(), world: self.whole.worlds[seq].clone() }
+        let routes = routes(&before, &outcome.left.world);
+        let calls = points(&outcome);
+        let scenario = Scenario::calm(timing.clone());
+        let whole = Played { scenario, outcome, lines: 0, placed: Vec::new(), fate: Fate::default() };
+        Ok(Baseline { timing: timing.clone(), before, calls, routes, charter, quiet, whole })
     }
 }
 
@@ -84,19 +70,8 @@ fn routes(before: &World, after: &World) -> Vec<String> {
     found
 }
 
-fn nth(trace: &[Traced]) -> Vec<u32> {
-    let mut seen: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-    let mut all = Vec::with_capacity(trace.len());
-    for call in trace {
-        let known = seen.entry((&call.service, &call.operation)).or_default();
-        all.push(*known);
-        *known += 1;
-    }
-    all
-}
-
 /// All calls, but of those that one wait made only the first, middle and last of each kind.
-fn collapsed(whole: &Outcome) -> Vec<usize> {
+pub fn points(whole: &Outcome) -> Vec<usize> {
     let mut keep = vec![true; whole.trace.len()];
     let mut from = 0;
     for (event, mark) in whole.events.iter().zip(&whole.marks) {

@@ -3,7 +3,7 @@
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
 use super::{Done, EffectRequest, Entry, Run, RunError};
-use crate::account::{AccountError, Action, Facts, Fields, HttpRequest};
+use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,6 +13,33 @@ use std::time::Duration;
 pub struct Stuck {
     pub step: u64,
     pub why: String,
+}
+
+/// How long an outage is waited for on the way back. A run that gives up here leaves the account half-way.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Between two tries; each is as patient as any call.
+const TRY_AGAIN: Duration = Duration::from_secs(15);
+
+/// One try to take a step back that did not go through.
+struct Failed {
+    why: String,
+    /// What was to be sent.
+    action: Option<Action>,
+    /// It may well go through later.
+    passes: bool,
+}
+
+impl Failed {
+    fn by(error: RunError, action: Option<&Action>) -> Failed {
+        let passes = match &error {
+            RunError::Account(error) => match error.kind {
+                Kind::Throttled | Kind::Unavailable | Kind::Lost | Kind::Unreachable => true,
+                Kind::NotFound | Kind::Denied | Kind::Expired | Kind::Conflict | Kind::Invalid => false,
+            },
+            RunError::Refused { .. } | RunError::Timeout { .. } | RunError::Failed { .. } | RunError::Halt(_) => false,
+        };
+        Failed { why: error.to_string(), action: action.cloned(), passes }
+    }
 }
 
 impl Run {
@@ -32,38 +59,51 @@ impl Run {
         Ok(())
     }
 
+    /// An outage of AWS passes: as long as one may, the way back is tried again.
     async fn undo_action(&mut self, done: &Done) -> Result<(), Stuck> {
         let step = done.step;
-        let result = self.try_undo(done).await;
-        let (why, action) = match result {
-            Ok(()) => return Ok(()),
-            Err(failed) => failed,
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let failed = loop {
+            match self.try_undo(done).await {
+                Ok(()) => return Ok(()),
+                Err(failed) if failed.passes && !self.fenced && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
+                Err(failed) => break failed,
+            }
         };
-        let _ = self.record(What::UndoFailed { step, action, why: why.clone() });
+        let why = failed.why;
+        let _ = self.record(What::UndoFailed { step, action: failed.action, why: why.clone() });
         Err(Stuck { step, why: format!("{} ({why})", done.action) })
     }
 
-    async fn try_undo(&mut self, done: &Done) -> Result<(), (String, Option<Action>)> {
+    async fn try_undo(&mut self, done: &Done) -> Result<(), Failed> {
         let step = done.step;
-        let facts = self.settled(done).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
+        let facts = self.settled(done).await.map_err(|e| Failed::by(e.into(), done.undo.as_ref()))?;
         let found = facts.fields(&done.action);
         if found == done.before || self.is_as_first_found(done, &found) {
-            return self.record(What::UndoSkipped { step }).map_err(|e| (e.to_string(), None));
+            return self.record(What::UndoSkipped { step }).map_err(|e| Failed::by(e.into(), None));
         }
         if let Some(why) = strange(&done.action, &done.before, &found) {
-            return Err((why, done.undo.clone()));
+            return Err(Failed::by(RunError::failed(why), done.undo.as_ref()));
         }
-        let undo = done.action.undo(&done.before).ok_or_else(|| ("there is no way to take it back".to_owned(), None))?;
-        let undo = self.never_lower_live(undo, &facts).await.map_err(|e| (e.to_string(), done.undo.clone()))?;
-        let failed = |why: String| (why, Some(undo.clone()));
-        self.guard(&undo, &facts).await.map_err(|e| failed(e.to_string()))?;
-        self.still_locked().await.map_err(|halt| failed(halt.to_string()))?;
+        let undo = done.action.undo(&done.before).ok_or_else(|| Failed::by(RunError::failed("there is no way to take it back"), None))?;
+        let undo = self.never_lower_live(undo, &facts).await.map_err(|e| Failed::by(e, done.undo.as_ref()))?;
+        let failed = |error: RunError| Failed::by(error, Some(&undo));
+        self.guard(&undo, &facts).await.map_err(|error| {
+            // Auto Scaling replaces what died, and the other colour serves until then.
+            let heals = matches!(&error, RunError::Refused { .. }) && matches!(undo, Action::Forward { .. } | Action::ForwardEach { .. });
+            let failed = failed(error);
+            Failed { passes: failed.passes || heals, ..failed }
+        })?;
+        self.still_locked().await.map_err(|halt| failed(halt.into()))?;
         let before = facts.fields(&undo);
-        self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() }).map_err(|e| failed(e.to_string()))?;
+        self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() }).map_err(|e| failed(e.into()))?;
         match self.send(&undo, &facts, &before).await {
-            Ok(_) => self.record(What::UndoFinished { step }).map_err(|e| failed(e.to_string())),
-            Err(Unsent::Unseen(why)) => Err(failed(why)),
-            Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.to_string())),
+            Ok(_) => self.record(What::UndoFinished { step }).map_err(|e| failed(e.into())),
+            // What was sent and not seen is looked at again.
+            Err(Unsent::Unseen(why)) => Err(Failed { why, action: Some(undo), passes: true }),
+            Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.into())),
         }
     }
 

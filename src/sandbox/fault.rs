@@ -1,7 +1,7 @@
 //! Rules that spoil a chosen call, or let something happen in the world just before it: placed, never by chance.
 
 use super::wire;
-use super::world::{Action, Fault, GroupUpdate, Lifecycle, World};
+use super::world::{Action, Fault, GroupUpdate, Lifecycle, ObjectMeta, PutCondition, Time, World};
 
 /// The rules in force, consulted in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +20,10 @@ pub struct Rule {
     pub skip: u32,
     /// Matching calls to spoil after that; `u32::MAX`: all.
     pub times: u32,
+    /// Calls before the one of this index, whatever they are, pass uncounted.
+    pub from: usize,
+    /// From this moment on the rule is over; `None`: never.
+    pub until: Option<Time>,
     pub effect: Effect,
 }
 
@@ -31,6 +35,8 @@ pub enum Effect {
     ResetBefore,
     /// The call is carried out, then the connection breaks.
     ResetAfter,
+    /// The call is carried out, and of the reply's body only the first half arrives, as if it were all.
+    HalfAfter,
     /// No reply ever comes; the call is not carried out.
     HangBefore,
     /// No reply ever comes; the call is carried out.
@@ -48,8 +54,14 @@ pub enum Mishap {
     Interrupt { group: String },
     /// A machine dies without notice.
     Kill { group: String },
+    /// EC2 takes all spot instances of the group back in two minutes.
+    InterruptAll { group: String },
     /// The application on an instance stops working.
     Break { group: String },
+    /// What boots from now on, or is booting, never answers its health check.
+    NeverHealthy { group: String },
+    /// Zone rebalancing replaces an instance.
+    Rebalance { group: String },
     /// No launches above so many instances; `None`: there is room again.
     LimitCapacity { group: String, limit: Option<u32> },
     /// A scaling policy asks for so many instances.
@@ -60,6 +72,8 @@ pub enum Mishap {
     Resize { group: String, update: GroupUpdate },
     /// Somebody else sets the parameter.
     Parameter { name: String, value: String },
+    /// Somebody else writes the object, or deletes it (`None`).
+    Object { bucket: String, key: String, body: Option<String> },
     /// Somebody else changes the actions of a rule or listener (by ARN).
     Actions { resource: String, actions: Vec<Action> },
 }
@@ -70,12 +84,25 @@ impl Mishap {
         match self {
             Mishap::Interrupt { group } => running(world, group, true).is_some_and(|id| world.interrupt(&id)),
             Mishap::Kill { group } => running(world, group, false).is_some_and(|id| world.kill_instance(&id)),
+            Mishap::InterruptAll { group } => {
+                let all: Vec<String> = world.instances.values().filter(|i| i.group == *group && i.spot).map(|i| i.id.clone()).collect();
+                all.iter().fold(false, |any, id| world.interrupt(id) | any)
+            }
             Mishap::Break { group } => running(world, group, false).is_some_and(|id| world.break_application(&id)),
+            Mishap::NeverHealthy { group } => world.never_healthy(group),
+            Mishap::Rebalance { group } => world.fire_rebalance(group),
             Mishap::LimitCapacity { group, limit } => world.limit_capacity(group, *limit),
             Mishap::Policy { group, to } => world.fire_policy(group, *to),
             Mishap::Schedule { group, to } => world.fire_scheduled_action(group, *to),
             Mishap::Resize { group, update } => world.by_somebody_else(|w| w.update_group(group, update).is_ok()),
             Mishap::Parameter { name, value } => world.by_somebody_else(|w| w.put_parameter(name, value, Some("String"), true).is_ok()),
+            Mishap::Object { bucket, key, body: Some(body) } => world.by_somebody_else(|w| {
+                let body = body.clone().into_bytes();
+                w.put_object(bucket, key, body, ObjectMeta::default(), &PutCondition::None).is_ok()
+            }),
+            Mishap::Object { bucket, key, body: None } => {
+                world.by_somebody_else(|w| w.delete_object(bucket, key, &PutCondition::None).is_ok())
+            }
             Mishap::Actions { resource, actions } if world.listeners.contains_key(resource) => {
                 world.by_somebody_else(|w| w.modify_listener(resource, actions.clone()).is_ok())
             }
@@ -112,9 +139,10 @@ impl Rules {
         self.rules.push(rule);
     }
 
-    /// Counts a call against the rules that match it, and gives the effect of the first one whose turn it is.
-    pub fn strike(&mut self, service: &str, operation: &str) -> Option<Effect> {
-        let matching = self.rules.iter_mut().filter(|rule| rule.matches(service, operation));
+    /// Counts the call of this index and moment against the rules that match it, and gives the effect of the first one whose turn it is.
+    pub fn strike(&mut self, (index, now): (usize, Time), service: &str, operation: &str) -> Option<Effect> {
+        let in_force = |rule: &Rule| index >= rule.from && rule.until.is_none_or(|end| now < end);
+        let matching = self.rules.iter_mut().filter(|rule| in_force(rule) && rule.matches(service, operation));
         for rule in matching {
             if rule.skip > 0 {
                 rule.skip -= 1;
@@ -132,7 +160,7 @@ impl Rules {
 impl Rule {
     /// Spoils the next matching call, once.
     pub fn new(service: &str, operation: &str, effect: Effect) -> Rule {
-        Rule { service: Some(service.to_owned()), operation: Some(operation.to_owned()), skip: 0, times: 1, effect }
+        Rule { service: Some(service.to_owned()), operation: Some(operation.to_owned()), skip: 0, times: 1, from: 0, until: None, effect }
     }
 
     /// Lets so many matching calls through first.
@@ -153,6 +181,20 @@ impl Rule {
     #[must_use]
     pub fn always(self) -> Rule {
         self.times(u32::MAX)
+    }
+
+    /// Counts only from the call of this index on, whatever calls they were.
+    #[must_use]
+    pub fn from_call(mut self, index: usize) -> Rule {
+        self.from = index;
+        self
+    }
+
+    /// The trouble is over at this moment.
+    #[must_use]
+    pub fn until(mut self, end: Time) -> Rule {
+        self.until = Some(end);
+        self
     }
 
     /// Any operation of the service.
@@ -223,6 +265,16 @@ impl Rule {
         Rule::new(service, operation, Effect::Body { content_type: "text/html".to_owned(), body })
     }
 
+    /// 200 without a body; nothing happened.
+    pub fn empty(service: &str, operation: &str) -> Rule {
+        Rule::new(service, operation, Effect::Body { content_type: "text/xml".to_owned(), body: String::new() })
+    }
+
+    /// The call takes effect and half of its reply is lost.
+    pub fn half_reply(service: &str, operation: &str) -> Rule {
+        Rule::new(service, operation, Effect::HalfAfter)
+    }
+
     /// Something happens in the world just before the call.
     pub fn mishap(service: &str, operation: &str, mishap: Mishap) -> Rule {
         Rule::new(service, operation, Effect::World(mishap))
@@ -258,8 +310,10 @@ impl Rule {
 mod tests {
     use super::*;
 
+    const NOW: (usize, Time) = (0, Time(0));
+
     fn struck(rules: &mut Rules, calls: usize) -> Vec<bool> {
-        (0..calls).map(|_| rules.strike("ssm", "PutParameter").is_some()).collect()
+        (0..calls).map(|_| rules.strike(NOW, "ssm", "PutParameter").is_some()).collect()
     }
 
     #[test]
@@ -278,19 +332,27 @@ mod tests {
     #[test]
     fn other_services_and_operations_pass() {
         let mut rules = Rules { rules: vec![Rule::denied("ssm", "PutParameter").always()] };
-        assert_eq!(rules.strike("ssm", "GetParameter"), None);
-        assert_eq!(rules.strike("s3", "PutParameter"), None);
+        assert_eq!(rules.strike(NOW, "ssm", "GetParameter"), None);
+        assert_eq!(rules.strike(NOW, "s3", "PutParameter"), None);
         let any = Rule { service: None, ..Rule::denied("ssm", "PutParameter").any_operation() };
-        assert!(Rules { rules: vec![any] }.strike("s3", "GetObject").is_some());
+        assert!(Rules { rules: vec![any] }.strike(NOW, "s3", "GetObject").is_some());
     }
 
     #[test]
     fn the_first_rule_whose_turn_it_is_wins() {
         let first = Rule::lost_reply("ssm", "PutParameter").after(1);
         let mut rules = Rules { rules: vec![first, Rule::lost_request("ssm", "PutParameter").times(2)] };
-        assert_eq!(rules.strike("ssm", "PutParameter"), Some(Effect::ResetBefore));
-        assert_eq!(rules.strike("ssm", "PutParameter"), Some(Effect::ResetAfter));
-        assert_eq!(rules.strike("ssm", "PutParameter"), Some(Effect::ResetBefore));
+        assert_eq!(rules.strike(NOW, "ssm", "PutParameter"), Some(Effect::ResetBefore));
+        assert_eq!(rules.strike(NOW, "ssm", "PutParameter"), Some(Effect::ResetAfter));
+        assert_eq!(rules.strike(NOW, "ssm", "PutParameter"), Some(Effect::ResetBefore));
+    }
+
+    #[test]
+    fn a_rule_may_begin_at_a_call_and_end_at_a_moment() {
+        let rule = Rule::throttle("ssm", "PutParameter").from_call(2).until(Time(5)).always();
+        let mut rules = Rules { rules: vec![rule] };
+        let struck = [(1, 0), (2, 0), (3, 4), (4, 5)].map(|(index, at)| rules.strike((index, Time(at)), "ssm", "PutParameter").is_some());
+        assert_eq!(struck, [false, true, true, false]);
     }
 
     #[test]

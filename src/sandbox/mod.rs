@@ -77,6 +77,8 @@ pub struct Sandbox {
     pub trace: Vec<Traced>,
     /// Rung at a call, for whoever wants to do something at that moment.
     pub bell: Option<Bell>,
+    /// The world before each request, where somebody wants to go back there.
+    pub kept: Option<Vec<World>>,
     /// Requests so far; makes their ids.
     requests: u64,
 }
@@ -120,11 +122,20 @@ pub struct Answer {
 
 impl Sandbox {
     pub fn new(world: World) -> Sandbox {
-        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), trace: Vec::new(), bell: None, requests: 0 }
+        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), trace: Vec::new(), bell: None, kept: None, requests: 0 }
+    }
+
+    /// Goes back, or on, to a world after these calls; each of them was one request.
+    pub fn jump(&mut self, world: World, trace: Vec<Traced>) {
+        self.requests = u64::try_from(trace.len()).unwrap_or(u64::MAX);
+        (self.world, self.trace) = (world, trace);
     }
 
     /// Moves the world to `now`, carries out the request, and says how it ended, after what delay, and whether the world was changed by it.
     pub fn handle(&mut self, now: Time, request: &Request) -> Answer {
+        if let Some(kept) = &mut self.kept {
+            kept.push(self.world.clone());
+        }
         self.world.advance(now.max(self.world.now));
         let delay = Duration::from_millis(self.world.timing.call.draw(&mut self.world.rng));
         self.requests += 1;
@@ -152,7 +163,7 @@ impl Sandbox {
         *self.calls.entry((service.to_owned(), call.operation.clone())).or_default() += 1;
         self.note(call);
         let instead = |outcome| Done { outcome, changed: false };
-        match self.faults.strike(service, &call.operation) {
+        match self.faults.strike((self.trace.len() - 1, self.world.now), service, &call.operation) {
             None => wire::carry_out(&mut self.world, call, request, id),
             Some(Effect::Error { status, code, message }) => {
                 let fault = world::Fault { status, code, message };
@@ -170,9 +181,21 @@ impl Sandbox {
             Some(Effect::ResetBefore) => instead(Outcome::Reset),
             Some(Effect::HangBefore) => instead(Outcome::Hang),
             Some(Effect::ResetAfter) => Done { outcome: Outcome::Reset, ..wire::carry_out(&mut self.world, call, request, id) },
+            Some(Effect::HalfAfter) => {
+                let done = wire::carry_out(&mut self.world, call, request, id);
+                Done { outcome: halved(done.outcome), ..done }
+            }
             Some(Effect::HangAfter) => Done { outcome: Outcome::Hang, ..wire::carry_out(&mut self.world, call, request, id) },
         }
     }
+}
+
+/// The reply without the second half of its body.
+fn halved(outcome: Outcome) -> Outcome {
+    let Outcome::Reply(mut reply) = outcome else { return outcome };
+    reply.body.truncate(reply.body.len() / 2);
+    reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    Outcome::Reply(reply)
 }
 
 /// A reply with the headers that every answer of AWS has.

@@ -1,6 +1,9 @@
 //! What the outside world does to the account: interruptions, broken applications, exhausted capacity, policies that fire.
 
-use super::{Happening, Lifecycle, World};
+use super::{Happening, Lifecycle, Range, World};
+
+/// Longer than any run is watched: a year.
+const NEVER_MS: u64 = 31_536_000_000;
 
 impl World {
     /// Follows up fields that were changed by hand, as if everything had been touched. The methods below do not need it.
@@ -39,6 +42,17 @@ impl World {
         let group = instance.group.clone();
         self.record(Happening::Broken { group, instance: id.to_owned() });
         self.stir.traffic = true;
+        self.settle();
+        true
+    }
+
+    /// What boots in the group from now on never answers its health check; false when nothing does that was not answering already.
+    pub fn never_healthy(&mut self, group: &str) -> bool {
+        let Some(found) = self.groups.get_mut(group) else { return false };
+        found.app_start = Range::ms(NEVER_MS, NEVER_MS);
+        let now = self.now;
+        let starting = self.instances.values_mut().filter(|i| i.group == group && i.answers_from.is_some_and(|from| from > now));
+        starting.for_each(|instance| instance.answers_from = None);
         self.settle();
         true
     }

@@ -1,0 +1,56 @@
+//! What the audit is told of an environment, and what a run declared to leave behind.
+
+use super::lab::Subject;
+use crate::account::Action;
+use crate::config::{Match, Route};
+use crate::run::event::{Event, What};
+use crate::sandbox::audit::{self, Charter, Color, Extra, Final};
+use crate::script::header::Permission;
+use std::collections::BTreeMap;
+
+/// The last value of each field that the run set to stay, leases aside.
+pub fn declared(events: &[Event]) -> Vec<Final> {
+    let mut finals: BTreeMap<String, Final> = BTreeMap::new();
+    for event in events {
+        let action = match &event.what {
+            What::Started { action, lease: false, .. } => action,
+            // Already so, as when a floor takes over what a lease had set.
+            What::Unchanged { verb, action, .. } if verb != "protect_asg" => action,
+            _ => continue,
+        };
+        if let Action::Capacity { asg, min, max, desired } = action {
+            let known = finals.entry(asg.clone()).or_insert_with(|| Final { group: asg.clone(), ..Final::default() });
+            *known = Final { group: asg.clone(), min: min.or(known.min), max: max.or(known.max), desired: desired.or(known.desired) };
+        }
+    }
+    finals.into_values().collect()
+}
+
+/// The environment as the audit is told of it; the playbook's header excuses what it declares.
+pub fn charter(subject: &Subject) -> Charter {
+    let env = &subject.env;
+    let color = |index: usize| {
+        let names = &env.colors[index];
+        Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters)
+    };
+    let routes = env.routes.iter().map(route).collect();
+    let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);
+    let objects = env.extra.objects.iter().cloned().chain(env.discovery_key(&env.discovery_name, "*")).collect();
+    let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
+    let header = &subject.playbook.header;
+    let allows = audit::Allows {
+        take_down: header.allows(Permission::TakeDown),
+        mixed_versions: header.allows(Permission::MixedVersions),
+        less_capacity: header.allows(Permission::LessCapacity),
+    };
+    Charter { extra, allows, least: Some(env.min), lock: Some(env.lock_key()), ..own }
+}
+
+fn route(route: &Route) -> audit::Route {
+    let (path, host) = match &route.matches {
+        Match::Default => (None, None),
+        Match::Path(path) => (Some(path.clone()), None),
+        Match::Host(host) => (None, Some(host.clone())),
+    };
+    audit::Route { port: route.listener, path, host }
+}

@@ -6,7 +6,7 @@ use crate::config::Environment;
 use crate::host::Host;
 use crate::run::event::{Change, Outcome};
 use crate::sandbox::world::Users;
-use crate::script::session::Played;
+use crate::script::session::{Fault, Played};
 use crate::script::{Diagnostic, Sources};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,17 +31,20 @@ pub enum Goal {
 }
 
 impl Goal {
-    fn code(self, outcome: Outcome) -> i32 {
-        match (self, outcome) {
-            (Goal::Back, Outcome::Undone) => 0,
-            (Goal::Forward | Goal::Back, outcome) => outcome.code(),
+    fn code(self, played: &Played) -> i32 {
+        match (self, played.ended.outcome, played.fault) {
+            (Goal::Back, Outcome::Undone, _) => 0,
+            (Goal::Forward, Outcome::Undone, Some(Fault::Bgx)) => 1,
+            // Nobody could know it before it ran; as nothing was touched, it is the same to the operator.
+            (Goal::Forward, Outcome::Undone, Some(Fault::Playbook)) if !played.touched => 2,
+            (Goal::Forward | Goal::Back, outcome, _) => outcome.code(),
         }
     }
 }
 
 /// What an operator wants to know at the end; the exit code.
 pub fn end(played: &Played, host: &Host, env: &Environment, json: bool, goal: Goal) -> i32 {
-    let code = goal.code(played.ended.outcome);
+    let code = goal.code(played);
     let users = host.users(&env.name, played.began);
     if json {
         let line = serde_json::json!({ "end": played.ended, "users": users, "code": code });
@@ -123,6 +126,9 @@ fn next(played: &Played) -> Option<String> {
     let run = &played.run;
     if played.unreleased.is_some() {
         return Some(format!("bgx resume {run}, which only releases the lock"));
+    }
+    if played.fault == Some(Fault::Bgx) && played.ended.outcome.is_over() {
+        return Some(format!("report it, with the journal and what `bgx show {run}` prints"));
     }
     let back = if played.committed { format!("bgx abandon {run} --reason …") } else { format!("bgx undo {run}") };
     match played.ended.outcome {

@@ -138,10 +138,20 @@ pub struct Request {
     pub resumes: Resumes,
 }
 
+/// Whose mistake a failure is, where neither the account nor an operator brought it about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A wrong type, an endless loop, a value too large: the playbook must be corrected.
+    Playbook,
+    /// A panic in a verb.
+    Bgx,
+}
+
 /// How a run ended, with the script's error where there was one.
 pub struct Played {
     pub ended: Ended,
     pub error: Option<Diagnostic>,
+    pub fault: Option<Fault>,
     /// Something was sent to the account.
     pub touched: bool,
     pub committed: bool,
@@ -189,19 +199,19 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
     })?;
     if ready.is_err() {
         let ended = host.driver.block_on(run.finish(ready));
-        return Ok(played(&run, ended, None));
+        return Ok(played(&run, ended, None, None));
     }
     let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
-    let (broke, error) = match act(playbook, &stage, params) {
-        Ok(()) => (Ok(()), None),
+    let (broke, error, fault) = match act(playbook, &stage, params) {
+        Ok(()) => (Ok(()), None, None),
         Err(error) => {
-            let (broke, diagnostic) = broke(error);
-            (Err(broke), diagnostic)
+            let (broke, diagnostic, fault) = broke(error);
+            (Err(broke), diagnostic, fault)
         }
     };
     let mut run = held(&stage);
     let ended = host.driver.block_on(run.finish(broke));
-    Ok(played(&run, ended, error))
+    Ok(played(&run, ended, error, fault))
 }
 
 /// The script, from its top to where it ends.
@@ -253,7 +263,7 @@ pub fn undo(playbook: &Playbook, host: &Host, request: Request) -> Result<Played
         }
         let mut run = reopen(host, opening, &events, "undo").await?;
         let ended = run.undo_all().await;
-        Ok(played(&run, ended, None))
+        Ok(played(&run, ended, None, None))
     })
 }
 
@@ -267,7 +277,7 @@ pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str)
         }
         let mut run = reopen(host, opening, &events, "abandon").await?;
         let ended = run.abandon(reason).await?;
-        Ok(played(&run, ended, None))
+        Ok(played(&run, ended, None, None))
     })
 }
 
@@ -280,7 +290,7 @@ async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) 
 async fn let_go(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Played, Halt> {
     catch_up(host, &opening, events).await;
     let (run, ended) = Run::let_go(opening, events, command).await?;
-    Ok(played(&run, ended, None))
+    Ok(played(&run, ended, None, None))
 }
 
 /// A killed process may have saved the sandbox's world some time before its last event: nothing happens in the past of a journal.
@@ -292,10 +302,10 @@ async fn catch_up(host: &Host, opening: &Opening, events: &[Event]) {
     }
 }
 
-fn played(run: &Run, ended: Ended, error: Option<Diagnostic>) -> Played {
+fn played(run: &Run, ended: Ended, error: Option<Diagnostic>, fault: Option<Fault>) -> Played {
     let journal = run.journal().bytes().to_vec();
     let (touched, committed) = (run.is_touched(), run.is_committed());
-    Played { ended, error, began: run.began(), journal, touched, committed, unreleased: run.unreleased(), run: run.id.clone() }
+    Played { ended, error, fault, began: run.began(), journal, touched, committed, unreleased: run.unreleased(), run: run.id.clone() }
 }
 
 fn held(stage: &Stage) -> MutexGuard<'_, Run> {
@@ -356,21 +366,26 @@ fn process(host: &Host, user: String) -> Process {
 }
 
 /// How the script ended, in the gate's words.
-fn broke(error: PlayError) -> (Broke, Option<Diagnostic>) {
+fn broke(error: PlayError) -> (Broke, Option<Diagnostic>, Option<Fault>) {
     match error {
         PlayError::Halted(halt) => {
             let text = halt.to_string();
             match halt.downcast_ref::<Halt>() {
-                Some(halt) => (Broke { text, place: None, halt: Some(halt.clone()), refused: false }, None),
-                // A panic in a verb is a bug: what was done is taken back as for any failure.
-                None => (Broke { text: format!("a bug in bgx: {text}"), place: None, halt: None, refused: false }, None),
+                Some(halt) => (Broke { text, place: None, halt: Some(halt.clone()), refused: false }, None, None),
+                // A panic in a verb: what was done is taken back as for any failure.
+                None => {
+                    let text = format!("a bug in bgx: {text}");
+                    (Broke { text, place: None, halt: None, refused: false }, None, Some(Fault::Bgx))
+                }
             }
         }
         PlayError::Script(uncaught) => {
             let place = uncaught.diagnostic.at.as_ref().map(|at| Place { file: at.file.clone(), line: at.line, column: at.column });
             let refused = uncaught.raised.as_ref().is_some_and(|raised| raised.kind == "refused");
+            // Rhai's own errors throw nothing; a verb's may say that its call is wrong.
+            let own = uncaught.raised.as_ref().map_or(uncaught.thrown.is_unit(), |raised| raised.kind == "argument");
             let broke = Broke { text: uncaught.diagnostic.message.clone(), place, halt: None, refused };
-            (broke, Some(uncaught.diagnostic))
+            (broke, Some(uncaught.diagnostic), own.then_some(Fault::Playbook))
         }
     }
 }

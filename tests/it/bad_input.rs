@@ -127,7 +127,7 @@ fn an_unknown_option_is_shown_at_its_place() {
     [exit status: 2]
     "#);
     // Its name is known only while running.
-    assert_snapshot!(playbook("let c = colors();\nlet o = #{};\no[\"desi\" + \"rd\"] = 1;\nscale(c.idle, o);\n", 3), @r#"
+    assert_snapshot!(playbook("let c = colors();\nlet o = #{};\no[\"desi\" + \"rd\"] = 1;\nscale(c.idle, o);\n", 2), @r#"
     failed, nothing was touched
     why: scale: option "desird" is not known; did you mean "desired"?
     SANDBOX: nothing real is touched
@@ -142,7 +142,7 @@ fn an_unknown_option_is_shown_at_its_place() {
       | ^^^^^
       |
     help: scale(color, #{desired, min, max, lease})
-    [exit status: 3]
+    [exit status: 2]
     "#);
 }
 
@@ -157,7 +157,7 @@ fn a_wrong_type_is_shown_at_its_place() {
       |                           ^^^^^
     [exit status: 2]
     "#);
-    assert_snapshot!(playbook("let c = colors();\nlet n = \"2\" + \"\";\nscale(c.idle, #{ desired: n });\n", 3), @r#"
+    assert_snapshot!(playbook("let c = colors();\nlet n = \"2\" + \"\";\nscale(c.idle, #{ desired: n });\n", 2), @r#"
     failed, nothing was touched
     why: scale: `desired` wants a whole number, got "2"
     SANDBOX: nothing real is touched
@@ -170,9 +170,9 @@ fn a_wrong_type_is_shown_at_its_place() {
       |
     5 | scale(c.idle, #{ desired: n });
       | ^^^^^
-    [exit status: 3]
+    [exit status: 2]
     "#);
-    assert_snapshot!(playbook("let c = colors();\nscale(c.idle, #{ desired: 0 - 1 });\n", 3), @r#"
+    assert_snapshot!(playbook("let c = colors();\nscale(c.idle, #{ desired: 0 - 1 });\n", 2), @r#"
     failed, nothing was touched
     why: scale: `desired` wants a number from 0, got -1
     SANDBOX: nothing real is touched
@@ -185,7 +185,7 @@ fn a_wrong_type_is_shown_at_its_place() {
       |
     4 | scale(c.idle, #{ desired: 0 - 1 });
       | ^^^^^
-    [exit status: 3]
+    [exit status: 2]
     "#);
     assert_snapshot!(playbook("scale(\"beta-green\", #{ desired: 1 });\n", 2), @r#"
     ------- stderr -------
@@ -225,7 +225,7 @@ fn a_file_that_ends_in_the_middle_is_called_so() {
 
 #[test]
 fn a_loop_without_end_is_stopped() {
-    assert_snapshot!(playbook("loop { }\n", 3), @r#"
+    assert_snapshot!(playbook("loop { }\n", 2), @r#"
     failed, nothing was touched
     why: the playbook computed for too long without an end
     SANDBOX: nothing real is touched
@@ -240,13 +240,13 @@ fn a_loop_without_end_is_stopped() {
       |      ^
       |
     help: is there a loop that waits by itself? wait with a verb instead
-    [exit status: 3]
+    [exit status: 2]
     "#);
 }
 
 #[test]
 fn calls_without_end_are_stopped() {
-    assert_snapshot!(playbook("fn f(n) { f(n + 1) }\nf(0);\n", 3), @r#"
+    assert_snapshot!(playbook("fn f(n) { f(n + 1) }\nf(0);\n", 2), @r#"
     failed, nothing was touched
     why: calls are nested too deep
     SANDBOX: nothing real is touched
@@ -261,13 +261,13 @@ fn calls_without_end_are_stopped() {
       | ^
       |
     help: does a function call itself without an end?
-    [exit status: 3]
+    [exit status: 2]
     "#);
 }
 
 #[test]
 fn a_text_of_a_gigabyte_is_stopped_before_it_is_made() {
-    assert_snapshot!(playbook("let s = \"0123456789\";\nfor i in 0..27 { s += s; }\n", 3), @r#"
+    assert_snapshot!(playbook("let s = \"0123456789\";\nfor i in 0..27 { s += s; }\n", 2), @r#"
     failed, nothing was touched
     why: a value grew too large: length of string
     SANDBOX: nothing real is touched
@@ -280,9 +280,9 @@ fn a_text_of_a_gigabyte_is_stopped_before_it_is_made() {
       |
     4 | for i in 0..27 { s += s; }
       |                    ^
-    [exit status: 3]
+    [exit status: 2]
     "#);
-    assert_snapshot!(playbook("let s = \"x\";\ns.pad(1000000000, \"x\");\n", 3), @r#"
+    assert_snapshot!(playbook("let s = \"x\";\ns.pad(1000000000, \"x\");\n", 2), @r#"
     failed, nothing was touched
     why: a value grew too large: length of string
     SANDBOX: nothing real is touched
@@ -295,7 +295,7 @@ fn a_text_of_a_gigabyte_is_stopped_before_it_is_made() {
       |
     4 | s.pad(1000000000, "x");
       |   ^^^
-    [exit status: 3]
+    [exit status: 2]
     "#);
 }
 

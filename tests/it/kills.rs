@@ -160,3 +160,16 @@ fn terminated_at_a_call_it_is_taken_back_or_committed_and_never_between() {
     assert!(count >= 100 / stride(), "{count}");
     println!("SIGTERM at each call, before and after: {count}, every one taken back or committed");
 }
+
+#[test]
+fn a_bug_takes_back_what_was_done_and_exits_1() {
+    let ends = ends();
+    for at in ["call:40:before:PANIC", "call:40:after:PANIC"] {
+        let project = Project::new();
+        let said = project.bgx_with(&[("BGX_FAILPOINT", at)], DEPLOY).end(LIMIT);
+        assert_eq!(said.code, Some(1), "{at}: {}", said.text);
+        assert!(said.text.contains("a bug in bgx") && said.text.contains("bgx show "), "{}", said.text);
+        assert_eq!(beta(&project), ends.start, "{at}");
+        free(&project, at);
+    }
+}

@@ -8,6 +8,7 @@ mod bad_surroundings;
 mod boto3;
 mod cli;
 mod docs;
+mod exit_codes;
 mod gate;
 mod interrupt;
 mod killed_at_random;

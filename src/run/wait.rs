@@ -89,7 +89,10 @@ impl Run {
             match self.overdue(wait, &progress, &text)? {
                 Overdue::Fails => return Err(RunError::Timeout { text }),
                 Overdue::Enough => return Ok(false),
-                Overdue::Longer => wait.timeout = elapsed + wait.limit,
+                Overdue::Longer => {
+                    wait.timeout = elapsed + wait.limit;
+                    wait.expected = wait.timeout;
+                }
             }
         }
         self.pause(every.min(wait.timeout.saturating_sub(elapsed))).await?;

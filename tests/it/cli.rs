@@ -115,7 +115,7 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run y4gds4 · playbooks/deploy.rhai on beta
+    00:00 run z6dkua · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances

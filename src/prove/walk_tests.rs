@@ -32,15 +32,15 @@ fn a_branch_ends_as_the_whole_does() {
     let subject = subject();
     let base = Baseline::play(&subject, &Timing::default()).unwrap();
     let bench = Bench { subject: &subject, base: &base, shares: true };
-    let events = base.whole.outcome.events.len();
-    let dies = Scenario::calm(Timing::default()).killed(Death { event: events / 2, kept: true });
+    let commit = base.whole.outcome.events.iter().position(|e| matches!(e.what, What::Committed { .. })).unwrap();
+    let dies = Scenario::calm(Timing::default()).killed(Death { event: commit, kept: false });
     let verdicts = bench.single(&dies, true).unwrap();
     let how = |how: &str| verdicts.iter().filter(|v| v.how == how).count();
     assert_eq!((how("resume"), how("undo")), (1, 1));
     assert!(how("undo again") > 2, "whoever undoes dies too, at several places");
-    verdicts.iter().step_by(verdicts.len() / 4).for_each(|verdict| same(&bench, verdict));
+    verdicts.iter().step_by(verdicts.len() / 2).for_each(|verdict| same(&bench, verdict));
     let struck = singles(&base).into_iter().filter(|s| s.legs[0].death.is_none());
-    struck.step_by(901).filter_map(|s| bench.single(&s, false)).flatten().for_each(|verdict| same(&bench, &verdict));
+    struck.step_by(1801).filter_map(|s| bench.single(&s, false)).flatten().for_each(|verdict| same(&bench, &verdict));
 }
 
 #[test]

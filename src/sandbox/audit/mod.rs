@@ -18,7 +18,9 @@ use charter::Resolved;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A replacement that AWS makes in two worlds takes each its own time; a breach may outlast its like in the other by this much.
+/// A replacement that AWS makes in two worlds takes each its own time; a breach may outlast its like in the other by this much. Boot,
+/// start of the application, registration and health checks differ by up to two minutes between two draws, and one launch that failed
+/// and is tried again adds as much. Less would blame a run for AWS's dice; more would hide a capacity that a run keeps low.
 const REPLACEMENT_MS: u64 = 300_000;
 
 /// What must hold. I6 (the journal tells the truth) and I7 (one run at a time) are not seen from the account alone.

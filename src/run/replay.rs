@@ -34,19 +34,21 @@ pub enum Recorded {
 impl Replay {
     pub fn of(events: &[Event]) -> Replay {
         let mut steps: BTreeMap<u64, Vec<(Timestamp, What)>> = BTreeMap::new();
-        let mut cutoff = 0;
-        for event in events {
+        let (mut cutoff, mut process) = (0, 0);
+        for (index, event) in events.iter().enumerate() {
+            if matches!(event.what, What::Resumed { .. }) {
+                cutoff = answered(cutoff, &events[process..index]);
+                // Asked again by the process that went on: what it was told is what counts.
+                drop(steps.split_off(&(cutoff + 1)));
+                process = index;
+            }
             let Some(step) = step_of(&event.what) else { continue };
             if is_action(&event.what) {
                 cutoff = cutoff.max(step);
             }
             steps.entry(step).or_default().push((event.at, event.what.clone()));
         }
-        // The failure that ended the run is tried again; a failure that the script caught is part of its path.
-        let ended_by = last_failed_step(events);
-        if ended_by == Some(cutoff) {
-            cutoff -= 1;
-        }
+        let cutoff = answered(cutoff, &events[process..]);
         let topology = events.iter().rev().find_map(|event| match &event.what {
             What::Found { topology } => Some(Arc::new((**topology).clone())),
             _ => None,
@@ -57,9 +59,8 @@ impl Replay {
     /// Answers as far as the journal knows anything, reads and waits after the last action too.
     pub fn whole(events: &[Event]) -> Replay {
         let replay = Replay::of(events);
-        let answered =
-            events.iter().filter(|event| is_action(&event.what) || is_answer(&event.what)).filter_map(|e| step_of(&e.what)).max();
-        let last = answered.unwrap_or(0);
+        let tells = |(_, what): &(Timestamp, What)| is_action(what) || is_answer(what);
+        let last = replay.steps.iter().rev().find(|(_, known)| known.iter().any(tells)).map_or(0, |(step, _)| *step);
         let known = replay.steps.get(&last).map(Vec::as_slice).unwrap_or_default();
         let begun = known.iter().any(|(_, what)| matches!(what, What::Started { .. }));
         let ended = known.iter().any(|(_, what)| matches!(what, What::Finished { .. } | What::Failed { .. }));
@@ -202,6 +203,12 @@ fn diverged_action(step: u64, known: &[(Timestamp, What)], asked: &Action) -> Ru
 
 fn diverged(step: u64, recorded: &str, asked: &str) -> RunError {
     Halt::Diverged { step, recorded: recorded.to_owned(), asked: asked.to_owned(), fields: Vec::new() }.into()
+}
+
+/// The last step that is answered, after these events of one process. The failure that ended it is tried again; a failure that the
+/// script caught is part of its path.
+fn answered(cutoff: u64, process: &[Event]) -> u64 {
+    if last_failed_step(process) == Some(cutoff) { cutoff.saturating_sub(1) } else { cutoff }
 }
 
 /// The step that the run ended by failing at, if it did.
@@ -448,31 +455,5 @@ pub fn committed(events: &[Event]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn events(whats: Vec<What>) -> Vec<Event> {
-        let numbered = (0..).zip(whats);
-        numbered.map(|(seq, what)| Event { seq, at: Timestamp::UNIX_EPOCH, what }).collect()
-    }
-
-    fn taken_up(command: &str) -> What {
-        What::Resumed { command: command.into(), host: "ci".into(), identity: "deployer".into(), on_failure: None, sources: None }
-    }
-
-    #[test]
-    fn an_undo_whose_process_died_is_still_an_undo() {
-        assert_eq!(standing(&events(vec![taken_up("resume")])), Standing::Open);
-        assert_eq!(standing(&events(vec![taken_up("undo")])), Standing::Undoing);
-    }
-
-    #[test]
-    fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
-        let action = Action::Capacity { asg: "beta-blue".into(), min: Some(2), max: None, desired: None };
-        for lease in [true, false] {
-            let what = What::Unchanged { step: 3, verb: "protect_asg".into(), action: action.clone(), lease };
-            let [Entry::Action(done)] = &entries(&events(vec![what]))[..] else { panic!("one action") };
-            assert_eq!(done.lease, lease);
-        }
-    }
-}
+#[path = "replay_tests.rs"]
+mod tests;

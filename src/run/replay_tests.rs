@@ -1,0 +1,62 @@
+//! What a journal answers, by the processes that wrote it.
+
+use super::*;
+
+fn events(whats: Vec<What>) -> Vec<Event> {
+    let numbered = (0..).zip(whats);
+    numbered.map(|(seq, what)| Event { seq, at: Timestamp::UNIX_EPOCH, what }).collect()
+}
+
+fn taken_up(command: &str) -> What {
+    What::Resumed { command: command.into(), host: "ci".into(), identity: "deployer".into(), on_failure: None, sources: None }
+}
+
+#[test]
+fn an_undo_whose_process_died_is_still_an_undo() {
+    assert_eq!(standing(&events(vec![taken_up("resume")])), Standing::Open);
+    assert_eq!(standing(&events(vec![taken_up("undo")])), Standing::Undoing);
+}
+
+#[test]
+fn what_the_process_before_was_told_after_its_last_action_is_forgotten() {
+    let failed = |step| What::ReadFailed { step, verb: "asg".into(), of: "blue".into(), error: RunError::failed("throttled") };
+    let told = |step| What::Read { step, verb: "asg".into(), of: "blue".into(), answer: serde_json::json!(2) };
+    let broke = || What::Broke { text: "throttled".into(), place: None, stays: false };
+    let done = |step| What::Committed { step };
+    let replay = Replay::of(&events(vec![done(1), failed(2), broke(), taken_up("resume"), told(2), done(3), taken_up("resume")]));
+    assert_eq!(replay.cutoff, 3);
+    assert_eq!(replay.read::<u32>(2, "asg", "blue"), Some(Ok(2)));
+}
+
+#[test]
+fn an_action_that_failed_and_was_done_by_the_next_process_is_done() {
+    let action = Action::Capacity { asg: "blue".into(), min: Some(2), max: None, desired: None };
+    let (before, undo, lease, place) = (Fields::new(), None, false, None);
+    let started = || What::Started {
+        step: 1,
+        verb: "scale".into(),
+        place: place.clone(),
+        action: action.clone(),
+        before: before.clone(),
+        undo: undo.clone(),
+        lease,
+    };
+    let refused = What::Refused { step: 1, verb: "scale".into(), place: None, text: "not yet".into(), hint: None };
+    let broke = What::Broke { text: "not yet".into(), place: None, stays: false };
+    let finished = What::Finished { step: 1, after: Fields::new() };
+    let all = vec![refused, broke, taken_up("resume"), started(), finished];
+    let replay = Replay::of(&events(all.clone()));
+    assert_eq!(replay.action(1, &action).map(Result::unwrap), Some(Recorded::Done { changed: true }));
+    let half = Replay::of(&events(all[..4].to_vec()));
+    assert!(matches!(half.action(1, &action), Some(Ok(Recorded::Pending { .. }))), "sent, and nobody knows how it ended");
+}
+
+#[test]
+fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
+    let action = Action::Capacity { asg: "beta-blue".into(), min: Some(2), max: None, desired: None };
+    for lease in [true, false] {
+        let what = What::Unchanged { step: 3, verb: "protect_asg".into(), action: action.clone(), lease };
+        let [Entry::Action(done)] = &entries(&events(vec![what]))[..] else { panic!("one action") };
+        assert_eq!(done.lease, lease);
+    }
+}

@@ -1,6 +1,7 @@
 //! The command line: one file per command. The only room that prints, asks and picks an exit code.
 
 mod failure;
+mod journals;
 mod list;
 mod lock;
 mod prompt;

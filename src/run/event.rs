@@ -1,12 +1,12 @@
 //! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
 
 use super::{EffectRequest, RunError};
-use crate::account::{AccountError, Action, Fields};
+use crate::account::{AccountError, Action, CallRecord, Fields};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Format version of the journal; raised when a field is added.
-pub const FORMAT: u32 = 2;
+/// Format version of the journal; raised when a field is added. `docs/journal.md` has the rules and what each version brought.
+pub const FORMAT: u32 = 3;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ pub enum What {
     Finished {
         step: u64,
         after: Fields,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     /// The account was already so; nothing was sent.
     Unchanged {
@@ -110,6 +112,8 @@ pub enum What {
         step: u64,
         error: AccountError,
         effect: Effect,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     Refused {
         step: u64,
@@ -140,6 +144,8 @@ pub enum What {
         step: u64,
         action: Action,
         held_seconds: f64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     LeaseKept {
         step: u64,
@@ -156,6 +162,14 @@ pub enum What {
         command: String,
         host: String,
         identity: String,
+        /// Who runs this process, and who had CI run it.
+        #[serde(default)]
+        user: String,
+        #[serde(default)]
+        actor: Option<String>,
+        /// Names the process, as in the lock.
+        #[serde(default)]
+        process: String,
     },
     Abandoned {
         reason: String,
@@ -172,6 +186,8 @@ pub enum What {
     },
     UndoFinished {
         step: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     /// Nothing to take back: the account is as it was before the step.
     UndoSkipped {
@@ -205,6 +221,15 @@ pub struct Began {
     pub sources: Vec<(String, String)>,
     /// Where the stdlib came from: `embedded` or a folder.
     pub stdlib: String,
+    /// Who runs this process, as the system knows them.
+    #[serde(default)]
+    pub user: String,
+    /// Names the process, as in the lock: no two processes have the same.
+    #[serde(default)]
+    pub process: String,
+    /// Where the journal itself is, `s3://…/`; absent: it is the file.
+    #[serde(default)]
+    pub journal: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ pub mod history;
 pub mod journal;
 pub mod lock;
 mod opening;
+pub mod order;
 mod perform;
 pub mod replay;
 pub mod survey;
@@ -169,8 +170,7 @@ impl Run {
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
         let lock = opening::take_over(&mut opening).await?;
         let began = events.first().map_or_else(|| now(&opening.time), |event| event.at);
-        let resumed =
-            What::Resumed { command: command.to_owned(), host: opening.began.host.clone(), identity: opening.began.identity.clone() };
+        let resumed = opening.resumed(command);
         let mut run = Run::unopened(opening, began);
         run.seq = events.last().map_or(0, |event| event.seq + 1);
         run.entries = replay::entries(events);
@@ -180,7 +180,14 @@ impl Run {
         run.replay = Replay::of(events);
         run.traffic_moved = replay::traffic_moved(events);
         run.lock = Some(lock);
-        run.record(resumed)?;
+        let recorded = match run.record(resumed) {
+            Ok(()) => run.keep().await,
+            failed => failed,
+        };
+        if let Err(halt) = recorded {
+            run.end_lock(event::Outcome::Paused).await;
+            return Err(halt);
+        }
         Ok(run)
     }
 
@@ -214,6 +221,18 @@ impl Run {
         }
         (self.observer)(&event);
         Ok(())
+    }
+
+    /// Where the journal is in S3, what was recorded is there on return. Before a call that changes something and after it, and whenever
+    /// another machine has to know.
+    pub(super) async fn keep(&mut self) -> Result<(), Halt> {
+        self.journal.keep().await.map_err(|error| {
+            self.fenced |= matches!(error, journal::StoreError::Fenced { .. });
+            match error {
+                journal::StoreError::Fenced { .. } => Halt::Paused { why: error.to_string() },
+                other => Halt::Journal { why: other.to_string() },
+            }
+        })
     }
 
     /// Number of a new verb call; calls inside a wait's closure keep the wait's.
@@ -300,7 +319,7 @@ impl Run {
     }
 
     /// From here on a failure pauses and no longer undoes.
-    pub fn commit(&mut self) -> Result<(), RunError> {
+    pub async fn commit(&mut self) -> Result<(), RunError> {
         self.check_interrupt()?;
         self.outside_waits("commit")?;
         let step = self.next_step();
@@ -308,6 +327,7 @@ impl Run {
             return Ok(());
         }
         self.record(What::Committed { step })?;
+        self.keep().await?;
         self.committed = true;
         Ok(())
     }

@@ -52,6 +52,21 @@ impl Opening {
     }
 }
 
+impl Opening {
+    /// The first event of a process that goes on with a run.
+    pub(super) fn resumed(&self, command: &str) -> What {
+        let began = &self.began;
+        What::Resumed {
+            command: command.to_owned(),
+            host: began.host.clone(),
+            identity: began.identity.clone(),
+            user: began.user.clone(),
+            actor: began.actor.clone(),
+            process: began.process.clone(),
+        }
+    }
+}
+
 impl Run {
     /// Opens the run: its first event is durable before anything is read or done, then it takes the environment's lock, for which it
     /// waits. Without the lock the run is open all the same, so that its journal tells how it ended.
@@ -61,6 +76,11 @@ impl Run {
         let claim = opening.claim();
         let mut run = Run::unopened(opening, began);
         run.record(What::Began(Box::new(first)))?;
+        if let Err(halt) = run.keep().await {
+            // Nothing was done: the copy on this machine must not stand in the way of the next run.
+            run.ended(Outcome::Refused, Some(halt.to_string()), Vec::new()).await;
+            return Err(halt);
+        }
         let place = Place::of(&run.env, &run.account, &run.time);
         let mut stop = run.interrupt.clone();
         let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;

@@ -40,6 +40,9 @@ impl Run {
             let (text, hint) = (text.clone(), hint.clone());
             self.record(What::Refused { step, verb: perform.verb.to_owned(), place: perform.place, text, hint })?;
         }
+        if !matches!(result, Err(RunError::Halt(_))) {
+            self.keep().await?;
+        }
         result
     }
 
@@ -86,13 +89,20 @@ impl Run {
             at,
             returned: false,
         }));
-        match self.send(action, &facts, &before).await {
-            Ok(after) => self.record(What::Finished { step, after })?,
+        self.carry_out(step, action, &facts, &before).await
+    }
+
+    /// Sends an action that the journal has as started, and records what became of it.
+    async fn carry_out(&mut self, step: u64, action: &Action, facts: &Facts, before: &Fields) -> Result<bool, RunError> {
+        let sent = self.send(action, facts, before).await;
+        let calls = self.own_calls();
+        match sent {
+            Ok(after) => self.record(What::Finished { step, after, calls })?,
             Err(Unsent::Error(error, effect)) => {
                 if effect == Effect::None {
-                    self.entries.pop();
+                    self.entries.retain(|entry| entry.step() != step);
                 }
-                self.record(What::Failed { step, error: error.clone(), effect })?;
+                self.record(What::Failed { step, error: error.clone(), effect, calls })?;
                 return Err(error.into());
             }
             Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
@@ -105,7 +115,7 @@ impl Run {
         let facts = self.account.facts(action).await?;
         let found = facts.fields(action);
         if action.seen(&before, &facts) {
-            self.record(What::Finished { step, after: found })?;
+            self.record(What::Finished { step, after: found, calls: Vec::new() })?;
             return Ok(true);
         }
         if let Some(why) = strange(action, &before, &found) {
@@ -113,18 +123,7 @@ impl Run {
         }
         self.guard(action, &facts).await?;
         self.still_locked().await?;
-        match self.send(action, &facts, &before).await {
-            Ok(after) => self.record(What::Finished { step, after })?,
-            Err(Unsent::Error(error, effect)) => {
-                if effect == Effect::None {
-                    self.entries.retain(|entry| entry.step() != step);
-                }
-                self.record(What::Failed { step, error: error.clone(), effect })?;
-                return Err(error.into());
-            }
-            Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
-        }
-        Ok(true)
+        self.carry_out(step, action, &facts, &before).await
     }
 
     /// Before the first new action of a run that goes on: is everything that it did still as it left it?
@@ -150,10 +149,14 @@ impl Run {
 
     /// Sends the call and reads the account until the effect is seen.
     pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Fields, Unsent> {
+        let stop = |halt: Halt| Unsent::Unseen(halt.to_string());
+        self.keep().await.map_err(stop)?;
         if shrinks(action, facts) {
             self.settle_traffic().await;
-            self.still_locked().await.map_err(|halt| Unsent::Unseen(halt.to_string()))?;
         }
+        // Keeping the record and waiting for the nodes both take time.
+        self.still_locked().await.map_err(stop)?;
+        self.own_calls();
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());
         }

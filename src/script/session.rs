@@ -246,6 +246,7 @@ fn held(stage: &Stage) -> MutexGuard<'_, Run> {
 }
 
 fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
+    let process = process(host, request.user);
     let began = Began {
         format: FORMAT,
         run: request.run_id,
@@ -262,6 +263,9 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         parameters: request.params.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
         sources: playbook.sources.texts().into_iter().collect(),
         stdlib: playbook.stdlib.clone(),
+        user: process.user.clone(),
+        process: process.nonce.clone(),
+        journal: request.journal.url(),
     };
     Opening {
         env: request.env,
@@ -274,7 +278,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         allow: playbook.allow(),
         confirmed: host.is_sandbox(),
         began,
-        process: process(host, request.user),
+        process,
     }
 }
 

@@ -148,8 +148,8 @@ impl Order {
                 ensure(lease.is_some(), || format!("step {step} did nothing that could be taken back"))?;
                 let gives_back = lease == Some(true) && matches!(what, What::UndoStarted { .. });
                 ensure(undoing || gives_back, || "the run is not being taken back".into())?;
-                let again = matches!(what, What::UndoFailed { .. }) && self.undo == Some(*step);
-                ensure(self.undo.is_none() || again, || "another step is being taken back".into())?;
+                // The same one may be tried again.
+                ensure(self.undo.is_none_or(|under_way| under_way == *step), || "another step is being taken back".into())?;
                 ensure(!undoing || self.floor.is_none_or(|floor| *step < floor), || format!("step {step} is taken back out of order"))
             }
             _ => Ok(()),

@@ -162,6 +162,18 @@ pub struct State {
     pub bucket: String,
     /// In front of every key.
     pub prefix: String,
+    /// `None`: in S3 on `aws`, in a file elsewhere.
+    pub journal: Option<JournalIn>,
+}
+
+/// Where the journals of an environment's runs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalIn {
+    /// Beside the lock, for every machine; the file is a copy.
+    S3,
+    /// In the project's `.bgx`, on this machine alone.
+    File,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +202,20 @@ impl Environment {
     /// Key of its lock in the bucket of `state`.
     pub fn lock_key(&self) -> String {
         format!("{}locks/{}.json", self.state.prefix, self.name)
+    }
+
+    /// Where the journals of its runs are on this target.
+    pub fn journal_in(&self, target: &Target) -> JournalIn {
+        match (self.state.journal, target) {
+            (Some(given), _) => given,
+            (None, Target::Aws) => JournalIn::S3,
+            (None, Target::Sandbox | Target::Endpoint(_)) => JournalIn::File,
+        }
+    }
+
+    /// In front of the keys of its runs' journals in the bucket of `state`: each run has a folder there.
+    pub fn runs_key(&self) -> String {
+        format!("{}runs/{}/", self.state.prefix, self.name)
     }
 
     pub fn color(&self, name: &str) -> Option<&ColorNames> {
@@ -322,8 +348,22 @@ mod tests {
         let text = format!("{SMALL}\n[state]\nbucket = \"ops\"\nprefix = \"deploys/\"\n");
         let beta = parse(&text).unwrap().envs["beta"].clone();
         assert_eq!((beta.state.bucket.as_str(), beta.lock_key().as_str()), ("ops", "deploys/locks/beta.json"));
+        assert_eq!(beta.runs_key(), "deploys/runs/beta/");
         let error = parse(&format!("{SMALL}\n[state]\nprefix = \"/x\"\n")).unwrap_err();
         assert!(error.contains("prefix"), "{error}");
+    }
+
+    #[test]
+    fn journals_are_in_s3_on_aws_and_in_files_elsewhere_unless_state_says_otherwise() {
+        let server = Target::Endpoint("http://127.0.0.1:5000".to_owned());
+        let wheres = |text: &str| {
+            let beta = parse(text).unwrap().envs["beta"].clone();
+            [Target::Aws, Target::Sandbox, server.clone()].map(|target| beta.journal_in(&target))
+        };
+        assert_eq!(wheres(SMALL), [JournalIn::S3, JournalIn::File, JournalIn::File]);
+        assert_eq!(wheres(&format!("{SMALL}\n[state]\njournal = \"s3\"\n")), [JournalIn::S3; 3]);
+        assert_eq!(wheres(&format!("{SMALL}\n[state]\njournal = \"file\"\n")), [JournalIn::File; 3]);
+        assert!(parse(&format!("{SMALL}\n[state]\njournal = \"disk\"\n")).is_err());
     }
 
     #[test]

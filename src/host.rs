@@ -46,6 +46,7 @@ pub struct Host {
     pub seed: u64,
     pub sandbox: Option<Arc<Mutex<Sandbox>>>,
     stored: Option<Arc<Stored>>,
+    connection: Connection,
 }
 
 /// Runs async code for the script's thread, in real or in virtual time.
@@ -163,6 +164,7 @@ impl Host {
             seed,
             sandbox: Some(sandbox),
             stored,
+            connection,
         })
     }
 
@@ -209,7 +211,14 @@ impl Host {
             seed,
             sandbox: None,
             stored: None,
+            connection,
         })
+    }
+
+    /// From now on every call names this run in its user agent, which CloudTrail keeps.
+    pub fn for_run(self, run: &str) -> Host {
+        let connection = Connection { app_name: Some(format!("bgx-{run}")), ..self.connection };
+        Host { account: Arc::new(Account::new(&connection)), connection, ..self }
     }
 
     pub fn is_sandbox(&self) -> bool {

@@ -28,6 +28,14 @@ pub enum When<'a> {
     Unchanged(&'a str),
 }
 
+/// What a list holds.
+#[derive(Clone, Debug, Default)]
+struct Listed {
+    objects: Vec<ObjectInfo>,
+    /// Common beginnings of keys up to the delimiter.
+    folders: Vec<String>,
+}
+
 impl When<'_> {
     fn class(self) -> Class {
         match self {
@@ -76,29 +84,48 @@ impl Account {
 
     /// ListObjectsV2, in the order of the keys.
     pub async fn list_objects(&self, bucket: &str, prefix: &str) -> Result<Vec<ObjectInfo>, AccountError> {
+        Ok(self.list(bucket, prefix, None).await?.objects)
+    }
+
+    /// ListObjectsV2 up to the next `/`: the folders whose names, with the slash, begin so.
+    pub async fn list_folders(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, AccountError> {
+        Ok(self.list(bucket, prefix, Some("/")).await?.folders)
+    }
+
+    async fn list(&self, bucket: &str, prefix: &str, delimiter: Option<&str>) -> Result<Listed, AccountError> {
         let resource = url(bucket, prefix);
         let call = call("ListObjectsV2", &resource, Class::Read);
-        let mut objects = Vec::new();
+        let mut all = Listed::default();
         let mut pages = Pages::default();
         loop {
-            let (page, next) = self.call(call, || self.objects_page(bucket, prefix, &pages)).await?;
-            objects.extend(page);
+            let (page, next) = self.call(call, || self.objects_page(bucket, prefix, delimiter, &pages)).await?;
+            all.objects.extend(page.objects);
+            all.folders.extend(page.folders);
             if !pages.go_on(next).map_err(|what| endless(call, what))? {
                 break;
             }
         }
-        objects.sort_by(|a: &ObjectInfo, b| a.key.cmp(&b.key));
-        Ok(objects)
+        all.objects.sort_by(|a, b| a.key.cmp(&b.key));
+        all.folders.sort();
+        Ok(all)
     }
 
-    async fn objects_page(&self, bucket: &str, prefix: &str, pages: &Pages) -> Result<Answer<(Vec<ObjectInfo>, Option<String>)>, Failure> {
-        let request = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(pages.token.clone());
+    async fn objects_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        delimiter: Option<&str>,
+        pages: &Pages,
+    ) -> Result<Answer<(Listed, Option<String>)>, Failure> {
+        let request = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_delimiter(delimiter.map(String::from));
+        let request = request.set_continuation_token(pages.token.clone());
         answer(request.send().await)?.read(|out| {
             if out.is_truncated == Some(true) && out.next_continuation_token.is_none() {
                 return Err("the list is cut and names no next page".into());
             }
             let objects = out.contents.unwrap_or_default().into_iter().map(object_info).collect::<Result<_, String>>()?;
-            Ok((objects, out.next_continuation_token))
+            let folders = out.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix).collect();
+            Ok((Listed { objects, folders }, out.next_continuation_token))
         })
     }
 

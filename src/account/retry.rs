@@ -70,6 +70,7 @@ pub struct CallRecord {
     pub service: String,
     pub operation: String,
     pub resource: String,
+    pub class: Class,
     /// From 1.
     pub attempt: u32,
     pub millis: u64,
@@ -202,6 +203,7 @@ impl Account {
             service: call.service.into(),
             operation: call.operation.into(),
             resource: call.resource.into(),
+            class: call.class,
             attempt,
             millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             outcome: word.into(),

@@ -71,7 +71,7 @@ fn put(place: &Place, given: &Given) -> Result<(), Failure> {
 
 fn place(matches: &ArgMatches, config: &Config) -> Result<Place, Failure> {
     let id = run_command::text(matches, "run").unwrap_or_default();
-    match (recovery::find(config, id), run_command::text(matches, "env")) {
+    match (recovery::find(config, matches), run_command::text(matches, "env")) {
         (Ok(past), _) => of_journal(&past, matches, config),
         (Err(_), Some(env)) => elsewhere(id, env, matches, config),
         (Err(failure), None) => Err(failure.hinted("where its journal is on another machine, name its environment with --env")),

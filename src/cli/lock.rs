@@ -1,6 +1,7 @@
 //! `bgx lock`: who may change an environment; `bgx recover`: goes on with a run that nobody carries on any more.
 
 use super::failure::Failure;
+use super::journals::{self, Latest};
 use super::recovery;
 use super::report;
 use super::run as run_command;
@@ -73,7 +74,7 @@ fn failed(error: LockError) -> Failure {
 enum Found {
     Nothing,
     /// Its journal is here.
-    Open(Box<Past>),
+    Open(Box<Latest>),
     /// The lock names a run that is over by its journal.
     Over(String),
     /// The lock names a run whose journal is somewhere else.
@@ -105,7 +106,10 @@ pub fn recover(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
             host.save()?;
             Ok(0)
         }
-        Found::Open(past) => by_header(&past, matches, config, &host, &interrupt),
+        Found::Open(latest) => {
+            let host = host.for_run(latest.past.id());
+            by_header(&latest, matches, config, &host, &interrupt)
+        }
     }
 }
 
@@ -114,30 +118,40 @@ fn find(config: &Config, host: &Host, env: &Environment, place: &Place) -> Resul
     let target = host.target.to_string();
     let all = history::list(&recovery::folder(config, host.is_sandbox())).map_err(|e| Failure::of(2, &e))?;
     let mut own = all.into_iter().rev().filter(|past| past.began.env == env.name && past.began.target == target);
-    Ok(match record {
-        Some(record) => match own.find(|past| past.id() == record.run) {
-            Some(past) if past.is_over() => Found::Over(record.run),
-            Some(past) => Found::Open(Box::new(past)),
-            None => Found::Elsewhere(Box::new(record)),
-        },
-        None => own.find(|past| !past.is_over()).map_or(Found::Nothing, |past| Found::Open(Box::new(past))),
-    })
+    let Some(record) = record else {
+        for past in own.filter(|past| !past.is_over()) {
+            let latest = journals::latest(host, past)?;
+            if !latest.past.is_over() {
+                return Ok(Found::Open(Box::new(latest)));
+            }
+        }
+        return Ok(Found::Nothing);
+    };
+    let here = own.find(|past| past.id() == record.run);
+    let known = match (here, journals::store(env, host, &record.run)) {
+        (None, Some(store)) => journals::fetch(config, host, &store, &record.run)?,
+        (here, _) => here,
+    };
+    let Some(past) = known else { return Ok(Found::Elsewhere(Box::new(record))) };
+    let latest = journals::latest(host, past)?;
+    Ok(if latest.past.is_over() { Found::Over(record.run) } else { Found::Open(Box::new(latest)) })
 }
 
 /// Resumes, undoes or calls for a human.
 fn by_header(
-    past: &Past,
+    latest: &Latest,
     matches: &ArgMatches,
     config: &Config,
     host: &Host,
     interrupt: &tokio::sync::watch::Receiver<String>,
 ) -> Result<i32, Failure> {
+    let past = &latest.past;
     if past.is_held() {
         let _ = writeln!(std::io::stdout(), "run {} is carried on by a process on this machine: there is nothing to recover", past.id());
         return Ok(0);
     }
     match what(past) {
-        Some(command) => recovery::carry_on(command, past, matches, config, host, interrupt.clone()),
+        Some(command) => recovery::carry_on(command, latest, matches, config, host, interrupt.clone()),
         None => {
             let id = past.id();
             let back = if replay::committed(&past.events) { format!("bgx abandon {id} --reason …") } else { format!("bgx undo {id}") };

@@ -2,6 +2,7 @@
 
 mod answer;
 mod failure;
+mod journals;
 mod list;
 mod lock;
 mod prompt;

@@ -1,6 +1,7 @@
 //! `bgx resume`, `undo`, `abandon`, `recover`: go on with a run that a process left, from its journal alone.
 
 use super::failure::Failure;
+use super::journals::{self, Latest};
 use super::report::{self, Goal};
 use super::run as run_command;
 use super::screen::Show;
@@ -9,7 +10,6 @@ use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
 use crate::run::event::{Event, Outcome};
 use crate::run::history::{self, HistoryError, Past};
-use crate::run::journal::Journal;
 use crate::run::replay::{self, Standing};
 use crate::run::{Answers, Halt, Resumes};
 use crate::script::params;
@@ -36,11 +36,13 @@ pub fn commands() -> [Command; 4] {
         .long("with-current-sources")
         .action(ArgAction::SetTrue)
         .help("go on with the playbook as it is now, if it agrees with all that the journal holds");
+    let place = || target.clone();
     let recover = Command::new("recover").about("Do with an open run whose process died what its playbook's header says; for cron and CI");
     [
-        recover.args([env, target, answer.clone(), yes.clone(), confirm.clone(), json()]),
+        recover.args([env, place(), answer.clone(), yes.clone(), confirm.clone(), json()]),
         Command::new("resume").about("Go on with a run that was paused or whose process died").args([
             run(),
+            place(),
             answer,
             yes,
             confirm,
@@ -48,8 +50,13 @@ pub fn commands() -> [Command; 4] {
             current,
             json(),
         ]),
-        Command::new("undo").about("Take back a run that did not commit").args([run(), json()]),
-        Command::new("abandon").about("Give a run up: leases go back, everything else stays as it is").args([run(), reason, json()]),
+        Command::new("undo").about("Take back a run that did not commit").args([run(), place(), json()]),
+        Command::new("abandon").about("Give a run up: leases go back, everything else stays as it is").args([
+            run(),
+            place(),
+            reason,
+            json(),
+        ]),
     ]
 }
 
@@ -58,13 +65,26 @@ pub fn folder(config: &Config, sandbox: bool) -> PathBuf {
     if sandbox { host::world::folder(&config.root).join("runs") } else { config.root.join(".bgx/runs") }
 }
 
-/// A run by the beginning of its id, in the sandbox or elsewhere.
-pub fn find(config: &Config, id: &str) -> Result<Past, Failure> {
-    match history::find(&folder(config, true), id) {
-        Err(HistoryError::Unknown { .. }) => {
-            history::find(&folder(config, false), id).or_else(|_| history::find(&folder(config, true), id)).map_err(unreadable)
+/// A run by the beginning of its id: in the sandbox, elsewhere, or in the bucket of an environment.
+pub fn find(config: &Config, matches: &ArgMatches) -> Result<Past, Failure> {
+    let id = run_command::text(matches, "run").unwrap_or_default();
+    let local = match history::find(&folder(config, true), id) {
+        Err(HistoryError::Unknown { .. }) => history::find(&folder(config, false), id).or_else(|error| match error {
+            HistoryError::Unknown { .. } => history::find(&folder(config, true), id),
+            other => Err(other),
+        }),
+        found => found,
+    };
+    let options = run_command::options(matches)?;
+    let past = match local {
+        Err(unknown @ HistoryError::Unknown { .. }) => journals::find(config, id, &options)?.ok_or_else(|| unreadable(unknown))?,
+        local => local.map_err(unreadable)?,
+    };
+    match options.target {
+        Some(asked) if asked.to_string() != past.began.target => {
+            Err(Failure::usage(format!("run {} is one of {}, not of {asked}", past.id(), past.began.target)))
         }
-        found => found.map_err(unreadable),
+        _ => Ok(past),
     }
 }
 
@@ -87,9 +107,10 @@ pub fn none_open(config: &Config, host: &Host, env: &Environment, wait: Duration
 fn one_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failure> {
     let all = history::list(&folder(config, host.is_sandbox())).map_err(unreadable)?;
     let target = host.target.to_string();
-    let Some(open) = all.iter().rev().find(|run| !run.is_over() && run.began.env == env.name && run.began.target == target) else {
-        return Ok(());
-    };
+    let here = all.into_iter().rev().filter(|run| !run.is_over() && run.began.env == env.name && run.began.target == target);
+    // Another machine may have ended it since.
+    let known: Vec<Past> = here.map(|run| journals::latest(host, run).map(|latest| latest.past)).collect::<Result<_, _>>()?;
+    let Some(open) = known.iter().find(|run| !run.is_over()) else { return Ok(()) };
     let text = format!("run {} of {} in {} is not over: {}", open.id(), open.began.playbook, env.name, standing_word(open.standing));
     Err(Failure { code: Outcome::Refused.code(), text, causes: Vec::new(), hint: ways_on(open) })
 }
@@ -98,7 +119,7 @@ fn one_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failu
 pub fn ways_on(run: &Past) -> Option<String> {
     let (id, committed) = (run.id(), replay::committed(&run.events));
     let abandon = format!("bgx abandon {id} --reason …");
-    if run.altered {
+    if run.fault.is_some() {
         return Some(format!("look with `bgx status`, then move {} away", run.path.display()));
     }
     Some(match run.standing {
@@ -123,29 +144,35 @@ pub fn standing_word(standing: Standing) -> &'static str {
 }
 
 pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
-    let past = find(config, run_command::text(matches, "run").unwrap_or_default())?;
-    fits(command, &past)?;
+    let past = find(config, matches)?;
+    if past.is_over() || past.began.journal.is_none() {
+        fits(command, &past)?;
+    }
     let target: Target = past.began.target.parse().map_err(Failure::usage)?;
-    let host = Host::open(config, &target, &Options::default())?;
+    let host = Host::open(config, &target, &Options::default())?.for_run(past.id());
+    let latest = journals::latest(&host, past)?;
+    fits(command, &latest.past)?;
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
-    carry_on(command, &past, matches, config, &host, interrupt)
+    carry_on(command, &latest, matches, config, &host, interrupt)
 }
 
 /// Takes a run over from its journal and does with it what a command says.
 pub fn carry_on(
     command: &str,
-    past: &Past,
+    latest: &Latest,
     matches: &ArgMatches,
     config: &Config,
     host: &Host,
     interrupt: watch::Receiver<String>,
 ) -> Result<i32, Failure> {
+    let past = &latest.past;
     let env = config.env(&past.began.env)?.clone();
     let current = command == "resume" && matches.try_get_one::<bool>("with-current-sources").ok().flatten() == Some(&true);
     let playbook = if current { current_sources(past, config, &env)? } else { journal_sources(past)? };
-    let (journal, events) = Journal::reopen(&past.path)
+    let (journal, events) = latest
+        .reopen()
         .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })
-        .map_err(|failure| Failure { hint: ways_on(past).filter(|_| past.altered), ..failure })?;
+        .map_err(|failure| Failure { hint: ways_on(past).filter(|_| past.fault.is_some()), ..failure })?;
     let json = matches.get_flag("json");
     let answers = if command == "resume" { run_command::answers(matches)? } else { Answers::default() };
     let given: BTreeMap<String, String> = past.began.parameters.iter().cloned().collect();
@@ -163,6 +190,7 @@ pub fn carry_on(
         params,
         journal,
         run_id: past.began.run.clone(),
+        actor: run_command::actor(host),
         events,
         resumes: Resumes { on_failure: run_command::on_failure(matches), sources },
         ..run_command::request(env.clone(), host, show, answers, interrupt)

@@ -1,6 +1,7 @@
 //! `bgx run PLAYBOOK --env ENV`: a playbook's parameters become flags, then it is played and its end is told.
 
 use super::failure::Failure;
+use super::journals;
 use super::prompt;
 use super::recovery;
 use super::report::{self, Goal};
@@ -10,7 +11,7 @@ use super::style::Paint;
 use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
 use crate::run::event::OnFailure;
-use crate::run::journal::Journal;
+use crate::run::journal::{Fetched, Journal};
 use crate::run::{Answers, Halt, Resumes};
 use crate::script::Diagnostic;
 use crate::script::check::questions::Id;
@@ -152,6 +153,11 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let lock_wait = matches.get_one::<Duration>("lock-wait").copied().unwrap_or_default();
     recovery::none_open(config, &host, &env, lock_wait, &interrupt)?;
     let (run_id, journal) = journal(config, &host, matches.contains_id("seed"))?;
+    let host = host.for_run(&run_id);
+    let journal = match journals::store(&env, &host, &run_id) {
+        Some(store) => journal.stored(store, &Fetched::default()).map_err(|e| Failure::usage(format!("the new journal: {e}")))?,
+        None => journal,
+    };
     let json = matches.get_flag("json");
     let show = show(json, matches.get_one::<f64>("pace").copied(), &host);
     report::first_line(&host, json);
@@ -294,7 +300,7 @@ fn journal(config: &Config, host: &Host, seed_is_given: bool) -> Result<(String,
     Ok((run_id, made))
 }
 
-fn actor(host: &Host) -> Option<String> {
+pub fn actor(host: &Host) -> Option<String> {
     if host.is_sandbox() {
         return None;
     }

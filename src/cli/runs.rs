@@ -1,11 +1,13 @@
 //! `bgx runs`, `show`, `why`: what is remembered of runs, from their journals.
 
 use super::failure::Failure;
+use super::journals;
 use super::recovery::{self, standing_word};
-use super::run::text;
+use super::run::{options, text};
 use super::screen::minutes;
 use super::style::clean;
-use crate::config::Config;
+use crate::config::{Config, Target};
+use crate::host::{Host, Options};
 use crate::run::desk::Given;
 use crate::run::event::{Event, What};
 use crate::run::history::{self, Past};
@@ -25,19 +27,24 @@ pub fn commands() -> [Command; 3] {
         .value_name("2h|7d|DATE")
         .value_parser(since)
         .help("only those that began after that: 2h or 7d ago, or 2026-11-20 (UTC)");
+    let target = || Arg::new("target").long("target").value_name("TARGET").help("where to look for runs that are not remembered here");
     let env = Arg::new("env").long("env").short('e').value_name("ENV").help("only those of one environment");
     [
-        Command::new("runs").about("List the runs that are remembered here, newest last").args([env, since]),
-        Command::new("show").about("Show what a run did, step by step").arg(run()),
-        Command::new("why").about("Show why a run ended as it did, from the end back to the cause").arg(run()),
+        Command::new("runs").about("List the runs that are remembered here, newest last").args([env, since, target()]),
+        Command::new("show").about("Show what a run did, step by step").args([run(), target()]),
+        Command::new("why").about("Show why a run ended as it did, from the end back to the cause").args([run(), target()]),
     ]
 }
 
 pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let page = match command {
-        "runs" => list(config, text(matches, "env"), matches.get_one::<Since>("since").copied())?,
-        "show" => steps(&recovery::find(config, text(matches, "run").unwrap_or_default())?),
-        _ => why(&recovery::find(config, text(matches, "run").unwrap_or_default())?),
+        "runs" => {
+            // What is here is worth showing without the rest.
+            journals::pull(config, text(matches, "env"), &options(matches)?)?.iter().for_each(Failure::print);
+            list(config, text(matches, "env"), matches.get_one::<Since>("since").copied())?
+        }
+        "show" => steps(&newest(config, matches)?),
+        _ => why(&newest(config, matches)?),
     };
     let _ = std::io::stdout().write_all(clean(&page).as_bytes());
     Ok(0)
@@ -69,6 +76,21 @@ fn since(text: &str) -> Result<Since, String> {
     let ago = days.map(|days| Duration::from_secs(u64::from(days) * 86_400)).ok_or(());
     let ago = ago.or_else(|()| crate::config::duration(text));
     ago.map(Since::Ago).map_err(|_| format!("`{text}` is no time; write it as 2h, 7d or 2026-11-20"))
+}
+
+/// The run as it stands now; where its journal is in S3 and cannot be asked, as it stands here.
+fn newest(config: &Config, matches: &ArgMatches) -> Result<Past, Failure> {
+    let past = recovery::find(config, matches)?;
+    if past.is_over() || past.began.journal.is_none() {
+        return Ok(past);
+    }
+    let target: Target = past.began.target.parse().map_err(Failure::usage)?;
+    let known = past.clone();
+    let asked = Host::open(config, &target, &Options::default()).map_err(Failure::from).and_then(|host| journals::latest(&host, past));
+    Ok(asked.map(|latest| latest.past).unwrap_or_else(|failure| {
+        failure.hinted("this is the copy on this machine; there may be more in S3").print();
+        known
+    }))
 }
 
 fn list(config: &Config, env: Option<&str>, since: Option<Since>) -> Result<String, Failure> {
@@ -104,8 +126,8 @@ fn began(run: &Past) -> Option<Timestamp> {
 }
 
 fn state(run: &Past) -> String {
-    if run.altered {
-        return format!("its journal was changed behind event {}", run.events.len());
+    if let Some(fault) = &run.fault {
+        return fault.short();
     }
     let torn = if run.torn > 0 { ", its last record is torn" } else { "" };
     format!("{}{torn}", standing_word(run.standing))
@@ -166,7 +188,7 @@ fn line(what: &What) -> Option<String> {
         What::Said { step, text, .. } => format!("  {step:3} {text}"),
         What::Effect { step, text, detail, .. } => format!("  {step:3} {text}: {detail}"),
         What::OnUndo { step, request } => format!("  {step:3} when taken back: {request}"),
-        What::LeaseReturned { step, action, held_seconds } => {
+        What::LeaseReturned { step, action, held_seconds, .. } => {
             format!("  {step:3} lease given back after {}: {action}", minutes(*held_seconds))
         }
         What::LeaseKept { step, why } => format!("  {step:3} lease not given back: {why}"),
@@ -181,7 +203,7 @@ fn line(what: &What) -> Option<String> {
         What::Abandoned { reason } => format!("abandoned: {reason}"),
         What::Broke { text, .. } => format!("broke: {text}"),
         What::UndoStarted { step, action, .. } => format!("  {step:3} taking back: {action}"),
-        What::UndoFinished { step } => format!("  {step:3}   taken back"),
+        What::UndoFinished { step, .. } => format!("  {step:3}   taken back"),
         What::UndoSkipped { step } => format!("  {step:3} nothing to take back"),
         What::UndoFailed { step, why, .. } => format!("  {step:3} not taken back: {why}"),
     })

@@ -1,6 +1,6 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, Match, Route, SandboxEnv, State, duration, range};
+use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Route, SandboxEnv, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,12 +44,13 @@ struct App {
     region: String,
 }
 
-/// Where locks lie: `bucket` (the app's) and `prefix` (`bgx/`) of their keys.
+/// Where locks and journals lie: `bucket` (the app's) and `prefix` (`bgx/`) of their keys; `journal` is "s3" or "file".
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct StateFile {
     bucket: Option<String>,
     prefix: Option<String>,
+    journal: Option<JournalIn>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -198,7 +199,7 @@ fn state(file: &StateFile, app: &App) -> Result<State, String> {
     if !plain || prefix.starts_with('/') || !(prefix.is_empty() || prefix.ends_with('/')) {
         return Err(format!("[state]: `prefix = \"{prefix}\"` must be such as \"bgx/\": letters, digits, `-_.` and a `/` at its end"));
     }
-    Ok(State { bucket: file.bucket.clone().unwrap_or_else(|| app.bucket.clone()), prefix })
+    Ok(State { bucket: file.bucket.clone().unwrap_or_else(|| app.bucket.clone()), prefix, journal: file.journal })
 }
 
 fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {

@@ -43,7 +43,7 @@ pub fn charter(subject: &Subject) -> Charter {
         mixed_versions: header.allows(Permission::MixedVersions),
         less_capacity: header.allows(Permission::LessCapacity),
     };
-    Charter { extra, allows, least: Some(env.min), lock: Some(env.lock_key()), ..own }
+    Charter { extra, allows, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
 }
 
 fn route(route: &Route) -> audit::Route {

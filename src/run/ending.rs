@@ -3,7 +3,7 @@
 use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
 use super::survey::{self, About};
 use super::{Entry, Halt, Run, RunError, invariant, undo};
-use crate::account::Action;
+use crate::account::{Action, CallRecord};
 use std::collections::BTreeMap;
 
 /// How a script ended when it did not end well.
@@ -59,9 +59,10 @@ impl Run {
         self.ended(outcome, why, Vec::new()).await
     }
 
-    /// Without the lock nothing is known about the step that was not taken back: whoever has the lock goes on.
+    /// Without the lock or a journal nothing is known about the step that was not taken back: whoever has the lock goes on.
     fn stopped_undoing(&self, stuck: &undo::Stuck) -> (Outcome, Option<String>) {
-        (if self.fenced { Outcome::Paused } else { Outcome::Stuck }, Some(stuck.to_string()))
+        let cut_off = self.fenced || self.journal.is_broken();
+        (if cut_off { Outcome::Paused } else { Outcome::Stuck }, Some(stuck.to_string()))
     }
 
     /// Gives a run up: its leases go back, everything else stays as it is.
@@ -77,16 +78,20 @@ impl Run {
     /// The last event, with what changed and what it cost.
     pub(super) async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
         let (outcome, why) = self.end_lock(outcome, why).await;
-        self.count_calls();
+        self.own_calls();
         let seconds = self.now().duration_since(self.began).as_secs_f64();
-        let ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
+        let mut ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
         // A journal that cannot be written at the very end changes nothing in the account; the text still reaches the operator.
         let _ = self.record(What::Ended(Box::new(ended.clone())));
+        if let Err(halt) = self.keep().await {
+            let lacking = format!("the end of the journal is on this machine alone: {halt}");
+            ended.why = Some(ended.why.map_or_else(|| lacking.clone(), |why| format!("{why}; {lacking}")));
+        }
         ended
     }
 
     async fn complete(&mut self) -> Result<(), RunError> {
-        self.commit()?;
+        self.commit().await?;
         self.return_leases().await?;
         self.settle_traffic().await;
         Ok(())
@@ -190,9 +195,11 @@ impl Run {
         changed.map(|((resource, field), (before, now))| Change { resource, field, before, now }).collect()
     }
 
-    fn count_calls(&mut self) {
-        for call in self.account.take_calls() {
-            *self.calls.entry(call.service).or_default() += 1;
-        }
+    /// Counts the calls since the last time this was asked; those that changed something for the run, its lock and journal aside.
+    pub(super) fn own_calls(&mut self) -> Vec<CallRecord> {
+        let state = format!("s3://{}/{}", self.env.state.bucket, self.env.state.prefix);
+        let calls = self.account.take_calls();
+        calls.iter().for_each(|call| *self.calls.entry(call.service.clone()).or_default() += 1);
+        calls.into_iter().filter(|call| call.class.writes() && !call.resource.starts_with(&state)).collect()
     }
 }

@@ -3,11 +3,11 @@
 use super::desk::{Asking, Given};
 use super::traffic::Topology;
 use super::{EffectRequest, RunError};
-use crate::account::{AccountError, Action, Fields};
+use crate::account::{AccountError, Action, CallRecord, Fields};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Format version of the journal; raised when a field is added.
+/// Format version of the journal; raised when a field is added. `docs/journal.md` has the rules and what each version brought.
 pub const FORMAT: u32 = 3;
 
 /// One thing that happened.
@@ -112,6 +112,8 @@ pub enum What {
     Finished {
         step: u64,
         after: Fields,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     /// The account was already so; nothing was sent.
     Unchanged {
@@ -130,6 +132,8 @@ pub enum What {
         step: u64,
         error: AccountError,
         effect: Effect,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     Refused {
         step: u64,
@@ -160,6 +164,8 @@ pub enum What {
         step: u64,
         action: Action,
         held_seconds: f64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     LeaseKept {
         step: u64,
@@ -182,6 +188,14 @@ pub enum What {
         /// The sources that the run goes on with, where they are not those of its first event.
         #[serde(default)]
         sources: Option<Vec<(String, String)>>,
+        /// Who runs this process, and who had CI run it.
+        #[serde(default)]
+        user: String,
+        #[serde(default)]
+        actor: Option<String>,
+        /// Names the process, as in the lock.
+        #[serde(default)]
+        process: String,
     },
     Abandoned {
         reason: String,
@@ -201,6 +215,8 @@ pub enum What {
     },
     UndoFinished {
         step: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<CallRecord>,
     },
     /// Nothing to take back: the account is as it was before the step.
     UndoSkipped {
@@ -241,6 +257,15 @@ pub struct Began {
     pub stdlib: String,
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Who runs this process, as the system knows them.
+    #[serde(default)]
+    pub user: String,
+    /// Names the process, as in the lock: no two processes have the same.
+    #[serde(default)]
+    pub process: String,
+    /// Where the journal itself is, `s3://…/`; absent: it is the file.
+    #[serde(default)]
+    pub journal: Option<String>,
 }
 
 /// What a failure before the commit does to what was done.

@@ -1,7 +1,7 @@
 //! The runs that a project remembers: their journals in one folder, and where each of them stands.
 
 use super::event::{Began, Event, What};
-use super::journal;
+use super::journal::{self, Fault};
 use super::replay::{self, Standing};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ pub struct Past {
     pub standing: Standing,
     /// Bytes after the last whole event: the process died while it wrote.
     pub torn: usize,
-    /// Somebody changed the file after its last good event.
-    pub altered: bool,
+    /// Why what comes after its last good event is not trusted.
+    pub fault: Option<Fault>,
 }
 
 impl Past {
@@ -47,6 +47,8 @@ pub enum HistoryError {
     NeverBegan { path: String },
     #[error("`{path}` is not a journal: its first event is missing or was changed")]
     NoJournal { path: String },
+    #[error("`{path}`: {fault}")]
+    Foreign { path: String, fault: Fault },
     #[error("there is no run `{id}`{known}")]
     Unknown { id: String, known: String },
     #[error("`{id}` is the beginning of more than one run: {runs}")]
@@ -59,14 +61,15 @@ pub fn read(path: &Path) -> Result<Past, HistoryError> {
     let bytes = std::fs::read(path).map_err(|source| HistoryError::Unreadable { path: shown.clone(), source })?;
     let opened = journal::open(&bytes);
     let Some(What::Began(began)) = opened.events.first().map(|event| &event.what) else {
-        return Err(match opened.altered {
-            true => HistoryError::NoJournal { path: shown },
-            false => HistoryError::NeverBegan { path: shown },
+        return Err(match opened.fault {
+            None => HistoryError::NeverBegan { path: shown },
+            Some(Fault::Changed { .. } | Fault::Illegal { .. }) => HistoryError::NoJournal { path: shown },
+            Some(fault @ (Fault::Newer { .. } | Fault::Unknown { .. })) => HistoryError::Foreign { path: shown, fault },
         });
     };
     let standing = replay::standing(&opened.events);
-    let (began, torn, altered) = ((**began).clone(), opened.torn, opened.altered);
-    Ok(Past { path: path.to_path_buf(), began, standing, torn, altered, events: opened.events })
+    let (began, torn, fault) = ((**began).clone(), opened.torn, opened.fault);
+    Ok(Past { path: path.to_path_buf(), began, standing, torn, fault, events: opened.events })
 }
 
 /// Every run of a folder, oldest first; a folder that is not there holds none.

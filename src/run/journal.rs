@@ -1,33 +1,52 @@
 //! The journal of one run: an append-only file of hash-chained events, each on disk before the run goes on.
+//!
+//! Where the environment keeps its journals in S3, the objects there are the journal and the file is a copy: `keep` sends what is new.
+
+mod read;
+mod store;
+
+pub use read::{Fault, Opened, open};
+pub use store::{Fetched, Store, StoreError};
 
 use super::event::Event;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use super::order::Order;
+use read::{begin, chain};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-/// One line of the file. `hash` covers the line before and this event, so a lost, changed or swapped line shows.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    hash: String,
-    event: Event,
-}
+use store::Remote;
 
 /// Where the events of a run are kept.
 #[derive(Debug)]
-pub enum Sink {
+enum Sink {
     File { file: File, path: PathBuf },
-    Memory(Vec<u8>),
+    Memory { bytes: Vec<u8>, disk: Disk },
+}
+
+/// What a disk can still take, of a journal in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// So many bytes fit.
+    pub room: usize,
+    /// So many syncs go well.
+    pub syncs: usize,
+}
+
+impl Disk {
+    pub const ENDLESS: Disk = Disk { room: usize::MAX, syncs: usize::MAX };
 }
 
 #[derive(Debug)]
 pub struct Journal {
     sink: Sink,
     hash: String,
+    order: Order,
     /// Lines that ride along with the next durable event.
     waiting: Vec<u8>,
+    /// Why nothing more is written: what a failed write left is cut off only when the journal is opened again.
+    broken: Option<(io::ErrorKind, String)>,
+    remote: Option<Remote>,
 }
 
 impl Journal {
@@ -48,75 +67,133 @@ impl Journal {
         hold(&file)?;
         let bytes = std::fs::read(path)?;
         let opened = open(&bytes);
-        if opened.altered {
-            let text = format!("it was changed behind event {}: what follows cannot be trusted", opened.events.len());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        if let Some(fault) = opened.fault {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, fault.to_string()));
         }
         if opened.torn > 0 {
             file.set_len((bytes.len() - opened.torn) as u64)?;
             file.sync_data()?;
         }
         let mut journal = Journal::over(Sink::File { file, path: path.to_path_buf() });
-        journal.hash = opened.hash;
+        (journal.hash, journal.order) = (opened.hash, opened.order);
         Ok((journal, opened.events))
     }
 
     /// As `reopen`, of a journal in memory.
     pub fn reopen_bytes(bytes: &[u8]) -> (Journal, Vec<Event>) {
         let opened = open(bytes);
-        let mut journal = Journal::over(Sink::Memory(bytes[..bytes.len() - opened.torn].to_vec()));
-        journal.hash = opened.hash;
+        let kept = bytes[..bytes.len() - opened.torn].to_vec();
+        let mut journal = Journal::over(Sink::Memory { bytes: kept, disk: Disk::ENDLESS });
+        (journal.hash, journal.order) = (opened.hash, opened.order);
         (journal, opened.events)
     }
 
     pub fn in_memory() -> Journal {
-        Journal::over(Sink::Memory(Vec::new()))
+        Journal::on(Disk::ENDLESS)
+    }
+
+    /// In memory, as on a disk that is nearly full or broken.
+    pub fn on(disk: Disk) -> Journal {
+        Journal::over(Sink::Memory { bytes: Vec::new(), disk })
     }
 
     fn over(sink: Sink) -> Journal {
-        Journal { sink, hash: String::new(), waiting: Vec::new() }
+        Journal { sink, hash: String::new(), order: Order::default(), waiting: Vec::new(), broken: None, remote: None }
+    }
+
+    /// From now on the objects of this store are the journal; `fetched` is what they hold, and the beginning of what is here.
+    pub fn stored(mut self, store: Store, fetched: &Fetched) -> io::Result<Journal> {
+        let own = match &self.sink {
+            Sink::File { path, .. } => std::fs::read(path)?,
+            Sink::Memory { bytes, .. } => bytes.clone(),
+        };
+        let rest = own.strip_prefix(fetched.bytes.as_slice());
+        let rest = rest.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{} holds something else", store.url())))?;
+        self.remote = Some(Remote::new(store, fetched.objects, rest.to_vec()));
+        Ok(self)
     }
 
     pub fn path(&self) -> Option<&Path> {
         match &self.sink {
             Sink::File { path, .. } => Some(path),
-            Sink::Memory(_) => None,
+            Sink::Memory { .. } => None,
         }
+    }
+
+    /// `s3://…/` where the journal is in S3.
+    pub fn url(&self) -> Option<String> {
+        self.remote.as_ref().map(|remote| remote.store.url())
     }
 
     /// The bytes kept so far, of a journal in memory.
     pub fn bytes(&self) -> &[u8] {
         match &self.sink {
             Sink::File { .. } => &[],
-            Sink::Memory(bytes) => bytes,
+            Sink::Memory { bytes, .. } => bytes,
         }
+    }
+
+    /// An append failed: nothing more is taken.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// Appends an event; when it is durable, it and all before it are on disk on return.
     pub fn append(&mut self, event: &Event) -> io::Result<()> {
+        if let Some((kind, why)) = &self.broken {
+            return Err(io::Error::new(*kind, why.clone()));
+        }
+        if let Err(why) = self.order.admit(event) {
+            debug_assert!(false, "event {} cannot follow: {why}: {:?}", event.seq, event.what);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("event {} cannot follow: {why}", event.seq)));
+        }
         let text = serde_json::to_string(event)?;
         self.hash = chain(&self.hash, &text);
-        writeln!(self.waiting, "{{\"hash\":\"{}\",\"event\":{text}}}", self.hash)?;
+        self.waiting.extend_from_slice(begin(&self.hash).as_bytes());
+        self.waiting.extend_from_slice(text.as_bytes());
+        self.waiting.extend_from_slice(b"}\n");
         if !event.what.is_durable() {
             return Ok(());
         }
-        match &mut self.sink {
-            Sink::File { file, .. } => {
-                file.write_all(&self.waiting)?;
-                file.sync_data()?;
-            }
-            Sink::Memory(bytes) => bytes.extend_from_slice(&self.waiting),
+        if let Err(error) = self.sink.write(&self.waiting) {
+            self.broken = Some((error.kind(), error.to_string()));
+            return Err(error);
+        }
+        if let Some(remote) = &mut self.remote {
+            remote.pending.extend_from_slice(&self.waiting);
         }
         self.waiting.clear();
         Ok(())
     }
+
+    /// Sends to the store what is not there yet, as one object; nothing to do where the file is the journal.
+    pub async fn keep(&mut self) -> Result<(), StoreError> {
+        match &mut self.remote {
+            Some(remote) => remote.send().await,
+            None => Ok(()),
+        }
+    }
 }
 
-fn chain(before: &str, text: &str) -> String {
-    let mut sum = Sha256::new();
-    sum.update(before);
-    sum.update(text);
-    sum.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+impl Sink {
+    /// Written and synced, or an error; then the end may be torn.
+    fn write(&mut self, new: &[u8]) -> io::Result<()> {
+        match self {
+            Sink::File { file, .. } => {
+                file.write_all(new)?;
+                file.sync_data()
+            }
+            Sink::Memory { bytes, disk } => {
+                let fits = disk.room.saturating_sub(bytes.len()).min(new.len());
+                bytes.extend_from_slice(&new[..fits]);
+                if fits < new.len() {
+                    return Err(io::Error::from(io::ErrorKind::StorageFull));
+                }
+                disk.syncs = disk.syncs.checked_sub(1).ok_or_else(|| io::Error::other("the disk failed"))?;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// One process at a time carries a run on; the hold ends with it, whatever ends it.
@@ -141,117 +218,20 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What a journal's bytes hold: the whole events up to the first line that is torn or does not follow from the one before.
-#[derive(Debug)]
-pub struct Opened {
-    pub events: Vec<Event>,
-    /// Bytes after the last good line.
-    pub torn: usize,
-    /// What comes after the last good line was not left by a process that died while it wrote: somebody changed the file.
-    pub altered: bool,
-    /// The hash of the last good line.
-    hash: String,
-}
-
-pub fn open(bytes: &[u8]) -> Opened {
-    let (mut events, mut hash, mut good) = (Vec::new(), String::new(), 0);
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let Some(event) = verify(line, &hash) else { break };
-        hash = event.0;
-        events.push(event.1);
-        good += line.len();
+/// Writes a copy of a journal that is in S3, in place of what is there; whoever dies half-way leaves the old one.
+pub fn copy_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
     }
-    Opened { events, torn: bytes.len() - good, altered: bytes[good..].split_inclusive(|byte| *byte == b'\n').any(is_whole), hash }
-}
-
-/// A crash leaves a line without its end, or blocks of zeros. A line that is whole and yet wrong was made so.
-fn is_whole(line: &[u8]) -> bool {
-    line.ends_with(b"\n") && !line.contains(&0)
-}
-
-fn verify(line: &[u8], before: &str) -> Option<(String, Event)> {
-    let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let parsed: Line = serde_json::from_str(text).ok()?;
-    let body = text.strip_prefix(&format!("{{\"hash\":\"{}\",\"event\":", parsed.hash))?.strip_suffix('}')?;
-    (chain(before, body) == parsed.hash).then_some((parsed.hash, parsed.event))
+    let half = path.with_extension("jsonl.half");
+    drop(std::fs::remove_file(&half)); // of a process that died
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&half)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&half, path)?;
+    sync_folder(path)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::event::What;
-    use super::*;
-
-    fn journal(count: u64) -> Vec<u8> {
-        let mut journal = Journal::in_memory();
-        for seq in 0..count {
-            let what = What::Committed { step: seq };
-            journal.append(&Event { seq, at: jiff::Timestamp::UNIX_EPOCH, what }).unwrap();
-        }
-        journal.bytes().to_vec()
-    }
-
-    #[test]
-    fn every_prefix_opens_to_whole_events() {
-        let bytes = journal(5);
-        let line = bytes.len() / 5;
-        for cut in 0..=bytes.len() {
-            let opened = open(&bytes[..cut]);
-            assert_eq!(opened.events.len(), cut / line, "cut at {cut}");
-            assert_eq!(opened.torn, cut % line);
-        }
-    }
-
-    #[test]
-    fn a_changed_byte_ends_the_good_part_there() {
-        let bytes = journal(3);
-        for place in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[place] ^= 1;
-            assert_eq!(open(&changed).events.len(), place / (bytes.len() / 3), "byte {place}");
-        }
-    }
-
-    #[test]
-    fn a_torn_line_or_a_block_of_zeros_is_what_a_crash_leaves_and_a_whole_wrong_line_is_not() {
-        let bytes = journal(3);
-        let line = bytes.len() / 3;
-        assert!(!open(&bytes).altered);
-        assert!(!open(&bytes[..bytes.len() - 1]).altered);
-        let mut zeros = bytes.clone();
-        zeros[2 * line + 5..2 * line + 20].fill(0);
-        assert!(!open(&zeros).altered);
-        let mut swapped = bytes.clone();
-        swapped[line + 3] ^= 1;
-        assert!(open(&swapped).altered);
-        assert!(open(&[&bytes[..line], &bytes[2 * line..]].concat()).altered, "a line is missing");
-    }
-
-    #[test]
-    fn a_changed_file_is_not_gone_on_with_and_stays_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.jsonl");
-        let mut bytes = journal(3);
-        bytes[5] ^= 1;
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(Journal::reopen(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(std::fs::read(&path).unwrap(), bytes);
-    }
-
-    #[test]
-    fn reads_ride_along_with_the_next_durable_event() {
-        let mut journal = Journal::in_memory();
-        let read = What::Read { step: 1, verb: "asg".into(), of: "beta-blue".into(), answer: serde_json::json!(2) };
-        journal.append(&Event { seq: 0, at: jiff::Timestamp::UNIX_EPOCH, what: read }).unwrap();
-        assert!(journal.bytes().is_empty());
-        journal.append(&Event { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, what: What::Committed { step: 2 } }).unwrap();
-        assert_eq!(open(journal.bytes()).events.len(), 2);
-    }
-
-    #[test]
-    fn a_second_run_cannot_take_the_same_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("runs/a.jsonl");
-        Journal::create(&path).unwrap();
-        assert_eq!(Journal::create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

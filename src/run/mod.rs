@@ -17,6 +17,7 @@ mod invariant;
 pub mod journal;
 pub mod lock;
 mod opening;
+pub mod order;
 mod overdue;
 mod perform;
 mod rehearse;
@@ -196,7 +197,14 @@ impl Run {
         let resumed = opening.resumed(command);
         let mut run = Run::known(opening, events);
         run.lock = Some(lock);
-        run.record(resumed)?;
+        let recorded = match run.record(resumed) {
+            Ok(()) => run.keep().await,
+            failed => failed,
+        };
+        if let Err(halt) = recorded {
+            run.end_lock(event::Outcome::Paused, None).await;
+            return Err(halt);
+        }
         Ok(run)
     }
 
@@ -254,6 +262,18 @@ impl Run {
         }
         (self.observer)(&event);
         Ok(())
+    }
+
+    /// Where the journal is in S3, what was recorded is there on return. Before a call that changes something and after it, and whenever
+    /// another machine has to know.
+    pub(super) async fn keep(&mut self) -> Result<(), Halt> {
+        self.journal.keep().await.map_err(|error| {
+            self.fenced |= matches!(error, journal::StoreError::Fenced { .. });
+            match error {
+                journal::StoreError::Fenced { .. } => Halt::Paused { why: error.to_string() },
+                other => Halt::Journal { why: other.to_string() },
+            }
+        })
     }
 
     /// Number of a new verb call; calls inside a wait's closure keep the wait's.
@@ -351,7 +371,7 @@ impl Run {
     }
 
     /// From here on a failure pauses and no longer undoes.
-    pub fn commit(&mut self) -> Result<(), RunError> {
+    pub async fn commit(&mut self) -> Result<(), RunError> {
         self.check_interrupt()?;
         self.outside_waits("commit")?;
         let step = self.next_step();
@@ -359,6 +379,7 @@ impl Run {
             return Ok(());
         }
         self.record(What::Committed { step })?;
+        self.keep().await?;
         self.committed = true;
         Ok(())
     }

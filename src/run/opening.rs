@@ -1,7 +1,7 @@
 //! How a run gets its environment: what it starts from, and the lock before its first call.
 
 use super::desk::Desk;
-use super::event::{Began, Event, OnFailure, What};
+use super::event::{Began, Event, OnFailure, Outcome, What};
 use super::guard::Allow;
 use super::journal::Journal;
 use super::lock::{self, Claim, Lock, Place};
@@ -58,6 +58,9 @@ impl Opening {
             command: command.to_owned(),
             host: self.began.host.clone(),
             identity: self.began.identity.clone(),
+            user: self.began.user.clone(),
+            actor: self.began.actor.clone(),
+            process: self.began.process.clone(),
             on_failure: self.resumes.on_failure,
             sources: self.resumes.sources.clone(),
         }
@@ -86,6 +89,11 @@ impl Run {
         let claim = opening.claim();
         let mut run = Run::unopened(opening, began);
         run.record(What::Began(Box::new(first)))?;
+        if let Err(halt) = run.keep().await {
+            // Nothing was done: the copy on this machine must not stand in the way of the next run.
+            run.ended(Outcome::Refused, Some(halt.to_string()), Vec::new()).await;
+            return Err(halt);
+        }
         let place = Place::of(&run.env, &run.account, &run.time);
         let mut stop = run.interrupt.clone();
         let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;

@@ -9,7 +9,7 @@ use super::traffic::{self, Traffic};
 use super::undo::strange;
 use super::{Done, Entry, Halt, Run, RunError};
 use crate::account::action::RouteFacts;
-use crate::account::{AccountError, Action, Facts, Fields, Kind, RouteRef};
+use crate::account::{AccountError, Action, CallRecord, Facts, Fields, Kind, RouteRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ impl Run {
         if let Err(RunError::Refused { text, hint }) = &result {
             let (text, hint) = (text.clone(), hint.clone());
             self.record(What::Refused { step, verb: perform.verb.to_owned(), place: perform.place, text, hint })?;
+        }
+        if !matches!(result, Err(RunError::Halt(_))) {
+            self.keep().await?;
         }
         result
     }
@@ -88,13 +91,20 @@ impl Run {
             at,
             returned: false,
         }));
-        match self.send(action, &facts, &before).await {
-            Ok(seen) => self.seen(step, seen)?,
+        self.carry_out(step, action, &facts, &before).await
+    }
+
+    /// Sends an action that the journal has as started, and records what became of it.
+    async fn carry_out(&mut self, step: u64, action: &Action, facts: &Facts, before: &Fields) -> Result<bool, RunError> {
+        let sent = self.send(action, facts, before).await;
+        let calls = self.own_calls();
+        match sent {
+            Ok(seen) => self.seen(step, seen, calls)?,
             Err(Unsent::Error(error, effect)) => {
                 if effect == Effect::None {
-                    self.entries.pop();
+                    self.entries.retain(|entry| entry.step() != step);
                 }
-                self.record(What::Failed { step, error: error.clone(), effect })?;
+                self.record(What::Failed { step, error: error.clone(), effect, calls })?;
                 return Err(error.into());
             }
             Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
@@ -108,7 +118,7 @@ impl Run {
         let facts = self.account.facts(action).await?;
         let found = facts.fields(action);
         if action.seen(&before, &facts) {
-            self.record(What::Finished { step, after: found })?;
+            self.record(What::Finished { step, after: found, calls: Vec::new() })?;
             return Ok(true);
         }
         if let Some(why) = strange(action, &before, &found) {
@@ -116,18 +126,7 @@ impl Run {
         }
         self.guard(action, &facts).await?;
         self.still_locked().await?;
-        match self.send(action, &facts, &before).await {
-            Ok(seen) => self.seen(step, seen)?,
-            Err(Unsent::Error(error, effect)) => {
-                if effect == Effect::None {
-                    self.entries.retain(|entry| entry.step() != step);
-                }
-                self.record(What::Failed { step, error: error.clone(), effect })?;
-                return Err(error.into());
-            }
-            Err(Unsent::Unseen(why)) => return Err(Halt::Paused { why }.into()),
-        }
-        Ok(true)
+        self.carry_out(step, action, &facts, &before).await
     }
 
     /// Before the first new action of a run that goes on: is everything that it did still as it left it?
@@ -153,10 +152,14 @@ impl Run {
 
     /// Sends the call, reads the account until the effect is seen, and judges what is read.
     pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Seen, Unsent> {
+        let stop = |halt: Halt| Unsent::Unseen(halt.to_string());
+        self.keep().await.map_err(stop)?;
         if shrinks(action, facts) {
             self.settle_traffic().await;
-            self.still_locked().await.map_err(|halt| Unsent::Unseen(halt.to_string()))?;
         }
+        // Keeping the record and waiting for the nodes both take time.
+        self.still_locked().await.map_err(stop)?;
+        self.own_calls();
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());
         }
@@ -232,8 +235,8 @@ impl Run {
     }
 
     /// The effect is there. That it broke an invariant is a failure of the step all the same.
-    fn seen(&mut self, step: u64, seen: Seen) -> Result<(), RunError> {
-        self.record(What::Finished { step, after: seen.fields })?;
+    fn seen(&mut self, step: u64, seen: Seen, calls: Vec<CallRecord>) -> Result<(), RunError> {
+        self.record(What::Finished { step, after: seen.fields, calls })?;
         seen.worse.map_or(Ok(()), |text| Err(RunError::failed(text)))
     }
 

@@ -15,7 +15,11 @@ impl Run {
             lock.give_up().await;
             return (outcome, why);
         }
-        if let Err(halt) = self.record(What::Settled { outcome, why: why.clone() }) {
+        let recorded = match self.record(What::Settled { outcome, why: why.clone() }) {
+            Ok(()) => self.keep().await,
+            failed => failed,
+        };
+        if let Err(halt) = recorded {
             lock.give_up().await;
             return (Outcome::Paused, Some(halt.to_string()));
         }
@@ -47,6 +51,7 @@ impl Run {
         let resumed = opening.resumed(command);
         let mut run = Run::known(opening, events);
         run.record(resumed)?;
+        run.keep().await?;
         let place = Place::of(&run.env, &run.account, &run.time);
         let (id, mut stop) = (run.id.clone(), run.interrupt.clone());
         let cleared = lock::clear(&place, &id, &mut stop, |what| drop(run.record(what))).await;

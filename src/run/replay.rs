@@ -327,7 +327,7 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
                 returned: false,
             })),
             What::OnUndo { step, request } => entries.push(Entry::OnUndo { step: *step, request: request.clone() }),
-            What::Failed { step, effect: Effect::None, .. } | What::UndoFinished { step } | What::UndoSkipped { step } => {
+            What::Failed { step, effect: Effect::None, .. } | What::UndoFinished { step, .. } | What::UndoSkipped { step } => {
                 entries.retain(|entry| entry.step() != *step);
             }
             What::LeaseReturned { step, .. } => returned(&mut entries, *step),
@@ -414,7 +414,7 @@ pub(super) fn traffic_moved(events: &[Event]) -> Option<Timestamp> {
         _ => return None,
     };
     let ended = events.iter().rev().find(|event| match event.what {
-        What::Finished { step: s, .. } | What::UndoFinished { step: s } | What::Failed { step: s, .. } => s == step,
+        What::Finished { step: s, .. } | What::UndoFinished { step: s, .. } | What::Failed { step: s, .. } => s == step,
         _ => false,
     });
     ended.or(sent).map(|event| event.at)

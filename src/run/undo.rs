@@ -99,8 +99,10 @@ impl Run {
         self.still_locked().await.map_err(|halt| failed(halt.into()))?;
         let before = facts.fields(&undo);
         self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() }).map_err(|e| failed(e.into()))?;
-        match self.send(&undo, &facts, &before).await {
-            Ok(_) => self.record(What::UndoFinished { step }).map_err(|e| failed(e.into())),
+        let sent = self.send(&undo, &facts, &before).await;
+        let calls = self.own_calls();
+        match sent {
+            Ok(_) => self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into())),
             // What was sent and not seen is looked at again.
             Err(Unsent::Unseen(why)) => Err(Failed { why, action: Some(undo), passes: true }),
             Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.into())),
@@ -194,6 +196,7 @@ impl Run {
             let step = done.step;
             self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() })?;
             let sent = self.send(&undo, &facts, &facts.fields(&undo)).await;
+            let calls = self.own_calls();
             match sent {
                 Ok(_) => {}
                 Err(Unsent::Error(error, _)) => {
@@ -206,7 +209,7 @@ impl Run {
                 }
             }
             let held_seconds = self.now().duration_since(done.at).as_secs_f64();
-            self.record(What::LeaseReturned { step, action: undo, held_seconds })?;
+            self.record(What::LeaseReturned { step, action: undo, held_seconds, calls })?;
         }
         if let Entry::Action(done) = &mut self.entries[index] {
             done.returned = true;
@@ -259,6 +262,7 @@ impl Run {
             Err(error) => (Some(error.clone()), error.to_string()),
         };
         self.record(What::Effect { step, text, detail, error })?;
+        self.keep().await?;
         result.map(drop)
     }
 

@@ -313,6 +313,7 @@ fn held(stage: &Stage) -> MutexGuard<'_, Run> {
 }
 
 fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
+    let process = process(host, request.user);
     let began = Began {
         format: FORMAT,
         run: request.run_id,
@@ -330,6 +331,9 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         sources: playbook.sources.texts().into_iter().collect(),
         stdlib: playbook.stdlib.clone(),
         on_failure: request.on_failure,
+        user: process.user.clone(),
+        process: process.nonce.clone(),
+        journal: request.journal.url(),
     };
     let desk = match request.journal.path() {
         _ if request.approved => Desk::Scripted,
@@ -351,7 +355,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         confirmed: host.is_sandbox(),
         began,
         resumes: request.resumes,
-        process: process(host, request.user),
+        process,
     }
 }
 

@@ -26,7 +26,7 @@ fn charter(env: &Environment) -> Charter {
     let discovery = env.discovery_key(&env.discovery_name, "*");
     let objects = env.extra.objects.iter().cloned().chain(discovery).collect();
     let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
-    Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), ..own }
+    Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
 }
 
 /// The last value of each field that the run set to stay: what it declared, leases aside.
@@ -89,6 +89,21 @@ fn a_deploy_in_any_environment_breaches_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_journal_in_the_bucket_is_the_environments_own() {
+    let config = config();
+    let env = config.env("beta").expect("beta is in bgx.toml");
+    for signal in [None, Some(20)] {
+        let deploy = lab("beta", "playbooks/deploy.rhai").param("version", "latest").in_s3();
+        let outcome = match signal {
+            Some(after) => deploy.signal(after, "SIGTERM").run(),
+            None => deploy.run(),
+        };
+        assert_eq!(unexcused(&findings(&outcome, env), env), Vec::<String>::new(), "{signal:?}");
+        assert!(outcome.after.buckets["compiler-explorer"].keys().any(|key| key.starts_with("bgx/runs/beta/")));
+    }
 }
 
 #[test]

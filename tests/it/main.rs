@@ -11,10 +11,12 @@ mod docs;
 mod exit_codes;
 mod gate;
 mod interrupt;
+mod journals;
 mod killed_at_random;
 #[cfg(feature = "failpoints")]
 mod kills;
 mod locks;
+mod machines;
 mod moto;
 mod overdue;
 mod permissions;

@@ -1,10 +1,10 @@
 //! What the tests share: a laboratory that plays a playbook in memory and keeps everything that happened.
 
-use bgx::config::Config;
+use bgx::config::{Config, Environment};
 use bgx::host::{Host, Options};
 use bgx::run::Answers;
 use bgx::run::event::{Ended, Event, OnFailure};
-use bgx::run::journal::Journal;
+use bgx::run::journal::{Disk, Journal, Store};
 use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::{Users, World};
 use bgx::script::params;
@@ -45,6 +45,10 @@ pub struct Lab {
     pub typed: Option<Vec<&'static str>>,
     /// Approvals are given at once.
     pub approved: bool,
+    /// The journal is in the sandbox's bucket.
+    pub in_s3: bool,
+    /// Where the journal is.
+    pub disk: Disk,
 }
 
 /// What is left of a run.
@@ -74,6 +78,8 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
         on_failure: OnFailure::Undo,
         typed: None,
         approved: false,
+        in_s3: false,
+        disk: Disk::ENDLESS,
     }
 }
 
@@ -128,6 +134,16 @@ impl Lab {
         self
     }
 
+    pub fn in_s3(mut self) -> Lab {
+        self.in_s3 = true;
+        self
+    }
+
+    pub fn disk(mut self, disk: Disk) -> Lab {
+        self.disk = disk;
+        self
+    }
+
     /// A playbook given as text, in a folder of its own.
     pub fn text(mut self, folder: &Path, text: &str) -> Lab {
         self.playbook = folder.join("given.rhai");
@@ -144,7 +160,8 @@ impl Lab {
             prepare(&mut sandbox.lock().unwrap().world);
         }
         self.faults.iter().for_each(|rule| sandbox.lock().unwrap().faults.add(rule.clone()));
-        self.play(&host, Journal::in_memory(), Vec::new(), Go::Run)
+        let journal = Journal::on(self.disk);
+        self.play(&host, journal, Vec::new(), Go::Run)
     }
 
     /// What another process does with the journal and the account that a dead one left.
@@ -162,6 +179,7 @@ impl Lab {
         let before = sandbox.lock().unwrap().world.clone();
         let events = Arc::new(Mutex::new(Vec::new()));
         let worlds = Arc::new(Mutex::new(Vec::new()));
+        let journal = if self.in_s3 { in_bucket(journal, host, &env, self.seed) } else { journal };
         let (sender, interrupt) = watch::channel(String::new());
         let (seen, signal, snapshots, clones) = (events.clone(), self.signal, self.snapshots.then(|| sandbox.clone()), worlds.clone());
         let request = Request {
@@ -211,6 +229,13 @@ fn typing(lines: Vec<&'static str>) -> bgx::run::Asker {
     Box::new(move |_| lines.next().map(str::to_owned))
 }
 
+/// A journal that goes on where the one in the bucket ends.
+fn in_bucket(journal: Journal, host: &Host, env: &Environment, seed: u64) -> Journal {
+    let store = Store::new(host.account.clone(), &env.state.bucket, &format!("{}lab{seed}/", env.runs_key()));
+    let fetched = host.driver.block_on(store.fetch()).expect("the bucket can be read");
+    journal.stored(store, &fetched).expect("it is the same journal")
+}
+
 /// What a process does with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Go {
@@ -237,6 +262,13 @@ impl Outcome {
     }
 }
 
+/// The journal that a world's bucket holds of the lab's run.
+pub fn bucket_journal(world: &World, env: &str, run: &str) -> Vec<u8> {
+    let folder = format!("bgx/runs/{env}/{run}/");
+    let objects = world.buckets["compiler-explorer"].iter().filter(|(key, _)| key.starts_with(&folder));
+    objects.flat_map(|(_, object)| object.body.iter().copied()).collect()
+}
+
 /// The part of a world that a run may change and an undo must put back: sizes, suspensions, rules, parameters, objects.
 pub fn owned(world: &World, env: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
@@ -249,9 +281,9 @@ pub fn owned(world: &World, env: &str) -> BTreeMap<String, String> {
     all.extend(world.listeners.values().map(|listener| (format!("listener {}", listener.arn), weights(&listener.actions))));
     all.extend(world.parameters.iter().map(|(name, parameter)| (format!("parameter {name}"), parameter.value.clone())));
     for (bucket, objects) in &world.buckets {
-        all.extend(
-            objects.iter().map(|(key, object)| (format!("object {bucket}/{key}"), String::from_utf8_lossy(&object.body).into_owned())),
-        );
+        // A journal grows and is never taken back.
+        let objects = objects.iter().filter(|(key, _)| !key.starts_with("bgx/runs/"));
+        all.extend(objects.map(|(key, object)| (format!("object {bucket}/{key}"), String::from_utf8_lossy(&object.body).into_owned())));
     }
     all
 }

@@ -20,6 +20,8 @@ pub struct Charter {
     pub extra: Extra,
     /// Key of the lock object in the bucket, where there is one.
     pub lock: Option<String>,
+    /// Beginning of the keys of what runs of this environment write down about themselves, where they do it in the bucket.
+    pub records: Option<String>,
     pub allows: Allows,
     /// Fewest instances that the run was told to serve with; `None`: as many as served at the start.
     pub floor: Option<u32>,
@@ -90,6 +92,7 @@ impl Charter {
             active_target_group: format!("{parameters}/active-target-group-arn"),
             extra: Extra::default(),
             lock: None,
+            records: None,
             allows: Allows::default(),
             floor: None,
             least: None,
@@ -124,7 +127,13 @@ impl Charter {
     /// `object` is `bucket/key`, as the log has it.
     pub(super) fn may_write_object(&self, object: &str) -> bool {
         let Some(key) = object.strip_prefix(&self.bucket).and_then(|rest| rest.strip_prefix('/')) else { return false };
-        self.colors.iter().any(|c| c.version_key == key) || self.lock.as_deref() == Some(key) || named(&self.extra.objects, key)
+        let own = self.colors.iter().any(|c| c.version_key == key) || self.is_state(key);
+        own || named(&self.extra.objects, key)
+    }
+
+    /// The lock or a record: the runs' own, and nothing that an undo puts back.
+    pub(super) fn is_state(&self, key: &str) -> bool {
+        self.lock.as_deref() == Some(key) || self.records.as_ref().is_some_and(|records| key.starts_with(records))
     }
 }
 

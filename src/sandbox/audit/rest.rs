@@ -202,7 +202,7 @@ impl Rest<'_> {
         }
         let keys =
             |world: &World| world.buckets.get(&charter.bucket).map(|b| b.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
-        for key in keys(self.before).union(&keys(self.after)).filter(|key| charter.lock.as_ref() != Some(key)) {
+        for key in keys(self.before).union(&keys(self.after)).filter(|key| !charter.is_state(key)) {
             let resource = format!("{}/{key}", charter.bucket);
             let (was, is) = (text(self.before, &charter.bucket, key), text(self.after, &charter.bucket, key));
             if charter.may_write_object(&resource) && was != is {

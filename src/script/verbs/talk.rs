@@ -104,7 +104,7 @@ pub static VERBS: &[Verb] = &[
         example: "commit()",
         effect: Effect::Say,
         since: 1,
-        call: |call| with(call, async |run| run.commit()).map(Dynamic::from),
+        call: |call| with(call, async |run| run.commit().await).map(Dynamic::from),
     },
     Verb {
         name: "effect",

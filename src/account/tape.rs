@@ -28,6 +28,9 @@ impl Taped {
 /// Replies by attempt; `None`: the attempt did not end.
 pub type Tape = Vec<Option<Taped>>;
 
+/// A reply and after how long it came.
+type Known<T> = (Duration, Result<Answer<T>, Failure>);
+
 /// What an account does with its replies.
 #[derive(Default)]
 pub(super) struct Recorder {
@@ -75,7 +78,7 @@ impl Account {
     }
 
     /// Number of this attempt, and its reply where the tape has one.
-    pub(super) fn begin_attempt<T: Clone + 'static>(&self, call: &Call<'_>) -> (usize, Option<(Duration, Result<Answer<T>, Failure>)>) {
+    pub(super) fn begin_attempt<T: Clone + 'static>(&self, call: &Call<'_>) -> (usize, Option<Known<T>>) {
         let mut recorder = self.recorder();
         let index = recorder.count;
         recorder.count += 1;

@@ -107,8 +107,13 @@ impl Timing {
 
     /// Each dial in three is turned to anywhere within its range.
     pub fn drawn(rng: &mut Rng) -> Timing {
-        let turned = DIALS.iter().filter_map(|dial| (rng.index(3) == 0).then(|| (dial.name.to_owned(), rng.between(dial.low, dial.high))));
-        Timing(turned.collect())
+        let mut turned = BTreeMap::new();
+        for dial in &DIALS {
+            if rng.index(3) == 0 {
+                turned.insert(dial.name.to_owned(), rng.between(dial.low, dial.high));
+            }
+        }
+        Timing(turned)
     }
 
     pub fn is_default(&self) -> bool {

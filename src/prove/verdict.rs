@@ -119,14 +119,16 @@ fn expired(base: &Baseline, call: usize) -> Vec<Rule> {
 impl Bench<'_> {
     /// What a dead process or a pause leaves, watched until it has settled.
     fn left_alone(&self, left: &Left) -> Verdict {
-        let (findings, world) = self.findings(&left.world, &Phase::Crashed);
+        let (_, events) = Journal::reopen_bytes(&left.journal);
+        let phase = self.ungated(&events).unwrap_or(Phase::Crashed);
+        let (findings, world) = self.findings(&left.world, &phase);
         self.verdict("left alone", "died".to_owned(), Vec::new(), findings, &world)
     }
 
     fn recoveries(&self, left: &Left) -> Vec<Verdict> {
         let (_, events) = Journal::reopen_bytes(&left.journal);
         let standing = replay::standing(&events);
-        if events.is_empty() || matches!(standing, Standing::Ended(outcome) if outcome.is_over()) {
+        if self.subject.playbook.is_ungated() || events.is_empty() || matches!(standing, Standing::Ended(outcome) if outcome.is_over()) {
             return Vec::new();
         }
         let undoing = matches!(standing, Standing::Undoing | Standing::Ended(event::Outcome::Stuck));
@@ -159,11 +161,18 @@ impl Bench<'_> {
             Some(event::Outcome::Paused | event::Outcome::Stuck | event::Outcome::Diverged) | None => Phase::Crashed,
         };
         let why = outcome.ended.as_ref().and_then(|e| e.why.clone()).unwrap_or_else(|| outcome.error.clone());
+        let phase = self.ungated(&self.whole_run(outcome)).unwrap_or(phase);
         let problems = self.endings(outcome, go, ending, &why);
         let (findings, world) = self.findings(&outcome.left.world, &phase);
         let word = ending.map_or("did not begin", event::Outcome::word);
         let text = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
         self.verdict(how, text, problems, findings, &world)
+    }
+
+    /// Without the gate nobody comes back: what such a run leaves is judged as what stays, however it ended.
+    fn ungated(&self, events: &[Event]) -> Option<Phase> {
+        let phase = || Phase::AtRest { finals: declared(events), undone: false, lock_owner: None };
+        self.subject.playbook.is_ungated().then(phase)
     }
 
     /// A stranger came so shortly before the end that AWS itself did not show it yet: nobody can answer for it.

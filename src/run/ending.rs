@@ -26,6 +26,9 @@ impl Broke {
 impl Run {
     /// Ends the run after its script did: commits, gives leases back and reads the end state, or takes everything back.
     pub async fn finish(&mut self, result: Result<(), Broke>) -> Ended {
+        if self.ungated {
+            return self.finish_ungated(result).await;
+        }
         let (outcome, why) = match result {
             Ok(()) => match self.complete().await {
                 Ok(()) => (Outcome::Done, None),
@@ -71,7 +74,7 @@ impl Run {
     }
 
     /// The last event, with what changed and what it cost.
-    async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
+    pub(super) async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
         let kept = self.end_lock(outcome).await;
         let why = match (why, kept) {
             (Some(why), Some(kept)) => Some(format!("{why}; {kept}")),

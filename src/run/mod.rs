@@ -19,6 +19,7 @@ pub mod replay;
 pub mod survey;
 pub mod traffic;
 mod undo;
+mod ungated;
 mod wait;
 
 pub use ask::{Answers, Asker, Question};
@@ -76,6 +77,8 @@ pub struct Run {
     lock: Option<Lock>,
     /// The lease could not be shown to live: nothing more is written.
     fenced: bool,
+    /// Another's algorithm in a sandbox: see `ungated.rs`.
+    ungated: bool,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
     traffic_moved: Option<Timestamp>,
@@ -157,6 +160,7 @@ impl Run {
             confirmed: opening.confirmed,
             lock: None,
             fenced: false,
+            ungated: opening.ungated,
             topology: None,
             traffic_moved: None,
             accepted: BTreeMap::new(),

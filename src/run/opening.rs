@@ -27,6 +27,8 @@ pub struct Opening {
     pub began: Began,
     /// Names this process in the lock.
     pub process: Process,
+    /// No guard, lock or undo: for another's algorithm, in a sandbox.
+    pub ungated: bool,
 }
 
 /// One process of bgx; no two that can reach the same account have the same nonce.
@@ -61,6 +63,9 @@ impl Run {
         let claim = opening.claim();
         let mut run = Run::unopened(opening, began);
         run.record(What::Began(Box::new(first)))?;
+        if run.ungated {
+            return Ok((run, Ok(())));
+        }
         let place = Place::of(&run.env, &run.account, &run.time);
         let mut stop = run.interrupt.clone();
         let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
@@ -71,6 +76,7 @@ impl Run {
     /// Before a write: the lease lives, known without a call, or after it was renewed.
     pub(super) async fn still_locked(&mut self) -> Result<(), Halt> {
         let checked = match &self.lock {
+            _ if self.ungated => Ok(()),
             Some(lock) => lock.check().await,
             None => Err("this run does not have the lock of its environment".to_owned()),
         };

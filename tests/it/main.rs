@@ -21,3 +21,4 @@ mod signals;
 mod support;
 mod sweeps;
 mod tidy;
+mod transcribed;

@@ -12,10 +12,9 @@ mod trace;
 mod verdict;
 
 pub use cells::{Cell, Point, Token};
-pub use lab::{Subject, Trouble};
+pub use lab::Subject;
 pub use report::{Report, Row, Story};
 pub use trace::Baseline;
-pub use verdict::charter;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -18,6 +18,7 @@ mod recovery;
 mod refusals;
 mod same_seed;
 mod signals;
+mod stage;
 mod support;
 mod sweeps;
 mod tidy;

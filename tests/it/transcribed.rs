@@ -6,18 +6,15 @@ mod holes;
 mod rollbacks;
 mod switch;
 
+use crate::stage::{Act, Trouble, declared, findings};
 use crate::support::{config, root};
-use bgx::account::Action;
-use bgx::prove::{Baseline, Subject, Trouble, charter};
-use bgx::run::event::{self, Event, What};
-use bgx::sandbox::audit::{Breach, Final, Findings, Invariant, Phase, judge, worse};
+use bgx::run::event::{Event, Outcome};
+use bgx::sandbox::audit::{Breach, Findings, Invariant, Phase};
 use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::{Caller, Happening, World};
 use bgx::script::session::Playbook;
 use std::collections::BTreeMap;
 
-/// What a run set in motion has settled by then.
-const SETTLED_MS: u64 = 900_000;
 /// More than our retry layer sends a call: whatever is spoiled so often fails, and then all is well again.
 const GIVEN_UP: u32 = 8;
 
@@ -26,23 +23,23 @@ const INSTANT: [Invariant; 5] =
     [Invariant::HealthyTarget, Invariant::Capacity, Invariant::Errors, Invariant::OneVersion, Invariant::SharedKey];
 
 /// The transcription of one command, ready to be played.
-fn tool(command: &str, env: &str, params: &[(&str, &str)]) -> Subject {
+fn tool(command: &str, env: &str, params: &[(&str, &str)]) -> Act {
     let config = config();
     let mut env = config.env(env).expect("the environment is in bgx.toml").clone();
     env.extra.asgs.push(format!("ce-router-{}", env.name));
     let path = root().join(format!("tests/fixtures/transcribed/{command}.rhai"));
     let playbook = Playbook::ungated(&path, &config).unwrap_or_else(|p| panic!("{}", p.render(false)));
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Subject { config, env, playbook, path: path.display().to_string(), params, answers: BTreeMap::new(), seed: 7 }
+    Act { config, env, playbook, params, answers: BTreeMap::new(), seed: 7 }
 }
 
-fn deploy(env: &str) -> Subject {
+fn deploy(env: &str) -> Act {
     tool("deploy", env, &[("version", "latest")])
 }
 
 /// What one or more runs of the tool did to an account.
 struct Told {
-    subject: Subject,
+    act: Act,
     before: World,
     world: World,
     events: Vec<Event>,
@@ -50,20 +47,19 @@ struct Told {
 }
 
 impl Told {
-    fn begin(subject: Subject) -> Told {
-        let before = subject.world().expect("bgx.toml makes a world");
-        Told { subject, world: before.clone(), before, events: Vec::new(), ended: Vec::new() }
+    fn begin(act: Act) -> Told {
+        let before = act.world();
+        Told { act, world: before.clone(), before, events: Vec::new(), ended: Vec::new() }
     }
 
     /// Plays a command in the account as it is now.
-    fn play(mut self, subject: &Subject, trouble: Trouble) -> Told {
-        let outcome = subject.begin(&self.world, trouble);
-        self.world = outcome.left.world;
-        self.events.extend(outcome.events);
-        let ended = outcome.ended.expect("a run without a lock begins");
-        self.ended.push(match ended.outcome {
-            event::Outcome::Done => "done".to_owned(),
-            _ => format!("failed: {}", ended.why.unwrap_or_default()),
+    fn play(mut self, act: &Act, trouble: Trouble) -> Told {
+        let left = act.play(&self.world, trouble);
+        self.world = left.world;
+        self.events.extend(left.events);
+        self.ended.push(match left.ended.outcome {
+            Outcome::Done => "done".to_owned(),
+            _ => format!("failed: {}", left.ended.why.unwrap_or_default()),
         });
         self
     }
@@ -77,18 +73,13 @@ impl Told {
     /// What only this run shows: neither the quiet account, nor the same deploy without a fault, which sends traffic to targets that
     /// nobody has checked yet.
     fn findings(&self) -> Findings {
-        let plain = told(deploy(&self.subject.env.name), Trouble::default());
+        let plain = told(deploy(&self.act.env.name), Trouble::default());
         beyond(self.all_findings(), &plain.all_findings())
     }
 
     fn all_findings(&self) -> Findings {
-        let (mut with_run, mut quiet) = (self.world.clone(), self.before.clone());
-        with_run.advance(with_run.now.after_ms(SETTLED_MS));
-        quiet.advance(with_run.now);
-        let charter = charter(&self.subject);
-        let at_rest = |finals| Phase::AtRest { finals, undone: false, lock_owner: None };
-        let with_run = judge(&self.before, &with_run, &charter, &at_rest(declared(&self.events)));
-        worse(&with_run, &judge(&self.before, &quiet, &charter, &at_rest(Vec::new())))
+        let phase = Phase::AtRest { finals: declared(&self.events), undone: false, lock_owner: None };
+        findings(&self.before, &self.world, &self.act.env, &phase)
     }
 
     /// How it ended, what the audit says, and what the tool changed.
@@ -98,27 +89,14 @@ impl Told {
         found.sort();
         found.dedup();
         lines.extend(found);
-        lines.extend(counted(changes(&self.before, &self.world, &self.subject.env.name)));
+        lines.extend(counted(changes(&self.before, &self.world, &self.act.env.name)));
         nameless(&lines.join("\n"))
     }
 }
 
 /// One command under one trouble.
-fn told(subject: Subject, trouble: Trouble) -> Told {
-    let command = copy(&subject);
-    Told::begin(subject).play(&command, trouble)
-}
-
-fn copy(subject: &Subject) -> Subject {
-    Subject {
-        config: subject.config.clone(),
-        env: subject.env.clone(),
-        playbook: subject.playbook.clone(),
-        path: subject.path.clone(),
-        params: subject.params.clone(),
-        answers: subject.answers.clone(),
-        seed: subject.seed,
-    }
+fn told(act: Act, trouble: Trouble) -> Told {
+    Told::begin(act.clone()).play(&act, trouble)
 }
 
 fn rules(rules: impl IntoIterator<Item = Rule>) -> Trouble {
@@ -131,34 +109,16 @@ fn failing(make: fn(&str, &str) -> Rule, service: &str, operation: &str, nth: u3
 }
 
 /// A signal while the n-th call of an operation, from 0, is under way.
-fn signalled(subject: &Subject, operation: &str, nth: usize) -> Trouble {
-    let base = Baseline::play(subject).expect("without a fault the tool comes to its end");
-    Trouble { signal: Some((index(&base, operation, nth), "SIGTERM")), ..Trouble::default() }
-}
-
-fn index(base: &Baseline, operation: &str, nth: usize) -> usize {
-    let mut calls = base.whole.trace.iter().enumerate().filter(|(_, call)| call.operation == operation);
-    calls.nth(nth).unwrap_or_else(|| panic!("there are not {nth} {operation}")).0
+fn signalled(act: &Act, operation: &str, nth: usize) -> Trouble {
+    let whole = act.play(&act.world(), Trouble::default());
+    Trouble { signal: Some((whole.index(operation, nth), "SIGTERM")), ..Trouble::default() }
 }
 
 /// What a process leaves that dies just before the n-th call of an operation.
-fn killed(subject: Subject, operation: &str, nth: usize) -> Told {
-    let base = Baseline::play(&subject).expect("without a fault the tool comes to its end");
-    let call = index(&base, operation, nth);
-    let events = base.whole.marks.iter().filter(|mark| **mark <= call).count();
-    let (world, events) = (base.world_at(call).clone(), base.whole.events[..events].to_vec());
-    Told { subject, before: base.before, world, events, ended: vec!["killed".to_owned()] }
-}
-
-/// The last value of each field that the tool set to stay; what it only held for a while is marked a lease.
-fn declared(events: &[Event]) -> Vec<Final> {
-    let mut finals: BTreeMap<&str, Final> = BTreeMap::new();
-    for event in events {
-        let What::Started { action: Action::Capacity { asg, min, max, desired }, lease: false, .. } = &event.what else { continue };
-        let known = finals.entry(asg).or_insert_with(|| Final { group: asg.clone(), ..Final::default() });
-        (known.min, known.max, known.desired) = (min.or(known.min), max.or(known.max), desired.or(known.desired));
-    }
-    finals.into_values().collect()
+fn killed(act: Act, operation: &str, nth: usize) -> Told {
+    let whole = act.play(&act.world(), Trouble::default());
+    let (world, events) = whole.at_call(whole.index(operation, nth));
+    Told { act, before: whole.before, world, events, ended: vec!["killed".to_owned()] }
 }
 
 /// A breach in one line, without its moment.

@@ -1,8 +1,9 @@
 //! The transcription as a whole: how many runs end badly, beside what was measured with the tool itself; and that nothing leads to it.
 
-use super::{GIVEN_UP, Told, beyond, copy, deploy, told};
+use super::{GIVEN_UP, Told, beyond, deploy, told};
+use crate::stage::{Act, Trouble};
 use crate::support::root;
-use bgx::prove::{Baseline, Extent, Subject, Trouble, prove};
+use bgx::prove::{Extent, Subject, prove};
 use bgx::sandbox::audit::{Findings, Invariant};
 use bgx::sandbox::fault::{Make, Rule};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +25,12 @@ fn whole() -> bool {
 }
 
 /// Six instances in beta, as in that measurement.
-fn six() -> Subject {
-    let mut subject = deploy("beta");
-    for env in subject.config.envs.values_mut().filter(|env| env.name == "beta") {
+fn six() -> Act {
+    let mut act = deploy("beta");
+    for env in act.config.envs.values_mut().filter(|env| env.name == "beta") {
         env.sandbox.size = 6;
     }
-    subject
+    act
 }
 
 /// Runs, bad ones, and how often each invariant was named.
@@ -46,20 +47,20 @@ fn count(row: &mut Row, found: &Findings) {
 
 /// One fault a run, at every call to AWS: refused for good, its reply lost for good, a signal, a death.
 fn measure() -> BTreeMap<&'static str, Row> {
-    let base = Baseline::play(&six()).expect("without a fault the tool comes to its end");
+    let base = six().play(&six().world(), Trouble::default());
     let plain = told(six(), Trouble::default()).all_findings();
     let mut rows: BTreeMap<&'static str, Row> = BTreeMap::new();
-    let mut calls: Vec<usize> = (0..base.whole.trace.len()).filter(|call| base.whole.trace[*call].service != "instance").collect();
+    let mut calls: Vec<usize> = (0..base.trace.len()).filter(|call| base.trace[*call].service != "instance").collect();
     // Polls of one wait are one call: there, waits were stubbed.
     calls.dedup_by_key(|call| {
-        let traced = &base.whole.trace[*call];
+        let traced = &base.trace[*call];
         (traced.service.clone(), traced.operation.clone(), if traced.mutates { *call } else { 0 })
     });
     println!("{} calls to AWS, polls of one wait counted once", calls.len());
     for call in calls.into_iter().step_by(if whole() { 1 } else { 3 }) {
-        let traced = &base.whole.trace[call];
+        let traced = &base.trace[call];
         let spoiled = |make: Make| {
-            let rule = make(&traced.service, &traced.operation).after(base.nth[call]).times(GIVEN_UP);
+            let rule = make(&traced.service, &traced.operation).after(base.nth(call)).times(GIVEN_UP);
             Trouble { rules: vec![rule], ..Trouble::default() }
         };
         let mut runs = vec![("refused", told(six(), spoiled(Rule::throttle)))];
@@ -67,8 +68,8 @@ fn measure() -> BTreeMap<&'static str, Row> {
             runs.push(("reply lost", told(six(), spoiled(Rule::lost_reply))));
         }
         runs.push(("SIGTERM", told(six(), Trouble { signal: Some((call, "SIGTERM")), ..Trouble::default() })));
-        let events = base.whole.events[..base.whole.marks.iter().filter(|mark| **mark <= call).count()].to_vec();
-        let dead = Told { subject: six(), before: base.before.clone(), world: base.world_at(call).clone(), events, ended: Vec::new() };
+        let (world, events) = base.at_call(call);
+        let dead = Told { act: six(), before: base.before.clone(), world, events, ended: Vec::new() };
         runs.push(("SIGKILL", dead));
         for (name, told) in runs {
             count(rows.entry(name).or_default(), &beyond(told.all_findings(), &plain));
@@ -95,7 +96,9 @@ fn one_fault_at_each_call_ends_badly_about_as_often_as_with_the_tool_itself() {
 
 #[test]
 fn prove_finds_every_kind_of_harm_in_the_transcription() {
-    let report = prove(&copy(&deploy("beta")), &Extent { fault: None, every: if whole() { 1 } else { 23 }, threads: 2 }, &|_, _| {});
+    let Act { config, env, playbook, params, answers, seed } = deploy("beta");
+    let subject = Subject { config, env, playbook, path: "transcribed/deploy".to_owned(), params, answers, seed };
+    let report = prove(&subject, &Extent { fault: None, every: if whole() { 1 } else { 23 }, threads: 2 }, &|_, _| {});
     let report = report.expect("without a fault the tool comes to its end");
     let codes: BTreeSet<&str> = report.stories.iter().flat_map(|story| &story.codes).map(String::as_str).collect();
     println!("{} bad of {} runs in {} cells: {codes:?}", report.bad, report.runs, report.cells);

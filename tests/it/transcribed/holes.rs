@@ -1,7 +1,7 @@
 //! Holes before and around the switch: reads that are swallowed, sizes that stay pinned, a version key that stays behind.
 
 use super::{Told, deploy, failing, killed, rules, signalled, told, tool};
-use bgx::prove::Trouble;
+use crate::stage::Trouble;
 use bgx::sandbox::fault::{Mishap, Rule};
 use bgx::sandbox::world::GroupUpdate;
 
@@ -64,9 +64,9 @@ fn a_pin_whose_reply_is_lost_stays() {
 
 #[test]
 fn a_signal_while_the_pin_is_sent_leaves_it() {
-    let subject = deploy("beta");
-    let trouble = signalled(&subject, "UpdateAutoScalingGroup", 0);
-    insta::assert_snapshot!(told(subject, trouble).story(), @"
+    let act = deploy("beta");
+    let trouble = signalled(&act, "UpdateAutoScalingGroup", 0);
+    insta::assert_snapshot!(told(act, trouble).story(), @"
     ended failed: SIGTERM received
     I3     MaxSize of beta-blue was 10 and is left at 2
     I3     MinSize of beta-blue was 0 and is left at 2
@@ -211,9 +211,9 @@ fn a_token_that_cannot_be_read_leaves_the_new_build_in_the_key() {
 
 #[test]
 fn a_signal_before_the_tool_has_noted_the_new_build_leaves_it_in_the_key() {
-    let subject = deploy("beta");
-    let trouble = signalled(&subject, "PutObject", 0);
-    insta::assert_snapshot!(told(subject, trouble).story(), @"
+    let act = deploy("beta");
+    let trouble = signalled(&act, "PutObject", 0);
+    insta::assert_snapshot!(told(act, trouble).story(), @"
     ended failed: SIGTERM received
     I10    beta-blue serves dist/gh/main/41000.tar.xz, but its next instance boots dist/gh/main/41002.tar.xz
       UpdateAutoScalingGroup beta-blue: min=2 max=2
@@ -266,9 +266,9 @@ fn the_floor_that_step_5_5_takes_away_comes_back_in_the_cleanup() {
 
 #[test]
 fn an_answer_of_no_is_called_a_success() {
-    let mut subject = tool("deploy", "beta", &[("version", "latest"), ("attended", "true")]);
-    subject.answers.insert("proceed".to_owned(), "no".to_owned());
-    let no = told(subject, Trouble::default());
+    let mut act = tool("deploy", "beta", &[("version", "latest"), ("attended", "true")]);
+    act.answers.insert("proceed".to_owned(), "no".to_owned());
+    let no = told(act, Trouble::default());
     let again = no.play(&deploy("beta"), Trouble::default());
     insta::assert_snapshot!(again.story(), @"
     ended done
@@ -284,15 +284,15 @@ fn an_answer_of_no_is_called_a_success() {
 
 #[test]
 fn a_deploy_onto_existing_instances_serves_the_old_build_under_the_new_name() {
-    let mut subject = tool("deploy", "beta", &[("version", "latest"), ("attended", "true")]);
-    subject.answers.insert("existing".to_owned(), "yes".to_owned());
-    subject.answers.insert("proceed".to_owned(), "yes".to_owned());
+    let mut act = tool("deploy", "beta", &[("version", "latest"), ("attended", "true")]);
+    act.answers.insert("existing".to_owned(), "yes".to_owned());
+    act.answers.insert("proceed".to_owned(), "yes".to_owned());
     let there = Told::begin(deploy("beta")).then(|world| {
         let two = GroupUpdate { min: None, max: None, desired: Some(2) };
         assert!(Mishap::Resize { group: "beta-green".to_owned(), update: two }.befall(world));
         world.advance(world.now.after_ms(900_000));
     });
-    insta::assert_snapshot!(there.play(&subject, Trouble::default()).story(), @"
+    insta::assert_snapshot!(there.play(&act, Trouble::default()).story(), @"
     ended done
     I10    beta-green serves dist/gh/main/41000.tar.xz, but its next instance boots dist/gh/main/41002.tar.xz
       UpdateAutoScalingGroup beta-green: desired=2 (somebody else)

@@ -1,7 +1,7 @@
 //! Holes of the way back: a version that stays, a colour that has shrunk, a build that never passed.
 
 use super::{Told, deploy, rules, told, tool};
-use bgx::prove::Trouble;
+use crate::stage::Trouble;
 use bgx::sandbox::fault::{Mishap, Rule};
 
 fn back(told: Told, trouble: Trouble) -> Told {

@@ -1,7 +1,7 @@
 //! Holes at the switch: routes that come apart, a record that does not follow, a cleanup that takes a switch for none.
 
 use super::{deploy, failing, killed, rules, signalled, told, tool};
-use bgx::prove::Trouble;
+use crate::stage::Trouble;
 use bgx::sandbox::fault::{Mishap, Rule};
 
 #[test]
@@ -85,9 +85,9 @@ fn a_death_between_switch_and_record_leaves_them_apart() {
 
 #[test]
 fn a_signal_between_switch_and_record_leaves_them_apart_and_takes_the_build_back() {
-    let subject = deploy("beta");
-    let trouble = signalled(&subject, "ModifyRule", 0);
-    insta::assert_snapshot!(told(subject, trouble).story(), @"
+    let act = deploy("beta");
+    let trouble = signalled(&act, "ModifyRule", 0);
+    insta::assert_snapshot!(told(act, trouble).story(), @"
     ended failed: SIGTERM received
     I10    beta-green serves dist/gh/main/41002.tar.xz, but its next instance boots dist/gh/main/41000.tar.xz
     I2     Beta-Green serves, but /compiler-explorer/beta/active-color says blue
@@ -108,9 +108,9 @@ fn a_signal_between_switch_and_record_leaves_them_apart_and_takes_the_build_back
 
 #[test]
 fn a_signal_after_the_switch_takes_the_build_back_from_the_colour_that_serves_it() {
-    let subject = deploy("beta");
-    let trouble = signalled(&subject, "UpdateAutoScalingGroup", 2);
-    insta::assert_snapshot!(told(subject, trouble).story(), @"
+    let act = deploy("beta");
+    let trouble = signalled(&act, "UpdateAutoScalingGroup", 2);
+    insta::assert_snapshot!(told(act, trouble).story(), @"
     ended failed: SIGTERM received
     I10    beta-green serves dist/gh/main/41002.tar.xz, but its next instance boots dist/gh/main/41000.tar.xz
       UpdateAutoScalingGroup beta-blue: min=2 max=2

@@ -10,6 +10,7 @@ mod docs;
 mod interrupt;
 mod locks;
 mod moto;
+mod mutants;
 mod permissions;
 mod process;
 mod program;

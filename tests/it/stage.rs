@@ -40,13 +40,15 @@ pub struct Trouble {
     pub rules: Vec<Rule>,
     /// A signal while the call of this index is under way.
     pub signal: Option<(usize, &'static str)>,
+    /// Keep the account as it was at each event.
+    pub snapshots: bool,
 }
 
 /// What is left of a run.
 pub struct Left {
     pub ended: Ended,
     pub events: Vec<Event>,
-    /// At each kept event: calls so far, and the account.
+    /// At each kept event: calls so far, and the account where that was wanted.
     pub marks: Vec<usize>,
     pub worlds: Vec<World>,
     pub trace: Vec<Traced>,
@@ -81,12 +83,14 @@ impl Act {
         let host = Host::over(sandbox, self.seed, None).expect("a sandbox opens");
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
         let record = Arc::new(Mutex::new(Record::default()));
-        let (seen, watched) = (record.clone(), sandbox.clone());
+        let (seen, watched, snapshots) = (record.clone(), sandbox.clone(), trouble.snapshots);
         let observer = Box::new(move |event: &Event| {
             if event.what.is_kept() {
                 let (mut seen, sandbox) = (seen.lock().unwrap(), watched.lock().unwrap());
                 seen.marks.push(sandbox.trace.len());
-                seen.worlds.push(sandbox.world.clone());
+                if snapshots {
+                    seen.worlds.push(sandbox.world.clone());
+                }
                 seen.events.push(event.clone());
             }
         });

@@ -116,7 +116,7 @@ fn signalled(act: &Act, operation: &str, nth: usize) -> Trouble {
 
 /// What a process leaves that dies just before the n-th call of an operation.
 fn killed(act: Act, operation: &str, nth: usize) -> Told {
-    let whole = act.play(&act.world(), Trouble::default());
+    let whole = act.play(&act.world(), Trouble { snapshots: true, ..Trouble::default() });
     let (world, events) = whole.at_call(whole.index(operation, nth));
     Told { act, before: whole.before, world, events, ended: vec!["killed".to_owned()] }
 }

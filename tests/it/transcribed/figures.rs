@@ -47,7 +47,7 @@ fn count(row: &mut Row, found: &Findings) {
 
 /// One fault a run, at every call to AWS: refused for good, its reply lost for good, a signal, a death.
 fn measure() -> BTreeMap<&'static str, Row> {
-    let base = six().play(&six().world(), Trouble::default());
+    let base = six().play(&six().world(), Trouble { snapshots: true, ..Trouble::default() });
     let plain = told(six(), Trouble::default()).all_findings();
     let mut rows: BTreeMap<&'static str, Row> = BTreeMap::new();
     let mut calls: Vec<usize> = (0..base.trace.len()).filter(|call| base.trace[*call].service != "instance").collect();

@@ -34,7 +34,7 @@ impl Bench<'_> {
             ([], Some(death)) => {
                 let Some(pause) = whole.die(death) else { return verdicts };
                 let recoveries: Vec<Played> =
-                    pause.ways().into_iter().map(|go| self.go(Some(&pause), go, Vec::new(), Snap::Durable)).collect();
+                    self.ways(&pause).into_iter().map(|go| self.go(Some(&pause), go, Vec::new(), Snap::Durable)).collect();
                 for (index, played) in (0..SECONDS).zip(recoveries.iter().cycle()) {
                     let from = if index < recoveries.len() { 0 } else { rng.index(played.outcome.trace.len()) };
                     verdicts.extend(self.second(Some(&pause), played, from, None, rng));
@@ -58,7 +58,7 @@ impl Bench<'_> {
     fn recovering(&self, played: &Played) -> Vec<(Pause, Played)> {
         let Some(pause) = played.pause() else { return Vec::new() };
         let go = |go: Go| (pause.clone(), self.go(Some(&pause), go, Vec::new(), Snap::Durable));
-        pause.ways().into_iter().map(go).collect()
+        self.ways(&pause).into_iter().map(go).collect()
     }
 
     /// One thing more goes wrong with this process, at its call `from` or later.
@@ -112,7 +112,7 @@ impl Bench<'_> {
                 None => None,
             };
             let Some(pause) = next else { continue };
-            let ways = pause.ways();
+            let ways = self.ways(&pause);
             if left == 0 || ways.is_empty() || pause.scenario.legs.len() > 2 {
                 return self.dead(&pause, 0);
             }

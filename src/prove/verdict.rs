@@ -61,7 +61,9 @@ pub struct Bench<'a> {
 impl Bench<'_> {
     /// What a dead process leaves, watched until it has settled.
     pub fn left_alone(&self, pause: &Pause) -> Verdict {
-        let (findings, world) = self.findings(&pause.left.world, &pause.fate, &Phase::Crashed);
+        let (_, events) = Journal::reopen_bytes(&pause.left.journal);
+        let phase = self.ungated(&events).unwrap_or(Phase::Crashed);
+        let (findings, world) = self.findings(&pause.left.world, &pause.fate, &phase);
         self.verdict(&pause.scenario, "left alone", "died".to_owned(), Vec::new(), findings, &world)
     }
 
@@ -81,12 +83,19 @@ impl Bench<'_> {
             Some(event::Outcome::Undone | event::Outcome::Refused) => at_rest(true),
             Some(event::Outcome::Paused | event::Outcome::Stuck | event::Outcome::Diverged) | None => Phase::Crashed,
         };
+        let phase = self.ungated(&whole_run(outcome)).unwrap_or(phase);
         let why = outcome.ended.as_ref().and_then(|e| e.why.clone()).unwrap_or_else(|| outcome.error.clone());
         let problems = self.endings(played, ending, &why);
         let (findings, world) = self.findings(&outcome.left.world, &played.fate, &phase);
         let word = ending.map_or("did not begin", event::Outcome::word);
         let text = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
         self.verdict(&played.scenario, how(&played.scenario), text, problems, findings, &world)
+    }
+
+    /// Without the gate nobody comes back: what such a run leaves is judged as what stays, however it ended.
+    fn ungated(&self, events: &[Event]) -> Option<Phase> {
+        let phase = || Phase::AtRest { finals: declared(events), undone: false, lock_owner: None };
+        self.subject.playbook.is_ungated().then(phase)
     }
 
     /// The rules of endings, apart from what the account shows.

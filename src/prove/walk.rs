@@ -110,7 +110,7 @@ impl Played {
 
 impl Pause {
     /// Who can go on with the run.
-    pub fn ways(&self) -> Vec<Go> {
+    fn ways(&self) -> Vec<Go> {
         let (_, events) = Journal::reopen_bytes(&self.left.journal);
         let standing = replay::standing(&events);
         if events.is_empty() || matches!(standing, Standing::Ended(outcome) if outcome.is_over()) {
@@ -124,6 +124,11 @@ impl Pause {
 }
 
 impl Bench<'_> {
+    /// Who can go on with the run. Without the gate nobody comes back.
+    pub fn ways(&self, pause: &Pause) -> Vec<Go> {
+        if self.subject.playbook.is_ungated() { Vec::new() } else { pause.ways() }
+    }
+
     /// Another process goes on, or the run begins.
     pub fn go(&self, from: Option<&Pause>, go: Go, placed: Vec<(Strike, Placed)>, snap: Snap) -> Played {
         let number = from.map_or(0, |pause| pause.scenario.legs.len());
@@ -243,7 +248,7 @@ impl Bench<'_> {
             return Vec::new();
         }
         let mut verdicts = Vec::new();
-        for go in pause.ways() {
+        for go in self.ways(&pause) {
             let snap = if deaths > 0 { Snap::Durable } else { Snap::None };
             let played = self.go(Some(pause), go, Vec::new(), snap);
             verdicts.extend(self.and_recoveries(&played, 0));
@@ -259,7 +264,7 @@ impl Bench<'_> {
     pub fn follow(&self, scenario: &Scenario) -> Option<Verdict> {
         let mut from: Option<Pause> = None;
         for (index, leg) in scenario.legs.iter().enumerate() {
-            if from.as_ref().is_some_and(|pause| !pause.ways().contains(&leg.go)) {
+            if from.as_ref().is_some_and(|pause| !self.ways(pause).contains(&leg.go)) {
                 return None;
             }
             let mut played = self.go(from.as_ref(), leg.go, Vec::new(), Snap::All);

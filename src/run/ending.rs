@@ -28,6 +28,9 @@ impl Broke {
 impl Run {
     /// Ends the run after its script did: commits, gives leases back and reads the end state, or takes everything back.
     pub async fn finish(&mut self, result: Result<(), Broke>) -> Ended {
+        if self.ungated {
+            return self.finish_ungated(result).await;
+        }
         let (outcome, why) = match result {
             Ok(()) => match self.complete().await {
                 Ok(()) => (Outcome::Done, None),

@@ -26,6 +26,7 @@ pub mod replay;
 pub mod survey;
 pub mod traffic;
 mod undo;
+mod ungated;
 mod wait;
 
 pub use ask::{Answers, Asker, Question};
@@ -96,6 +97,8 @@ pub struct Run {
     rehearses: bool,
     /// The outcome of a run whose lock could not be released.
     unreleased: Option<Outcome>,
+    /// Another's algorithm in a sandbox: see `ungated.rs`.
+    ungated: bool,
     topology: Option<Arc<Topology>>,
     /// When this run last changed weights, until every node must have followed.
     traffic_moved: Option<Timestamp>,
@@ -183,6 +186,7 @@ impl Run {
             resumed: false,
             rehearses: false,
             unreleased: None,
+            ungated: opening.ungated,
             topology: None,
             traffic_moved: None,
             accepted: BTreeMap::new(),

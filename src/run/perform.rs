@@ -37,6 +37,9 @@ impl Run {
         self.check_interrupt()?;
         self.outside_waits(perform.verb)?;
         let step = self.next_step();
+        if self.ungated {
+            return self.perform_ungated(step, &perform).await;
+        }
         let result = self.attempt(step, &perform).await;
         if let Err(RunError::Refused { text, hint }) = &result {
             let (text, hint) = (text.clone(), hint.clone());

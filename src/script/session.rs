@@ -7,6 +7,7 @@ use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
 use super::play::{self, Play, PlayError, StepMark};
 use super::sources::{Roots, Sources, Stdlib};
+use super::verb::Verb;
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
 use crate::host::Host;
@@ -36,6 +37,8 @@ pub struct Playbook {
     pub questions: Option<Vec<questions::Id>>,
     /// `embedded`, or the folder that was used in its place.
     pub stdlib: String,
+    /// It is played without the gate.
+    ungated: bool,
 }
 
 /// What is wrong with a playbook, and its sources where they could be read.
@@ -74,22 +77,43 @@ impl Playbook {
         Playbook::of(sources, stdlib)
     }
 
+    /// Another's algorithm, to be played in a sandbox without the gate: no guard, lock or undo, and with the bare calls of
+    /// `verbs/ungated.rs`. For tests of what the sandbox and the audit see; no command, header or file leads here.
+    pub fn ungated(path: &Path, config: &Config) -> Result<Playbook, Problems> {
+        let roots = Roots { stdlib: Stdlib::Embedded(STDLIB), project: config.root.clone() };
+        let sources = Sources::load_with(path, &roots, &[]).map_err(|diagnostic| Problems::one(*diagnostic))?;
+        Playbook::checked(sources, "embedded".to_owned(), true)
+    }
+
+    pub fn is_ungated(&self) -> bool {
+        self.ungated
+    }
+
+    fn verbs(&self) -> &'static [Verb] {
+        if self.ungated { verbs::ungated() } else { verbs::all() }
+    }
+
     /// Checks sources that were read.
     pub fn of(sources: Sources, stdlib: String) -> Result<Playbook, Problems> {
+        Playbook::checked(sources, stdlib, false)
+    }
+
+    fn checked(sources: Sources, stdlib: String, ungated: bool) -> Result<Playbook, Problems> {
         let main = sources.main().map(|file| (file.name.clone(), file.text.clone())).unwrap_or_default();
         let header = match Header::parse(&main.0, &main.1) {
             Ok(header) => header,
             Err(diagnostics) => return Err(Problems { diagnostics, sources }),
         };
-        let engine = engine::bare(verbs::all());
-        let diagnostics = check(&sources, &engine, verbs::all());
+        let verbs = if ungated { verbs::ungated() } else { verbs::all() };
+        let engine = engine::bare(verbs);
+        let diagnostics = check(&sources, &engine, verbs);
         if diagnostics.iter().any(|d| d.level == Level::Error) {
             return Err(Problems { diagnostics, sources });
         }
         match params::specs(&sources) {
             Ok(params) => {
                 let questions = questions::ids(&sources, &engine);
-                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib })
+                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib, ungated })
             }
             Err(diagnostics) => Err(Problems { diagnostics, sources }),
         }
@@ -165,6 +189,9 @@ pub struct Played {
 
 /// Plays a playbook to its end on a thread of its own, in the target's time.
 pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
+    if playbook.ungated && !host.is_sandbox() {
+        return Err(Halt::Paused { why: "a playbook without the gate is played in a sandbox in memory and nowhere else".to_owned() });
+    }
     on_a_thread(host.seed, || play_through(playbook, host, request))
 }
 
@@ -231,7 +258,7 @@ fn act(playbook: &Playbook, stage: &Arc<Stage>, params: BTreeMap<String, ParamVa
     let prints = stage.clone();
     play.on_print = Box::new(move |text| drop(held(&prints).say(text, false)));
     let play = Arc::new(play);
-    let engine = engine::for_play(&play, verbs::all());
+    let engine = engine::for_play(&play, playbook.verbs());
     play::play(&engine, &play).map(drop)
 }
 
@@ -356,6 +383,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         began,
         resumes: request.resumes,
         process,
+        ungated: playbook.ungated,
     }
 }
 

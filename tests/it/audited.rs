@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const SETTLED_MS: u64 = 900_000;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 
-fn charter(env: &Environment) -> Charter {
+pub fn charter(env: &Environment) -> Charter {
     let color = |index: usize| {
         let names = &env.colors[index];
         Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters)

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A loss this short before traffic came could not be known to who sent it: what Describe shows lags behind.
 const UNSEEN_MS: u64 = 30_000;
+/// What an alarm asks for so soon after traffic came was decided while there was none: metrics have periods of a minute.
+const UNMEASURED_MS: u64 = 30_000;
 /// Processes without which AWS does not replace what it took.
 const REPLACING: [&str; 5] = ["AddToLoadBalancer", "HealthCheck", "Launch", "ReplaceUnhealthy", "Terminate"];
 /// Requests are counted in whole numbers per flow and version.
@@ -17,6 +19,7 @@ const ROUNDING: f64 = 0.001;
 struct Walk<'a> {
     names: &'a Resolved<'a>,
     scene: Scene,
+    begin: Time,
     window: u64,
     /// Instances that must serve.
     needed: u32,
@@ -98,6 +101,7 @@ impl<'a> Walk<'a> {
         let least = [min, names.charter.least].into_iter().flatten().min().unwrap_or(0);
         Walk {
             names,
+            begin: before.now,
             window: names.charter.window_in(before),
             needed: names.charter.floor.map_or(start, |floor| floor.min(start)),
             least,
@@ -111,7 +115,7 @@ impl<'a> Walk<'a> {
 
     fn apply(&mut self, after: &World, index: usize) {
         if let Happening::Scaled { group, to, .. } = &after.log[index].what
-            && self.names.color_of_group(group).is_some_and(|(_, arn)| self.scene.serves(arn))
+            && self.names.color_of_group(group).is_some_and(|(_, arn)| self.scene.serves(arn) && self.measured(arn, after.log[index].at))
         {
             // What autoscaling could have done without the run's lower bounds is no fault of the run.
             self.needed = self.needed.min((*to).max(self.least));
@@ -131,6 +135,11 @@ impl<'a> Walk<'a> {
             // What it booted is the doing of whoever wrote the key last.
             self.scene.booted.insert(instance.clone(), (*at, *put));
         }
+    }
+
+    /// Autoscaling can know the load of what this target group gets.
+    fn measured(&self, arn: &str, now: Time) -> bool {
+        self.serving.get(arn).is_some_and(|serving| serving.since <= self.begin || now.since(serving.since) >= UNMEASURED_MS)
     }
 
     /// Notes which target groups begin or cease to get requests, and the version that each begins with.

@@ -6,6 +6,7 @@ mod reads;
 mod records;
 mod talk;
 mod traffic;
+mod ungated;
 mod waits;
 
 use super::call::Call;
@@ -36,13 +37,30 @@ pub fn all() -> &'static [Verb] {
     &ALL
 }
 
+/// The same, and the bare calls of a playbook that is played without the gate.
+pub fn ungated() -> &'static [Verb] {
+    static ALL: LazyLock<Vec<Verb>> = LazyLock::new(|| {
+        let mut all = [all(), ungated::VERBS].concat();
+        all.sort_by_key(|verb| verb.name);
+        all
+    });
+    &ALL
+}
+
 type Answer = Result<Dynamic, VerbError>;
 
 /// Runs async code on the run; the lock is held for this one call, never while a closure of the script runs.
 fn with<T>(call: &Call, work: impl AsyncFnOnce(&mut Run) -> Result<T, RunError>) -> Result<T, VerbError> {
     let stage = call.play.user::<Arc<Stage>>();
     let mut run = lock(stage);
-    stage.driver.block_on(work(&mut run)).map_err(raise)
+    let answer = stage.driver.block_on(work(&mut run));
+    if run.is_ungated() {
+        // A handler of signals runs while the call is under way: its effect is there, its answer reaches nobody.
+        if let Some(signal) = run.ungated_signal().map_err(|halt| raise(halt.into()))? {
+            return Err(Raised::new("signal", format!("{signal} received")).into());
+        }
+    }
+    answer.map_err(raise)
 }
 
 fn lock(stage: &Stage) -> MutexGuard<'_, Run> {

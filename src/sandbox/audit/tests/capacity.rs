@@ -72,6 +72,21 @@ fn a_switch_to_one_of_six_is_a_collapse_of_capacity() {
 }
 
 #[test]
+fn a_policy_that_shrinks_what_was_promoted_a_moment_ago_is_the_doing_of_whoever_took_the_floor_away() {
+    for (seconds, expected) in [(10, vec!["I1b"]), (60, vec![])] {
+        let before = world();
+        let mut after = before.clone();
+        boot_green(&mut after, 6);
+        switch(&mut after);
+        resize(&mut after, GREEN, Some(2), None, None);
+        after.wait(seconds);
+        assert!(after.fire_policy(GREEN, 2));
+        after.wait(120);
+        assert_eq!(codes(&crashed(&before, &after)), expected, "{seconds} s after the switch");
+    }
+}
+
+#[test]
 fn half_of_the_traffic_needs_half_of_the_instances() {
     let allows = Allows { mixed_versions: true, ..Allows::default() };
     for (green, breached) in [(2, vec!["I1b"]), (3, vec![])] {

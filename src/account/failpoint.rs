@@ -90,6 +90,6 @@ mod armed {
         let sent = std::process::Command::new("kill").args(["-s", signal, &std::process::id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "SIG{signal} could not be sent");
         // SIGKILL needs a moment to arrive, and a handled signal needs one until its flag is set.
-        std::thread::sleep(Duration::from_millis(if signal == "KILL" { 10_000 } else { 20 }));
+        std::thread::park_timeout(Duration::from_millis(if signal == "KILL" { 10_000 } else { 20 }));
     }
 }

@@ -1,6 +1,7 @@
 //! The legal order of events: which event may follow those before it, as one function of them.
 
 use super::event::{Effect, Event, Outcome, What};
+use super::overdue::ACCEPT;
 use super::replay::step_of;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,8 +96,10 @@ impl Order {
             | What::OnUndo { .. } => self.call(what),
             What::Answered { step, id, .. } => {
                 self.call(what)?;
-                // The name of a guarded environment is asked for by the host, not by the script.
-                let known = id == "confirm" || self.asked.as_ref().is_some_and(|(s, i)| s == step && i == id);
+                // The name of a guarded environment is asked for by the host, not by the script; what was accepted after a wait is kept
+                // beside the reason that was asked for.
+                let accepted = |asked: &str| asked == "less-reason" && id.starts_with(ACCEPT);
+                let known = id == "confirm" || self.asked.as_ref().is_some_and(|(s, i)| s == step && (i == id || accepted(i)));
                 ensure(known, || format!("nobody asked `{id}` in step {step}"))
             }
             What::Effect { .. } if self.mode == Mode::Undoing => Ok(()),

@@ -119,6 +119,10 @@ fn block(name: &str, ok: Option<bool>) -> What {
 
 /// Every way in which a run may go.
 fn stories() -> Vec<(&'static str, Vec<What>)> {
+    [forwards(), backwards()].concat()
+}
+
+fn forwards() -> Vec<(&'static str, Vec<What>)> {
     let committed = |step| What::Committed { step };
     vec![
         ("done", vec![began(), said(1), started(2), finished(2), committed(3), ended(Outcome::Done)]),
@@ -141,6 +145,13 @@ fn stories() -> Vec<(&'static str, Vec<What>)> {
         ),
         ("a lease goes back at the end", vec![began(), leased(1), finished(1), committed(2), undo(1), returned(1), ended(Outcome::Done)]),
         ("a lease goes back early", vec![began(), leased(1), finished(1), undo(1), returned(1), started(2)]),
+    ]
+}
+
+/// Taken back, given up, and what another process does.
+fn backwards() -> Vec<(&'static str, Vec<What>)> {
+    let committed = |step| What::Committed { step };
+    vec![
         (
             "abandoned",
             vec![

@@ -74,7 +74,7 @@ impl Run {
 }
 
 /// Begins the id under which it is kept what was accepted.
-const ACCEPT: &str = "less-of-";
+pub(super) const ACCEPT: &str = "less-of-";
 
 fn question(text: &str, wait: &Wait, healthy: Option<u32>) -> Question {
     let own = str::to_owned;

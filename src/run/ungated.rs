@@ -59,7 +59,10 @@ impl Run {
     /// The end of the script is the end of the run, well or badly.
     pub(super) async fn finish_ungated(&mut self, result: Result<(), Broke>) -> Ended {
         let (outcome, why) = match result {
-            Ok(()) => (Outcome::Done, None),
+            Ok(()) => {
+                let _ = self.record(What::Committed { step: self.step });
+                (Outcome::Done, None)
+            }
             Err(broke) => {
                 // As at the end of any run, the text still reaches whoever plays it.
                 let _ = self.record(What::Broke { text: broke.text.clone(), place: broke.place, stays: true });

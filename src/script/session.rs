@@ -266,7 +266,7 @@ fn act(playbook: &Playbook, stage: &Arc<Stage>, params: BTreeMap<String, ParamVa
 pub fn rehearse(playbook: &Playbook, host: &Host, request: Request) -> Result<(), Halt> {
     on_a_thread(host.seed, || {
         let (params, events) = (request.params.clone(), request.events.clone());
-        let run = Run::rehearsal(opening(playbook, host, request), &events);
+        let run = Run::rehearsal(opening(playbook, host, request), &events)?;
         let stage = Arc::new(Stage { run: Mutex::new(run), driver: host.driver.clone() });
         let ended = match act(playbook, &stage, params) {
             Ok(()) => "nothing more: it ends".to_owned(),

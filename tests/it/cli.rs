@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2115 requests, 0 errors (5xx), mixed versions for 2.7 s, never fewer than 2 healthy targets, switched within 2.7 s
-    done in 7 min 3 s of virtual time, 213 calls
+    users: 2125 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
+    done in 7 min 5 s of virtual time, 209 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -39,9 +39,9 @@ fn a_deploy_tells_each_step_and_what_changed() {
     01:43   … beta-green 0/2 healthy · i-01601862897a16ed8 initial: Elb.RegistrationInProgress · i-027905a1d447cd6c4 initial: Elb.InitialHealthChecking
     01:48   … beta-green 1/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
     01:58   beta-green healthy: 20 s
-    01:59 switch
+    01:58 switch
     01:59   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:00   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    01:59   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
     02:00   → /compiler-explorer/beta/active-color: set to `green`
     02:00   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
     02:00 watch
@@ -50,8 +50,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
     07:00 committed: from here on nothing is undone by itself
     07:00 sizes
     07:00   → beta-green: min 1
-    07:02   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:02 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    07:04   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:04 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
     ");
 }
@@ -101,7 +101,7 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run 99thrg · playbooks/deploy.rhai on beta
+    00:00 run 78b5t5 · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -145,8 +145,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23580 requests, 0 errors (5xx), mixed versions for 3.2 s, never fewer than 6 healthy targets, switched within 3.2 s
-    done in 3 min 17 s of virtual time, 205 calls
+    users: 23449 requests, 0 errors (5xx), mixed versions for 2.4 s, never fewer than 6 healthy targets, switched within 2.4 s
+    done in 3 min 15 s of virtual time, 195 calls
     SANDBOX: nothing real is touched
     ");
 }

@@ -29,6 +29,8 @@ struct Walk<'a> {
     suspended: BTreeMap<String, BTreeSet<String>>,
     /// Since when a target group gets requests, and the version that it serves since then.
     serving: BTreeMap<String, Serving>,
+    /// From when until when a target group served before.
+    served: BTreeMap<String, Vec<(Time, Time)>>,
     /// Share of the requests that ended in an error at the start and does so still.
     errors: f64,
     /// First and last moment at which a node began to send requests elsewhere.
@@ -107,6 +109,7 @@ impl<'a> Walk<'a> {
             least,
             suspended: scene.groups.iter().map(|(name, sizes)| (name.clone(), sizes.suspended.clone())).collect(),
             serving: BTreeMap::new(),
+            served: BTreeMap::new(),
             switched: None,
             errors: 1.0,
             scene,
@@ -146,7 +149,9 @@ impl<'a> Walk<'a> {
     fn follow(&mut self, now: Time, mark: Option<&Mark>) {
         self.errors = self.errors.min(mark.map_or(0.0, error_share));
         let bearing = self.scene.bearing();
-        self.serving.retain(|arn, _| bearing.contains_key(arn));
+        for (arn, ended) in self.serving.extract_if(.., |arn, _| !bearing.contains_key(arn)) {
+            self.served.entry(arn).or_default().push((ended.since, now));
+        }
         for arn in bearing.into_keys() {
             let version = self.main_version(&arn);
             let serving = self.serving.entry(arn).or_insert(Serving { since: now, version: None });
@@ -289,13 +294,18 @@ impl<'a> Walk<'a> {
         self.scene.reached(arn).into_iter().filter(differs).collect()
     }
 
+    /// Whether the target group got traffic then, in a term that has ended.
+    fn served_at(&self, arn: &str, at: Time) -> bool {
+        self.served.get(arn).is_some_and(|terms| terms.iter().any(|(since, until)| *since <= at && at <= *until))
+    }
+
     fn foreign_versions(&self, arn: &str) -> Vec<Condition> {
         let Some(serving) = self.serving.get(arn) else { return Vec::new() };
         let charter = self.names.charter;
         let mut kinds: BTreeMap<Invariant, Vec<&str>> = BTreeMap::new();
         for id in self.foreign(arn) {
             // Only what booted while its group served was beyond the run's reach.
-            let since = self.scene.booted.get(id).is_some_and(|(at, _)| *at >= serving.since);
+            let since = self.scene.booted.get(id).is_some_and(|(at, _)| *at >= serving.since || self.served_at(arn, *at));
             let kind = if since && charter.shares_version_key() { Invariant::SharedKey } else { Invariant::OneVersion };
             kinds.entry(kind).or_default().push(id);
         }

@@ -248,7 +248,7 @@ impl Bench<'_> {
             return Vec::new();
         }
         let mut verdicts = Vec::new();
-        for go in self.ways(&pause) {
+        for go in self.ways(pause) {
             let snap = if deaths > 0 { Snap::Durable } else { Snap::None };
             let played = self.go(Some(pause), go, Vec::new(), snap);
             verdicts.extend(self.and_recoveries(&played, 0));

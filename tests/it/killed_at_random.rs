@@ -18,7 +18,7 @@ struct Ends {
     end: Vec<String>,
 }
 
-fn deploy<'a>(url: &'a str) -> [&'a str; 10] {
+fn deploy(url: &str) -> [&str; 10] {
     ["run", "playbooks/deploy.rhai", "--env", "beta", "--target", url, "--version", "latest", "--bake", "5s"]
 }
 

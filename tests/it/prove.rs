@@ -55,7 +55,7 @@ fn a_build_that_was_never_booted_is_found_and_found_again_by_its_token() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let boot = "bg::boot(c.idle, c.live, build, bg::size(capacity, c.live));";
     let unread = "scale(c.idle, #{ desired: 2, min: 2 }); wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" });";
-    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);\n", "")]);
+    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);", "")]);
     let report = proved(&broken, Some("no fault"), 1).expect("it runs to its end");
     let story = report.stories.first().expect("it is found");
     assert_eq!((report.bad, story.how.as_str(), story.codes.as_slice()), (1, "run", &["I10".to_owned()][..]), "{}", told(&report));
@@ -95,7 +95,7 @@ fn a_failure_among_many_things_that_go_wrong_is_told_without_them() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let boot = "bg::boot(c.idle, c.live, build, bg::size(capacity, c.live));";
     let unread = "scale(c.idle, #{ desired: 2, min: 2 }); wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" });";
-    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);\n", "")]);
+    let broken = mutant(&folder, &[(boot, unread), ("    bg::must_run(c.idle, build);", "")]);
     let extent = Extent { mode: Mode::Random, most: Some(1), ..single() };
     let report = prove(&broken, &extent, &|_| true).expect("it runs to its end");
     let story = report.stories.iter().find(|story| story.codes == ["I10"] && story.how == "run").expect("it is found");

@@ -292,7 +292,7 @@ impl Run {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = self.env.colors.iter().map(|c| c.asg.as_str()).collect();
-        let groups = self.account.groups(&names).await?;
+        let groups = self.account.settings(&names).await?;
         let desired = |color: &str| self.env.color(color).and_then(|c| groups.get(&c.asg)).map(|g| g.desired);
         let serving = topology.target_groups.iter().filter(|(_, tg)| traffic.carries(&tg.arn));
         let live = serving.filter_map(|(color, _)| desired(color)).max().unwrap_or(0);

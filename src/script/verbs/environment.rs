@@ -259,15 +259,13 @@ struct Preflight {
 async fn before_flight(run: &mut Run, color: &str) -> Result<Preflight, RunError> {
     let topology = run.topology().await?;
     let names = run.env.color(color).cloned().ok_or_else(|| RunError::failed(format!("there is no colour `{color}`")))?;
-    let asgs = [names.asg.as_str()];
-    let (seen, groups, weights) =
-        tokio::join!(survey::survey(&run.account, &run.env), run.account.groups(&asgs), traffic::read(&run.account, &run.env, &topology));
-    let group = groups?.remove(&names.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
+    let mut seen = survey::check(&run.account, &run.env, &topology, survey::Ask::Version).await?;
+    let group = seen.groups.remove(&names.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
     Ok(Preflight {
         max: group.max,
         registers: topology.arn(color).is_some_and(|arn| group.target_groups.iter().any(|t| t == arn)),
-        sticky: weights?.sticky(),
-        disagreements: seen?.disagreements.into_iter().map(|d| d.text).collect(),
+        sticky: seen.sticky,
+        disagreements: seen.disagreements.into_iter().map(|d| d.text).collect(),
         asg: names.asg,
         target_group: names.target_group,
     })

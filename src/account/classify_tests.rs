@@ -79,8 +79,8 @@ async fn absence_is_what_each_service_says_it_is() {
 async fn the_settings_of_a_group_are_asked_for_without_its_instances() {
     let (a, log) = account(|_, _| {
         let sizes = "<MinSize>1</MinSize><MaxSize>9</MaxSize><DesiredCapacity>4</DesiredCapacity>";
-        let body = format!("<AutoScalingGroups><member><AutoScalingGroupName>g</AutoScalingGroupName>{sizes}</member></AutoScalingGroups>");
-        success("DescribeAutoScalingGroups", &body)
+        let group = format!("<AutoScalingGroupName>g</AutoScalingGroupName>{sizes}<HealthCheckType>ELB</HealthCheckType>");
+        success("DescribeAutoScalingGroups", &format!("<AutoScalingGroups><member>{group}</member></AutoScalingGroups>"))
     });
     let found = a.settings(&["g"]).await.unwrap().remove("g").unwrap();
     assert_eq!((found.min, found.max, found.desired), (1, 9, 4));

@@ -2,7 +2,7 @@
 
 use super::classify::printable;
 use super::retry::Class;
-use super::types::{Group, Object, Parameter};
+use super::types::{GroupSettings, Object, Parameter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -50,7 +50,7 @@ pub type Fields = BTreeMap<String, Option<String>>;
 /// What was read before an action: it serves the guards, the comparison and the call itself.
 #[derive(Clone, Debug)]
 pub enum Facts {
-    Group(Group),
+    Group(GroupSettings),
     Routes(Vec<RouteFacts>),
     Parameter(Option<Parameter>),
     Object(Option<Object>),

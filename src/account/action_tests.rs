@@ -1,7 +1,7 @@
 //! Fields, undo, read-back and words of each action.
 
-use super::super::types::{Forward, Instance};
-use super::super::{Group, Object, Parameter};
+use super::super::types::Forward;
+use super::super::{GroupSettings, Object, Parameter};
 use super::*;
 
 const PREFIX: &str = "arn:aws:elasticloadbalancing:us-east-1:052730242331";
@@ -32,17 +32,7 @@ fn route_facts(found: &[(&str, &[(&str, u32)])]) -> Facts {
 }
 
 fn group(min: u32, max: u32, desired: u32) -> Facts {
-    Facts::Group(Group {
-        name: "beta-green".into(),
-        min,
-        max,
-        desired,
-        target_groups: Vec::new(),
-        health_check_type: "EC2".into(),
-        grace_seconds: 0,
-        suspended: BTreeSet::from(["AZRebalance".to_string()]),
-        instances: Vec::<Instance>::new(),
-    })
+    Facts::Group(GroupSettings { name: "beta-green".into(), min, max, desired, suspended: BTreeSet::from(["AZRebalance".to_string()]) })
 }
 
 fn capacity(min: Option<u32>, max: Option<u32>, desired: Option<u32>) -> Action {

@@ -3,7 +3,7 @@
 use super::classify::{Answer, Failure, answer};
 use super::pages::Pages;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, Activity, Group, Instance};
+use super::{Account, AccountError, Activity, Group, GroupSettings, Instance};
 use aws_sdk_autoscaling::types as sdk;
 use aws_smithy_types::DateTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,20 @@ pub(super) fn call<'a>(operation: &'static str, resource: &'a str, class: Class)
 impl Account {
     /// DescribeAutoScalingGroups by name: a group that does not exist is not in the map.
     pub async fn groups(&self, names: &[&str]) -> Result<BTreeMap<String, Group>, AccountError> {
+        self.describe(names, None, |from| group(from).map(|group| (group.name.clone(), group))).await
+    }
+
+    /// The same without their instances, which are most of the reply.
+    pub async fn settings(&self, names: &[&str]) -> Result<BTreeMap<String, GroupSettings>, AccountError> {
+        self.describe(names, Some(false), |from| settings(&from).map(|group| (group.name.clone(), group))).await
+    }
+
+    async fn describe<T: Clone + Send + Sync + 'static>(
+        &self,
+        names: &[&str],
+        include_instances: Option<bool>,
+        convert: fn(sdk::AutoScalingGroup) -> Result<(String, T), String>,
+    ) -> Result<BTreeMap<String, T>, AccountError> {
         // An empty list of names would ask for every group there is.
         let names: Vec<String> = names.iter().collect::<BTreeSet<_>>().into_iter().map(|n| n.to_string()).collect();
         let mut groups = BTreeMap::new();
@@ -27,23 +41,22 @@ impl Account {
             let call = call("DescribeAutoScalingGroups", &resource, Class::Read);
             let mut pages = Pages::default();
             loop {
-                let (page, next) = self.call(call, || self.groups_page(names, &pages)).await?;
-                groups.extend(page.into_iter().filter(|g| names.contains(&g.name)).map(|g| (g.name.clone(), g)));
+                let send = async || {
+                    let request = self.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names.to_vec()));
+                    let request = request.set_include_instances(include_instances).max_records(PAGE_MAX);
+                    answer(request.set_next_token(pages.token.clone()).send().await)?.read(|out| {
+                        let groups = out.auto_scaling_groups.ok_or("the reply lacks `AutoScalingGroups`")?;
+                        Ok((groups.into_iter().map(convert).collect::<Result<Vec<_>, String>>()?, out.next_token))
+                    })
+                };
+                let (page, next) = self.call(call, send).await?;
+                groups.extend(page.into_iter().filter(|(name, _)| names.contains(name)));
                 if !pages.go_on(next).map_err(|what| endless(call, what))? {
                     break;
                 }
             }
         }
         Ok(groups)
-    }
-
-    async fn groups_page(&self, names: &[String], pages: &Pages) -> Result<Answer<(Vec<Group>, Option<String>)>, Failure> {
-        let request = self.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names.to_vec()));
-        let request = request.max_records(PAGE_MAX).set_next_token(pages.token.clone());
-        answer(request.send().await)?.read(|out| {
-            let groups = out.auto_scaling_groups.ok_or("the reply lacks `AutoScalingGroups`")?;
-            Ok((groups.into_iter().map(group).collect::<Result<_, String>>()?, out.next_token))
-        })
     }
 
     /// DescribeScalingActivities: at most `limit`, newest first, as AWS has them.
@@ -78,20 +91,37 @@ pub(super) fn endless(call: Call<'_>, what: String) -> AccountError {
     Failure::lost(what).into_error(&call, super::Kind::Lost, 1)
 }
 
-fn group(from: sdk::AutoScalingGroup) -> Result<Group, String> {
-    let lacks = |what: &str| format!("a group lacks `{what}`");
-    let size = |n: Option<i32>, what: &str| n.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| lacks(what));
-    let mut instances: Vec<Instance> = from.instances.unwrap_or_default().into_iter().map(instance).collect::<Result<_, _>>()?;
-    instances.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Group {
-        name: from.auto_scaling_group_name.filter(|n| !n.is_empty()).ok_or_else(|| lacks("AutoScalingGroupName"))?,
+fn settings(from: &sdk::AutoScalingGroup) -> Result<GroupSettings, String> {
+    Ok(GroupSettings {
+        name: from.auto_scaling_group_name.clone().filter(|n| !n.is_empty()).ok_or_else(|| lacks("AutoScalingGroupName"))?,
         min: size(from.min_size, "MinSize")?,
         max: size(from.max_size, "MaxSize")?,
         desired: size(from.desired_capacity, "DesiredCapacity")?,
+        suspended: from.suspended_processes().iter().filter_map(|p| p.process_name.clone()).collect(),
+    })
+}
+
+fn lacks(what: &str) -> String {
+    format!("a group lacks `{what}`")
+}
+
+fn size(n: Option<i32>, what: &str) -> Result<u32, String> {
+    n.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| lacks(what))
+}
+
+fn group(from: sdk::AutoScalingGroup) -> Result<Group, String> {
+    let GroupSettings { name, min, max, desired, suspended } = settings(&from)?;
+    let mut instances: Vec<Instance> = from.instances.unwrap_or_default().into_iter().map(instance).collect::<Result<_, _>>()?;
+    instances.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Group {
+        name,
+        min,
+        max,
+        desired,
         target_groups: from.target_group_arns.unwrap_or_default(),
         health_check_type: from.health_check_type.unwrap_or_default(),
         grace_seconds: size(from.health_check_grace_period.or(Some(0)), "HealthCheckGracePeriod")?,
-        suspended: from.suspended_processes.unwrap_or_default().into_iter().filter_map(|p| p.process_name).collect(),
+        suspended,
         instances,
     })
 }

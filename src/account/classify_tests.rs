@@ -72,6 +72,21 @@ async fn absence_is_what_each_service_says_it_is() {
     assert_eq!(a.load_balancer("lb").await.unwrap(), None);
     let (a, _) = account(|_, _| success("DescribeAutoScalingGroups", "<AutoScalingGroups/>"));
     assert!(a.groups(&["g"]).await.unwrap().is_empty());
+    assert!(a.settings(&["g"]).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_settings_of_a_group_are_asked_for_without_its_instances() {
+    let (a, log) = account(|_, _| {
+        let sizes = "<MinSize>1</MinSize><MaxSize>9</MaxSize><DesiredCapacity>4</DesiredCapacity>";
+        let group = format!("<AutoScalingGroupName>g</AutoScalingGroupName>{sizes}<HealthCheckType>ELB</HealthCheckType>");
+        success("DescribeAutoScalingGroups", &format!("<AutoScalingGroups><member>{group}</member></AutoScalingGroups>"))
+    });
+    let found = a.settings(&["g"]).await.unwrap().remove("g").unwrap();
+    assert_eq!((found.min, found.max, found.desired), (1, 9, 4));
+    a.groups(&["g"]).await.unwrap();
+    let bodies: Vec<String> = log.lock().unwrap().iter().map(|sent| sent.body.clone()).collect();
+    assert!(bodies[0].contains("IncludeInstances=false") && !bodies[1].contains("IncludeInstances"), "{bodies:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use super::action::{Action, Facts, Fields, RUNNING, RouteFacts, RouteRef, SUSPENDED, copy_of, weight_field};
 use super::classify::Failure;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, Group, Kind, Object, balancing};
+use super::{Account, AccountError, GroupSettings, Kind, Object, balancing};
 use std::collections::BTreeSet;
 
 /// What an action may replace goes into the journal, so that it can be put back.
@@ -34,10 +34,10 @@ impl Account {
         }
     }
 
-    async fn group(&self, asg: &str) -> Result<Group, AccountError> {
+    async fn group(&self, asg: &str) -> Result<GroupSettings, AccountError> {
         let call = super::autoscaling::call("DescribeAutoScalingGroups", asg, Class::Read);
         let missing = || Failure::new(Kind::NotFound, "there is no such group").into_error(&call, Kind::NotFound, 1);
-        self.groups(&[asg]).await?.remove(asg).ok_or_else(missing)
+        self.settings(&[asg]).await?.remove(asg).ok_or_else(missing)
     }
 
     /// The routes in the order asked for: one call for the rules, one for the default actions.
@@ -136,7 +136,7 @@ impl Facts {
         fields
     }
 
-    fn group(&self) -> &Group {
+    fn group(&self) -> &GroupSettings {
         match self {
             Facts::Group(group) => group,
             Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),

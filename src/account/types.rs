@@ -10,7 +10,18 @@ pub struct Identity {
     pub arn: String,
 }
 
-/// An Auto Scaling group.
+/// What an Auto Scaling group is set to. Its instances were not asked for, which is not the same as there being none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSettings {
+    pub name: String,
+    pub min: u32,
+    pub max: u32,
+    pub desired: u32,
+    /// Suspended processes.
+    pub suspended: BTreeSet<String>,
+}
+
+/// An Auto Scaling group with its instances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     pub name: String,

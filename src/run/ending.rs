@@ -2,7 +2,7 @@
 
 use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
 use super::survey::{self, About};
-use super::{Entry, Halt, Run, RunError, invariant, undo};
+use super::{Entry, Halt, Run, RunError, invariant, traffic, undo};
 use crate::account::{Action, CallRecord};
 use std::collections::BTreeMap;
 
@@ -154,14 +154,23 @@ impl Run {
         if !self.touched {
             return (Vec::new(), Vec::new());
         }
-        let survey = match survey::survey(&self.account, &self.env).await {
-            Ok(survey) => survey,
+        let check = match self.check_end().await {
+            Ok(check) => check,
             Err(error) => return (vec![format!("the end state could not be read: {error}")], Vec::new()),
         };
-        let (own, others): (Vec<_>, Vec<_>) = survey.disagreements.into_iter().partition(|d| d.blocks && self.moved(d.about));
+        let (own, others): (Vec<_>, Vec<_>) = check.disagreements.into_iter().partition(|d| d.blocks && self.moved(d.about));
         let text = |d: survey::Disagreement| d.text;
         let others = others.into_iter().filter(|d| d.blocks || d.about == About::Serving);
         (own.into_iter().map(text).collect(), others.map(text).collect())
+    }
+
+    /// Instances are not asked: what one of them runs is nothing that a run is held to at its end.
+    async fn check_end(&self) -> Result<survey::Check, RunError> {
+        let topology = match &self.topology {
+            Some(known) => known.clone(),
+            None => traffic::discover(&self.account, &self.env).await?.into(),
+        };
+        survey::check(&self.account, &self.env, &topology, survey::Ask::Nothing).await
     }
 
     /// Whether an action of this run is of those that such a disagreement comes from.

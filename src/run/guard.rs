@@ -4,7 +4,7 @@
 
 use super::RunError;
 use super::traffic::{Topology, target_group_name};
-use crate::account::{Action, Group};
+use crate::account::{Action, GroupSettings};
 use crate::config::Environment;
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Guard 2: a group that production traffic reaches is never shrunk or emptied.
-pub fn keeps_serving(group: &Group, carries_traffic: bool, allow: &[Allow], action: &Action) -> Result<(), RunError> {
+pub fn keeps_serving(group: &GroupSettings, carries_traffic: bool, allow: &[Allow], action: &Action) -> Result<(), RunError> {
     let Action::Capacity { asg, max, desired, .. } = action else { return Ok(()) };
     if !carries_traffic || allow.contains(&Allow::TakeDown) {
         return Ok(());
@@ -141,18 +141,8 @@ pub fn leaving<'a>(before: &'a BTreeMap<String, u32>, after: &BTreeMap<String, u
 mod tests {
     use super::*;
 
-    fn group(desired: u32) -> Group {
-        Group {
-            name: "beta-blue".into(),
-            min: 0,
-            max: 4,
-            desired,
-            target_groups: vec![],
-            health_check_type: "ELB".into(),
-            grace_seconds: 0,
-            suspended: Default::default(),
-            instances: vec![],
-        }
+    fn group(desired: u32) -> GroupSettings {
+        GroupSettings { name: "beta-blue".into(), min: 0, max: 4, desired, suspended: Default::default() }
     }
 
     fn capacity(min: Option<u32>, max: Option<u32>, desired: Option<u32>) -> Action {

@@ -76,21 +76,11 @@ pub fn capacity_after(action: &Action, before: &Facts, after: &Facts) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Forward, Group, RouteFacts, RouteRef};
+    use crate::account::{Forward, GroupSettings, RouteFacts, RouteRef};
     use std::collections::BTreeMap;
 
     fn group(desired: u32) -> Facts {
-        Facts::Group(Group {
-            name: "beta-blue".into(),
-            min: 0,
-            max: 4,
-            desired,
-            target_groups: vec![],
-            health_check_type: "ELB".into(),
-            grace_seconds: 0,
-            suspended: Default::default(),
-            instances: vec![],
-        })
+        Facts::Group(GroupSettings { name: "beta-blue".into(), min: 0, max: 4, desired, suspended: Default::default() })
     }
 
     fn routes(weights: &[(&str, u32)]) -> Facts {

@@ -258,10 +258,11 @@ impl Run {
         match (action, facts) {
             (Action::Capacity { asg, .. } | Action::Processes { asg, .. }, Facts::Group(group)) => {
                 guard::within(&self.env, None, action)?;
-                let Some(color) = self.env.colors.iter().find(|c| c.asg == *asg).map(|c| c.name.clone()) else { return Ok(()) };
-                let topology = self.topology().await?;
-                let traffic = traffic::read(&self.account, &self.env, &topology).await?;
-                let carries = topology.arn(&color).is_some_and(|arn| traffic.carries(arn));
+                // What is allowed even where traffic arrives needs nobody to ask whether it does.
+                if guard::keeps_serving(group, true, &self.allow, action).is_ok() {
+                    return Ok(());
+                }
+                let carries = self.carries_traffic(asg).await?;
                 guard::keeps_serving(group, carries, &self.allow, action)
             }
             (Action::Forward { .. } | Action::ForwardEach { .. }, Facts::Routes(routes)) => {
@@ -297,7 +298,7 @@ impl Run {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = self.env.colors.iter().map(|c| c.asg.as_str()).collect();
-        let groups = self.account.groups(&names).await?;
+        let groups = self.account.settings(&names).await?;
         let desired = |color: &str| self.env.color(color).and_then(|c| groups.get(&c.asg)).map(|g| g.desired);
         let serving = topology.target_groups.iter().filter(|(_, tg)| traffic.carries(&tg.arn));
         let live = serving.filter_map(|(color, _)| desired(color)).max().unwrap_or(0);

@@ -97,7 +97,7 @@ pub enum About {
 struct Reading<'a> {
     topology: Topology,
     traffic: Traffic,
-    groups: BTreeMap<String, Group>,
+    groups: &'a BTreeMap<String, Group>,
     targets: BTreeMap<String, Vec<Target>>,
     parameters: &'a BTreeMap<String, Parameter>,
     keys: BTreeMap<String, Option<Object>>,
@@ -109,6 +109,25 @@ struct Reading<'a> {
 struct Probe {
     health: Option<u16>,
     version: Option<String>,
+}
+
+/// What instances are asked; each of them is a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Nothing,
+    /// Which version they run.
+    Version,
+    /// That, and whether they are well.
+    All,
+}
+
+/// What a run judges of an environment, read at one moment.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub disagreements: Vec<Disagreement>,
+    /// Target group stickiness is on.
+    pub sticky: bool,
+    pub groups: BTreeMap<String, Group>,
 }
 
 /// What environments share, read once for all of them.
@@ -132,6 +151,21 @@ pub async fn survey_all(account: &Account, envs: &[&Environment]) -> Vec<Result<
     }
 }
 
+/// What disagrees, for a run that knows its rules and target groups already.
+pub async fn check(account: &Account, env: &Environment, topology: &Topology, ask: Ask) -> Result<Check, RunError> {
+    let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
+    let names = parameter_names(env);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (traffic, groups, parameters) =
+        tokio::join!(traffic::read(account, env, topology), account.groups(&asgs), account.parameters(&names));
+    let (traffic, groups, parameters) = (traffic?, groups?, parameters?);
+    let reading = read(account, env, (topology.clone(), traffic), (&groups, &parameters), ask).await?;
+    let (serving, colors) = judged(&reading, env);
+    let disagreements = disagreements(&reading, env, &serving, &colors);
+    let sticky = reading.traffic.sticky();
+    Ok(Check { disagreements, sticky, groups })
+}
+
 async fn shared(account: &Account, envs: &[&Environment]) -> Result<Shared, RunError> {
     let asgs: Vec<&str> = envs.iter().flat_map(|env| env.colors.iter().map(|c| c.asg.as_str())).collect();
     let target_groups: Vec<&str> = envs.iter().flat_map(|env| env.colors.iter().map(|c| c.target_group.as_str())).collect();
@@ -150,11 +184,12 @@ async fn shared(account: &Account, envs: &[&Environment]) -> Result<Shared, RunE
 }
 
 async fn survey_one(account: &Account, env: &Environment, shared: &Shared) -> Result<Survey, RunError> {
-    let reading = read(account, env, shared).await?;
-    let serving = reading.traffic.serving(&reading.topology);
-    let live = if let Serving::Color(color) = &serving { Some(color.clone()) } else { None };
-    let colors =
-        env.colors.iter().map(|color| color_survey(&reading, color, live.as_deref() == Some(&color.name), env)).collect::<Vec<_>>();
+    let balancer = shared.balancers.get(&env.load_balancer).ok_or_else(|| RunError::failed("its load balancer was not read"))?;
+    let topology = traffic::locate(balancer, &shared.target_groups, env)?;
+    let traffic = Traffic::of(balancer, &topology);
+    let reading = read(account, env, (topology, traffic), (&shared.groups, &shared.parameters), Ask::All).await?;
+    let (serving, colors) = judged(&reading, env);
+    let live = colors.iter().find(|color| color.live).map(|color| color.color.clone());
     let recorded_color = reading.parameters.get(&env.active_color_parameter()).map(|p| p.value.clone());
     let disagreements = disagreements(&reading, env, &serving, &colors);
     Ok(Survey {
@@ -172,16 +207,24 @@ async fn survey_one(account: &Account, env: &Environment, shared: &Shared) -> Re
     })
 }
 
-async fn read<'a>(account: &Account, env: &Environment, shared: &'a Shared) -> Result<Reading<'a>, RunError> {
-    let balancer = shared.balancers.get(&env.load_balancer).ok_or_else(|| RunError::failed("its load balancer was not read"))?;
-    let topology = traffic::locate(balancer, &shared.target_groups, env)?;
-    let mut groups = BTreeMap::new();
-    for color in &env.colors {
-        let group = shared.groups.get(&color.asg);
-        groups.insert(
-            color.asg.clone(),
-            group.ok_or_else(|| RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)))?.clone(),
-        );
+/// Who serves, and what that says of each colour.
+fn judged(reading: &Reading<'_>, env: &Environment) -> (Serving, Vec<ColorSurvey>) {
+    let serving = reading.traffic.serving(&reading.topology);
+    let live = |color: &ColorNames| matches!(&serving, Serving::Color(live) if *live == color.name);
+    let colors = env.colors.iter().map(|color| color_survey(reading, color, live(color), env)).collect();
+    (serving, colors)
+}
+
+/// The rest of what is judged, from what was read already.
+async fn read<'a>(
+    account: &Account,
+    env: &Environment,
+    (topology, traffic): (Topology, Traffic),
+    (groups, parameters): (&'a BTreeMap<String, Group>, &'a BTreeMap<String, Parameter>),
+    ask: Ask,
+) -> Result<Reading<'a>, RunError> {
+    if let Some(color) = env.colors.iter().find(|color| !groups.contains_key(&color.asg)) {
+        return Err(RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)));
     }
     let health = try_join_all(
         topology
@@ -193,21 +236,31 @@ async fn read<'a>(account: &Account, env: &Environment, shared: &'a Shared) -> R
         let object = account.object(&env.bucket, &key).await?;
         Ok::<_, RunError>((key, object))
     }));
-    let ids: Vec<&str> = groups.values().flat_map(|g| g.instances.iter().map(|i| i.id.as_str())).collect();
+    let own = env.colors.iter().filter(|_| asked(env, ask)).filter_map(|color| groups.get(&color.asg));
+    let ids: Vec<&str> = own.flat_map(|g| g.instances.iter().map(|i| i.id.as_str())).collect();
     let (health, keys, addresses) = tokio::join!(health, keys, account.addresses(&ids));
     // Addresses serve the probes only: without the right to list them the rest is still true.
     let addresses = addresses.unwrap_or_default();
-    let probes = probe_all(account, env, &topology, &addresses).await;
+    let probes = probe_all(account, env, &topology, &addresses, ask).await;
     Ok(Reading {
-        traffic: Traffic::of(balancer, &topology),
+        traffic,
         targets: health?.into_iter().collect(),
         keys: keys?.into_iter().collect(),
         topology,
         groups,
-        parameters: &shared.parameters,
+        parameters,
         addresses,
         probes,
     })
+}
+
+/// Whether instances are asked anything, for which their addresses are needed.
+fn asked(env: &Environment, ask: Ask) -> bool {
+    match ask {
+        Ask::Nothing => false,
+        Ask::Version => env.version_probe.is_some(),
+        Ask::All => true,
+    }
 }
 
 fn parameter_names(env: &Environment) -> Vec<String> {
@@ -234,6 +287,7 @@ async fn probe_all(
     env: &Environment,
     topology: &Topology,
     addresses: &BTreeMap<String, String>,
+    ask: Ask,
 ) -> BTreeMap<String, Probe> {
     let path = topology.target_groups.values().next().map(|group| group.check_path.clone()).unwrap_or_default();
     let get = async |ip: &str, path: &str| {
@@ -245,7 +299,8 @@ async fn probe_all(
             let reply = get(ip, env.version_probe.as_ref()?).await?;
             (reply.status == 200).then(|| reply.body.trim().to_owned())
         };
-        let (health, version) = tokio::join!(get(ip, &path), version);
+        let health = async { if ask == Ask::All { get(ip, &path).await } else { None } };
+        let (health, version) = tokio::join!(health, version);
         (id.clone(), Probe { health: health.map(|h| h.status), version })
     };
     join_all(addresses.iter().map(probe)).await.into_iter().collect()

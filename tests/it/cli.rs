@@ -96,7 +96,7 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
     let before = project.world();
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @"
-    refused, nothing was touched in 0.4 s of virtual time, 13 calls
+    refused, nothing was touched in 0.4 s of virtual time, 12 calls
     why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
     SANDBOX: nothing real is touched
     ------- stderr -------
@@ -110,12 +110,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     ");
     assert_eq!(without_clock(&project.world()), without_clock(&before));
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @"
-    refused, nothing was touched in 0.5 s of virtual time, 13 calls
+    refused, nothing was touched in 0.4 s of virtual time, 12 calls
     why: stopped: existing instances were left alone
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run z6dkua · playbooks/deploy.rhai on beta
+    00:00 run tqzvqw · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances

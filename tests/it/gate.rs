@@ -4,6 +4,7 @@ use crate::process::Project;
 use crate::support::{Crash, Go, Lab, Outcome, lab};
 use bgx::run::event::{OnFailure, Outcome as Ending, What};
 use bgx::sandbox::fault::{Mishap, Rule};
+use bgx::sandbox::world::{GroupUpdate, World};
 use std::path::Path;
 use std::time::Duration;
 
@@ -215,4 +216,29 @@ fn runs_are_listed_since_a_time() {
     let count = |since: &str| project.bgx(&["runs", "--since", since]).good(LIMIT).lines().filter(|line| line.contains("beta")).count();
     assert_eq!((count("7d"), count("2h"), count("2000-01-01"), count("2999-01-01")), (3, 1, 3, 0));
     assert_eq!(project.bgx(&["runs", "--since", "soon"]).end(LIMIT).code, Some(2));
+}
+
+#[test]
+fn a_deploy_asks_every_instance_once_which_version_it_runs_and_nothing_else() {
+    let deploy = lab("beta", "playbooks/deploy.rhai").param("version", "latest").run();
+    // The two that serve before anything is changed, the two that shall serve before the switch.
+    assert_eq!((deploy.ended.outcome, deploy.ended.calls.get("http")), (Ending::Done, Some(&4)), "{:?}", deploy.ended);
+}
+
+#[test]
+fn rules_are_read_for_a_change_of_size_only_if_it_shrinks_the_group() {
+    let here = folder();
+    let reads = |text: &str| {
+        let ended = played(here.path(), text).prepare(|world| change_group(world, "beta-green", 3)).run().ended;
+        assert_eq!(ended.outcome, Ending::Done, "{ended:?}");
+        ended.calls["elasticloadbalancing"]
+    };
+    let raised = reads("let c = colors();\nsleep(\"2m\");\nscale(c.idle, #{ min: 1 });\n");
+    let shrunk = reads("let c = colors();\nsleep(\"2m\");\nscale(c.idle, #{ desired: 2 });\n");
+    assert_eq!(shrunk, raised + 1);
+}
+
+fn change_group(world: &mut World, name: &str, desired: u32) {
+    let update = GroupUpdate { min: None, max: None, desired: Some(desired) };
+    world.update_group(name, &update).expect("the group is there");
 }

@@ -131,7 +131,7 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
     let (weights, parameters, groups) =
-        tokio::join!(traffic::read(&run.account, env, topology), run.account.parameters(&names), run.account.groups(&asgs));
+        tokio::join!(traffic::read(&run.account, env, topology), run.account.parameters(&names), run.account.settings(&asgs));
     let (parameters, groups) = (parameters?, groups?);
     let mut seen = Seen {
         serving: weights?.serving(topology),
@@ -146,7 +146,10 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
         if let Some(version) = parameters.get(&env.version_parameter(&color.name)) {
             seen.versions.insert(color.name.clone(), version.value.clone());
         }
-        if let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
+        let other = env.colors.iter().find(|c| c.version_key == color.version_key && seen.keys.contains_key(&c.name));
+        if let Some(text) = other.map(|c| seen.keys[&c.name].clone()) {
+            seen.keys.insert(color.name.clone(), text);
+        } else if let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
             let text =
                 String::from_utf8(object.body).map_err(|_| RunError::failed(format!("`{}` is not UTF-8 text", color.version_key)))?;
             seen.keys.insert(color.name.clone(), text.trim().to_owned());
@@ -256,15 +259,13 @@ struct Preflight {
 async fn before_flight(run: &mut Run, color: &str) -> Result<Preflight, RunError> {
     let topology = run.topology().await?;
     let names = run.env.color(color).cloned().ok_or_else(|| RunError::failed(format!("there is no colour `{color}`")))?;
-    let asgs = [names.asg.as_str()];
-    let (seen, groups, weights) =
-        tokio::join!(survey::survey(&run.account, &run.env), run.account.groups(&asgs), traffic::read(&run.account, &run.env, &topology));
-    let group = groups?.remove(&names.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
+    let mut seen = survey::check(&run.account, &run.env, &topology, survey::Ask::Version).await?;
+    let group = seen.groups.remove(&names.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
     Ok(Preflight {
         max: group.max,
         registers: topology.arn(color).is_some_and(|arn| group.target_groups.iter().any(|t| t == arn)),
-        sticky: weights?.sticky(),
-        disagreements: seen?.disagreements.into_iter().map(|d| d.text).collect(),
+        sticky: seen.sticky,
+        disagreements: seen.disagreements.into_iter().map(|d| d.text).collect(),
         asg: names.asg,
         target_group: names.target_group,
     })

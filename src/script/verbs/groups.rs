@@ -1,7 +1,7 @@
 //! Verbs that change an Auto Scaling group: its size, its floor, what may move it.
 
 use super::environment::own_color;
-use super::reads::read_group;
+use super::reads::read_settings;
 use super::{Answer, perform, with};
 use crate::account::Action;
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
@@ -88,7 +88,7 @@ fn scale(call: &Call) -> Answer {
 fn desired(call: &Call, color: &Record) -> Result<(String, u32), VerbError> {
     with(call, async |run| {
         let asg = own_color(run, color)?.asg;
-        let group = read_group(run, call.verb.name, &asg).await?;
+        let group = read_settings(run, call.verb.name, &asg).await?;
         Ok((asg, group.desired))
     })
 }
@@ -104,7 +104,7 @@ fn protect_asg(call: &Call) -> Answer {
     if pin || call.opt_bool("freeze").unwrap_or(false) {
         let (asg, suspend) = with(call, async |run| {
             let asg = own_color(run, &color)?.asg;
-            let group = read_group(run, call.verb.name, &asg).await?;
+            let group = read_settings(run, call.verb.name, &asg).await?;
             let running = MOVERS.iter().filter(|p| !group.suspended.contains(**p)).map(|p| (*p).to_owned());
             Ok((asg, running.collect::<BTreeSet<String>>()))
         })?;

@@ -2,7 +2,7 @@
 
 use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
-use crate::account::{Group, HttpRequest, Instance, Kind as AccountErrorKind, Target};
+use crate::account::{Group, GroupSettings, HttpRequest, Instance, Kind as AccountErrorKind, Target};
 use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Record};
@@ -104,17 +104,22 @@ pub static VERBS: &[Verb] = &[
 
 fn asg(call: &Call) -> Answer {
     let color = call.record(0);
-    let group = with(call, async |run| read_group(run, "asg", &own_color(run, &color)?.asg).await)?;
+    let group = with(call, async |run| {
+        let asg = own_color(run, &color)?.asg;
+        let read = async |run: &mut Run| run.account.groups(&[&asg]).await?.remove(&asg).ok_or_else(|| no_group(&asg));
+        run.read("asg", &asg, read).await
+    })?;
     Ok(Dynamic::from(group_record(&group)))
 }
 
-/// A group as it is now; its absence is an error.
-pub(super) async fn read_group(run: &mut Run, verb: &str, asg: &str) -> Result<Group, RunError> {
-    let read = async |run: &mut Run| {
-        let group = run.account.groups(&[asg]).await?.remove(asg);
-        group.ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))
-    };
+/// What a group is set to now; its absence is an error.
+pub(super) async fn read_settings(run: &mut Run, verb: &str, asg: &str) -> Result<GroupSettings, RunError> {
+    let read = async |run: &mut Run| run.account.settings(&[asg]).await?.remove(asg).ok_or_else(|| no_group(asg));
     run.read(verb, asg, read).await
+}
+
+fn no_group(asg: &str) -> RunError {
+    RunError::failed(format!("there is no group `{asg}`"))
 }
 
 fn group_record(group: &Group) -> Record {

@@ -162,7 +162,7 @@ fn wait_healthy(call: &Call) -> Answer {
 }
 
 async fn desired_of(run: &Run, asg: &str) -> Result<u32, RunError> {
-    let groups = run.account.groups(&[asg]).await?;
+    let groups = run.account.settings(&[asg]).await?;
     groups.get(asg).map(|g| g.desired).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))
 }
 

@@ -4,9 +4,9 @@ use super::world::Start;
 use crate::account::{Tape, Taped};
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::run::event::{Ended, Event, OnFailure};
+use crate::run::Answers;
+use crate::run::event::{Ended, Event};
 use crate::run::journal::Journal;
-use crate::run::{Answers, Resumes};
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox, Traced};
@@ -158,21 +158,9 @@ impl Subject {
             params,
             answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env.name.clone()), terminal: None },
             observer,
-            interrupt,
             journal,
-            run_id: "prove".to_owned(),
-            reason: None,
-            actor: None,
-            commit: None,
-            host_name: "prove".to_owned(),
-            user: "prove".to_owned(),
-            who: "prove".to_owned(),
-            approved: true,
-            lock_wait: std::time::Duration::ZERO,
             events: known,
-            on_failure: OnFailure::Undo,
-            resumes: Resumes::default(),
-            env: self.env.clone(),
+            ..Request::unwatched(self.env.clone(), "prove", interrupt)
         };
         let played = match go {
             Go::Run | Go::Resume => session::run(&self.playbook, &host, request),

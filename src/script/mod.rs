@@ -6,7 +6,9 @@ mod core_verbs;
 pub mod diagnose;
 pub mod duration;
 pub mod engine;
+pub mod examine;
 mod explain;
+
 pub mod header;
 mod imports;
 pub mod params;

@@ -58,11 +58,7 @@ impl Problems {
 impl Playbook {
     /// Reads and checks a playbook with all that it imports, and the hooks of an environment.
     pub fn load(path: &Path, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
-        let (stdlib, words) = match &config.stdlib {
-            Some(folder) => (Stdlib::Folder(folder.clone()), folder.display().to_string()),
-            None => (Stdlib::Embedded(STDLIB), "embedded".to_owned()),
-        };
-        let roots = Roots { stdlib, project: config.root.clone() };
+        let (roots, words) = roots(config);
         let also: Vec<&str> = hooks.into_iter().collect();
         let sources = Sources::load_with(path, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
         Playbook::of(sources, words)
@@ -109,6 +105,15 @@ impl Playbook {
     }
 }
 
+/// Where a project's modules are looked for, and where its stdlib is, in words.
+pub fn roots(config: &Config) -> (Roots, String) {
+    let (stdlib, words) = match &config.stdlib {
+        Some(folder) => (Stdlib::Folder(folder.clone()), folder.display().to_string()),
+        None => (Stdlib::Embedded(STDLIB), "embedded".to_owned()),
+    };
+    (Roots { stdlib, project: config.root.clone() }, words)
+}
+
 /// One run to do.
 pub struct Request {
     pub env: Environment,
@@ -136,6 +141,32 @@ pub struct Request {
     pub on_failure: OnFailure,
     /// What is changed in a run that goes on.
     pub resumes: Resumes,
+}
+
+impl Request {
+    /// A run in a sandbox in memory that nobody watches, under one name for all its people and machines.
+    pub fn unwatched(env: Environment, name: &str, interrupt: watch::Receiver<String>) -> Request {
+        Request {
+            params: BTreeMap::new(),
+            answers: Answers { confirm: Some(env.name.clone()), ..Answers::default() },
+            observer: Box::new(|_| {}),
+            interrupt,
+            journal: Journal::in_memory(),
+            run_id: name.to_owned(),
+            reason: None,
+            actor: None,
+            commit: None,
+            host_name: name.to_owned(),
+            user: name.to_owned(),
+            who: name.to_owned(),
+            approved: true,
+            lock_wait: Duration::ZERO,
+            events: Vec::new(),
+            on_failure: OnFailure::Undo,
+            resumes: Resumes::default(),
+            env,
+        }
+    }
 }
 
 /// Whose mistake a failure is, where neither the account nor an operator brought it about.

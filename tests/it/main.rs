@@ -6,6 +6,7 @@ mod audited;
 mod bad_input;
 mod bad_surroundings;
 mod boto3;
+mod broken;
 mod cli;
 mod docs;
 mod exit_codes;

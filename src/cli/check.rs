@@ -92,16 +92,20 @@ fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// The project's playbooks and stdlib, and its hooks.
-fn all(config: &Config) -> Vec<PathBuf> {
+/// The project's playbooks and stdlib, its hooks, and their tests.
+pub fn all(config: &Config) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let folders = [Some(config.root.join("playbooks")), config.stdlib.clone()];
     folders.into_iter().flatten().for_each(|folder| files.extend(scripts(&folder)));
     let hooks: BTreeSet<&String> = config.envs.values().filter_map(|env| env.hooks.as_ref()).collect();
     for hook in hooks {
-        let file = config.root.join(format!("{hook}.rhai"));
-        if !files.contains(&file) {
-            files.push(file);
+        let own = [format!("{hook}.rhai"), format!("{hook}_test.rhai")].map(|name| config.root.join(name));
+        let [file, test] = own;
+        // A module that is missing is told of when it is read.
+        for file in [Some(file), Some(test).filter(|test| test.is_file())].into_iter().flatten() {
+            if !files.contains(&file) {
+                files.push(file);
+            }
         }
     }
     files
@@ -120,8 +124,8 @@ fn named(given: &[&String]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// Every `.rhai` below a folder but tests, by name; links to folders are not followed.
-fn scripts(folder: &Path) -> Vec<PathBuf> {
+/// Every `.rhai` below a folder, by name; links to folders are not followed.
+pub fn scripts(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> =
         entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")).map(|e| e.path()).collect();
@@ -130,7 +134,7 @@ fn scripts(folder: &Path) -> Vec<PathBuf> {
     for path in paths {
         if path.is_dir() && !path.is_symlink() {
             found.extend(scripts(&path));
-        } else if path.extension().is_some_and(|ext| ext == "rhai") && !path.to_string_lossy().ends_with("_test.rhai") {
+        } else if path.extension().is_some_and(|ext| ext == "rhai") {
             found.push(path);
         }
     }

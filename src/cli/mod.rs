@@ -16,6 +16,7 @@ mod screen;
 mod signals;
 mod status;
 mod style;
+mod test;
 
 use crate::config::Config;
 use crate::script::session::Playbook;
@@ -66,6 +67,7 @@ fn bgx() -> Command {
         .subcommand(prove::command())
         .subcommand(status::command())
         .subcommand(check::command())
+        .subcommand(test::command())
         .subcommand(Command::new("list").about("List the project's playbooks"))
         .subcommands(runs::commands())
         .subcommands(recovery::commands())
@@ -84,6 +86,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
         Some(("check", matches)) => check::run(matches, &config)?,
+        Some(("test", matches)) => test::run(matches, &config)?,
         Some(("status", matches)) => status::run(matches, &config)?,
         Some(("answer", matches)) => answer::run(matches, &config)?,
         Some(("lock", matches)) => lock::run(matches, &config)?,

@@ -3,6 +3,7 @@
 use super::check;
 use super::diagnose::Diagnostic;
 use super::engine;
+use super::harness;
 use super::imports;
 use super::session;
 use super::sources::{Sources, Stdlib};
@@ -14,6 +15,7 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     Playbook,
+    Test,
     /// By its import path.
     Module(String),
 }
@@ -28,6 +30,10 @@ pub struct Examined {
 pub fn examine(path: &Path, kind: &Kind, config: &Config) -> Examined {
     let (roots, _) = session::roots(config);
     let loaded = match kind {
+        Kind::Test => {
+            let (diagnostics, sources) = harness::examine(path, config);
+            return Examined { diagnostics, sources };
+        }
         Kind::Playbook => Sources::load(path, &roots),
         Kind::Module(module) => Sources::load_module(module, &roots),
     };
@@ -64,6 +70,9 @@ fn stdlib_folder(config: &Config) -> Option<String> {
 
 /// What a file of the project is, by where it stands; elsewhere by whether it would do something when it is imported.
 pub fn kind_of(path: &Path, config: &Config) -> Kind {
+    if path.to_string_lossy().ends_with("_test.rhai") {
+        return Kind::Test;
+    }
     let (roots, _) = session::roots(config);
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let file = real(path).with_extension("");

@@ -16,15 +16,21 @@ pub const MODULES_MAX: usize = 64;
 pub fn graph(playbook: &Path, roots: &Roots, also: &[&str]) -> Result<(String, BTreeMap<String, String>), Box<Diagnostic>> {
     let text = read(playbook)?;
     let main = playbook_name(playbook, &roots.project);
+    let found = text_graph(&main, &text, roots, also)?;
+    Ok((main, found))
+}
+
+/// The same for a text that lies in no file.
+pub fn text_graph(name: &str, text: &str, roots: &Roots, also: &[&str]) -> Result<BTreeMap<String, String>, Box<Diagnostic>> {
     let mut loader = Loader { roots, parser: syntax::parser(), found: BTreeMap::new(), chain: Vec::new() };
-    loader.follow(main.clone(), text)?;
+    loader.follow(name.to_owned(), text.to_owned())?;
     for path in also {
         if !loader.found.contains_key(&format!("{path}.rhai")) {
             let text = loader.module(path)?;
             loader.follow(format!("{path}.rhai"), text)?;
         }
     }
-    Ok((main, loader.found))
+    Ok(loader.found)
 }
 
 /// A module by itself: the texts of it and of all that it imports.
@@ -201,6 +207,7 @@ fn siblings(file: &Path, path: &str) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter_map(|e| PathBuf::from(e.ok()?.file_name()).into_os_string().into_string().ok())
+        .filter(|name| !name.ends_with("_test.rhai"))
         .filter_map(|name| name.strip_suffix(".rhai").map(|n| format!("{folder}{n}")))
         .collect();
     names.sort();

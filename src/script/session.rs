@@ -5,7 +5,7 @@ use super::diagnose::{Diagnostic, Level};
 use super::engine::{self, STACK_BYTES};
 use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
-use super::play::{self, Play, PlayError, StepMark};
+use super::play::{self, Lines, Play, PlayError, StepMark};
 use super::sources::{Roots, Sources, Stdlib};
 use super::verbs::{self, Stage};
 use crate::config::{Config, Environment};
@@ -36,6 +36,8 @@ pub struct Playbook {
     pub questions: Option<Vec<questions::Id>>,
     /// `embedded`, or the folder that was used in its place.
     pub stdlib: String,
+    /// Where the lines are noted that are reached, if somebody wants to know.
+    pub lines: Option<Lines>,
 }
 
 /// What is wrong with a playbook, and its sources where they could be read.
@@ -64,6 +66,14 @@ impl Playbook {
         Playbook::of(sources, words)
     }
 
+    /// A playbook that is given as text.
+    pub fn of_text(name: &str, text: &str, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
+        let (roots, words) = roots(config);
+        let also: Vec<&str> = hooks.into_iter().collect();
+        let sources = Sources::load_text(name, text, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
+        Playbook::of(sources, words)
+    }
+
     /// The playbook that a journal holds: what began a run is what goes on with it.
     pub fn from_journal(texts: BTreeMap<String, String>, main: &str, stdlib: String) -> Result<Playbook, Problems> {
         let sources = Sources::from_texts(texts, main).map_err(|diagnostic| Problems::one(*diagnostic))?;
@@ -85,7 +95,7 @@ impl Playbook {
         match params::specs(&sources) {
             Ok(params) => {
                 let questions = questions::ids(&sources, &engine);
-                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib })
+                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib, lines: None })
             }
             Err(diagnostics) => Err(Problems { diagnostics, sources }),
         }
@@ -249,6 +259,7 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
 fn act(playbook: &Playbook, stage: &Arc<Stage>, params: BTreeMap<String, ParamValue>) -> Result<(), PlayError> {
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
+    play.lines = playbook.lines.clone();
     let blocks = stage.clone();
     play.on_step = Box::new(move |name, mark, _| {
         let ok = match mark {

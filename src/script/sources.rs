@@ -59,6 +59,11 @@ impl Sources {
         Sources::from_texts(texts, &main)
     }
 
+    /// A playbook that is given as text, with what it imports.
+    pub fn load_text(name: &str, text: &str, roots: &Roots, also: &[&str]) -> Result<Sources, Box<Diagnostic>> {
+        Sources::from_texts(imports::text_graph(name, text, roots, also)?, name)
+    }
+
     /// A module by its import path, with all that it imports, below a playbook without a line.
     pub fn load_module(path: &str, roots: &Roots) -> Result<Sources, Box<Diagnostic>> {
         let mut texts = imports::module_graph(path, roots)?;

@@ -81,11 +81,11 @@ pub fn stage(ask: &Ask, env: &Environment, world: &World) -> Result<Stage, Refus
 }
 
 fn rule(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Rule, Refusal> {
-    let place = fault.call.as_deref().map(service_of).transpose()?;
+    let place = fault.at.as_deref().map(service_of).transpose()?;
     let (service, operation) = place.clone().unwrap_or_default();
     let mut rule = match FAULTS.iter().find(|(name, _)| *name == fault.fault) {
         Some((_, make)) if place.is_some() => make(&service, &operation),
-        Some(_) => return Err(Refusal::new(format!("fault `{}`: which `call`?", fault.fault))),
+        Some(_) => return Err(Refusal::new(format!("fault `{}`: `at` which call?", fault.fault))),
         None => Rule::mishap(&service, &operation, mishap(fault, env, world)?),
     };
     if place.is_none() {
@@ -229,6 +229,7 @@ fn weights(env: &Environment, world: &World) -> BTreeMap<String, i64> {
         Action::Forward { targets, .. } => Some(targets),
         Action::FixedResponse { .. } | Action::Redirect { .. } => None,
     });
-    let mut named = forwards.map(|targets| targets.iter().map(|t| (name_of(&t.target_group), i64::from(t.weight))).collect::<BTreeMap<_, _>>());
+    let mut named =
+        forwards.map(|targets| targets.iter().map(|t| (name_of(&t.target_group), i64::from(t.weight))).collect::<BTreeMap<_, _>>());
     named.find(|weights| env.colors.iter().any(|color| weights.contains_key(&color.target_group))).unwrap_or_default()
 }

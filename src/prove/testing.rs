@@ -4,8 +4,8 @@ use super::lab::DAY_MS;
 use super::staged::{self, Stage};
 use super::world::Start;
 use crate::config::{Config, Environment};
-use crate::host::world::{built, version};
 use crate::host::Host;
+use crate::host::world::{built, version};
 use crate::run::event::{Event, OnFailure, What};
 use crate::run::journal::Journal;
 use crate::run::{Answers, Halt};
@@ -38,6 +38,8 @@ pub struct Bench {
 /// What a run leaves for the next one.
 #[derive(Clone)]
 struct Kept {
+    /// Of the run, for its lock.
+    name: String,
     world: World,
     journal: Vec<u8>,
     playbook: Playbook,
@@ -99,7 +101,8 @@ impl Bench {
             None => world(&self.config, &env, &ask.world)?,
         };
         let (params, answers) = (ask.params.clone(), ask.answers.clone());
-        Ok(Kept { world, journal: Vec::new(), playbook, env, params, answers, yes: ask.yes })
+        let name = format!("test{}", locked(&self.kept).len());
+        Ok(Kept { name, world, journal: Vec::new(), playbook, env, params, answers, yes: ask.yes })
     }
 
     fn playbook(&self, script: &Script, env: &Environment) -> Result<Playbook, Refusal> {
@@ -143,7 +146,6 @@ impl Bench {
             Script::Resume | Script::Undo => Journal::reopen_bytes(&start.journal),
         };
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let name = format!("test{number}");
         let request = Request {
             params: params::parse(&start.playbook.params, &start.params).unwrap_or_default(),
             answers: Answers { given: start.answers.clone(), yes: start.yes, confirm: Some(start.env.name.clone()), terminal: None },
@@ -151,7 +153,7 @@ impl Bench {
             journal,
             events,
             on_failure: if ask.pause { OnFailure::Pause } else { OnFailure::Undo },
-            ..Request::unwatched(start.env.clone(), &name, interrupt)
+            ..Request::unwatched(start.env.clone(), &start.name, interrupt)
         };
         let played = match ask.script {
             Script::Playbook(_) | Script::Text(_) | Script::Resume => session::run(&start.playbook, &host, request),
@@ -224,7 +226,8 @@ fn find(name: &str, config: &Config) -> Result<PathBuf, Refusal> {
     if path.is_file() {
         return Ok(path);
     }
-    let names: Vec<String> = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let names: Vec<String> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     let known = names.iter().filter_map(|name| name.strip_suffix(".rhai")).filter(|name| !name.ends_with("_test"));
     Err(Refusal::new(format!("there is no playbook `{name}`")).maybe_hint(did_you_mean(name, known)))
 }

@@ -6,12 +6,12 @@ use super::raised::{self, Raised};
 use super::resolver::Resolver;
 use super::verb::Verb;
 use super::{record, register, syntax};
+use rhai::debugger::DebuggerCommand;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
     BitFieldPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::debugger::DebuggerCommand;
-use rhai::{ASTNode, Dynamic, Engine, EvalAltResult, NativeCallContext, def_package};
+use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, def_package};
 use std::sync::{Arc, LazyLock, PoisonError};
 
 /// Stack of the thread that plays: 64 call levels through closures need up to 2 MiB in a debug build, and verbs come on top.
@@ -59,13 +59,13 @@ pub fn for_play(play: &Arc<Play>, verbs: &'static [Verb]) -> Engine {
     engine
 }
 
-/// Notes each line at which a statement is reached.
+/// Notes each line at which something is reached: not every statement is told of, but what it consists of is.
 #[expect(deprecated, reason = "Rhai marks it so to say that it may change; the version is pinned")]
 fn note_lines(engine: &mut Engine, lines: Lines) {
     engine.register_debugger(
         |_, debugger| debugger,
-        move |_, _, node, _, position| {
-            if let (ASTNode::Stmt(_), Some(line)) = (&node, position.line()) {
+        move |_, _, _, _, position| {
+            if let Some(line) = position.line() {
                 lines.lock().unwrap_or_else(PoisonError::into_inner).insert(line);
             }
             Ok(DebuggerCommand::StepInto)

@@ -19,6 +19,7 @@ mod locks;
 mod moto;
 mod overdue;
 mod permissions;
+mod playbook_tests;
 mod process;
 mod program;
 mod prove;

@@ -66,9 +66,9 @@ pub struct GroupAsk {
 #[serde(deny_unknown_fields)]
 pub struct FaultAsk {
     pub fault: String,
-    /// An operation of AWS; default: any.
+    /// A call to AWS, by its operation; default: any.
     #[serde(default)]
-    pub call: Option<String>,
+    pub at: Option<String>,
     /// From the so-manieth such call on; default: 1.
     #[serde(default)]
     pub nth: Option<u32>,
@@ -93,7 +93,7 @@ pub struct SignalAsk {
 
 const WORLD: &[&str] = &["start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second"];
 const GROUP: &[&str] = &["desired", "min", "max", "version"];
-const FAULT: &[&str] = &["fault", "call", "nth", "times", "group", "to"];
+const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to"];
 const SIGNAL: &[&str] = &["name", "at"];
 
 pub fn world(map: Map) -> Result<WorldAsk, Raised> {

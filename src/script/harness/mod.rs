@@ -1,7 +1,7 @@
 //! The engine of test files: `play`, `resume`, `undo` and the assertions as verbs, and one test played by itself.
 
-mod asserts;
 mod asked;
+mod asserts;
 mod differs;
 mod plays;
 

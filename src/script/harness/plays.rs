@@ -1,7 +1,7 @@
 //! The verbs that play: `play`, `play_text`, `resume`, `undo`, and the record that they give.
 
-use super::asked::{self, Ask, Script};
 use super::Bench;
+use super::asked::{self, Ask, Script};
 use crate::script::call::Call;
 use crate::script::raised::{Raised, VerbError};
 use crate::script::record::Record;
@@ -65,7 +65,7 @@ const ANSWERS: Opt = Opt::new("answers", Kind::Map, "question to key of the answ
 const YES: Opt = Opt::new("yes", Kind::Bool, "answer what is not for a human");
 const PAUSE: Opt = Opt::new("pause", Kind::Bool, "a failure leaves things as they are, as --on-failure pause");
 const WORLD: Opt = Opt::new("world", Kind::Map, "start, seed, groups, parameters, objects, boot, requests_per_second");
-const FAULTS: Opt = Opt::new("faults", Kind::List, "of maps: fault, call, nth, times, group, to");
+const FAULTS: Opt = Opt::new("faults", Kind::List, "of maps: fault, at (a call), nth, times, group, to");
 const SIGNAL: Opt = Opt::new("signal", Kind::Map, "name, and at: a part of the text of an event");
 const AFTER: Opt = Opt::new("after", Kind::Record, "a run whose account this one finds");
 
@@ -144,9 +144,7 @@ fn play(call: &Call, script: Script) -> Result<Dynamic, VerbError> {
     let bench = call.play.user::<Arc<Bench>>();
     match (bench.carry)(ask) {
         Ok(told) => Ok(Dynamic::from(record(told))),
-        Err(refusal) => {
-            Err(Raised::argument(format!("{}: {}", call.verb.name, refusal.message)).maybe_hint(refusal.hint).into())
-        }
+        Err(refusal) => Err(Raised::argument(format!("{}: {}", call.verb.name, refusal.message)).maybe_hint(refusal.hint).into()),
     }
 }
 

@@ -176,13 +176,17 @@ pub fn text(what: &What) -> String {
 pub fn told(env: &Environment, before: &World, after: &World, events: &[Event], calls: usize) -> Told {
     let mut told = Told { calls: i64::try_from(calls).unwrap_or(i64::MAX), ..Told::default() };
     for event in events {
-        match &event.what {
-            What::Said { text, .. } => told.said.push(text.clone()),
-            What::Started { action, .. } => told.actions.push(action.to_string()),
-            What::UndoStarted { action, .. } => told.undone.push(action.to_string()),
-            What::BlockStarted { name } => told.steps.push(name.clone()),
-            What::Asked { id, .. } => told.questions.push(id.clone()),
-            _ => {}
+        let what = &event.what;
+        if let What::Said { text, .. } = what {
+            told.said.push(text.clone());
+        } else if let What::Started { action, .. } = what {
+            told.actions.push(action.to_string());
+        } else if let What::UndoStarted { action, .. } = what {
+            told.undone.push(action.to_string());
+        } else if let What::BlockStarted { name } = what {
+            told.steps.push(name.clone());
+        } else if let What::Asked { id, .. } = what {
+            told.questions.push(id.clone());
         }
     }
     let users = after.users(&env.name, before.now);

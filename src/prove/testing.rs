@@ -11,6 +11,7 @@ use crate::run::journal::Journal;
 use crate::run::{Answers, Halt};
 use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox};
+use crate::script::check::questions::Id;
 use crate::script::diagnose::did_you_mean;
 use crate::script::harness::{Ask, Refusal, Script, SignalAsk, Told, WorldAsk};
 use crate::script::params;
@@ -125,7 +126,10 @@ impl Bench {
     fn known_questions(&self, ask: &Ask, playbook: &Playbook) -> Result<(), Refusal> {
         let Some(questions) = &playbook.questions else { return Ok(()) };
         match ask.answers.keys().find(|given| !questions.iter().any(|id| id.fits(given))) {
-            Some(odd) => Err(Refusal::new(format!("the playbook asks no question `{odd}`"))),
+            Some(odd) => {
+                let known: Vec<&str> = questions.iter().filter_map(Id::exact).collect();
+                Err(Refusal::new(format!("the playbook asks no question `{odd}`")).maybe_hint(did_you_mean(odd, known)))
+            }
             None => Ok(()),
         }
     }

@@ -46,7 +46,7 @@ pub const VERBS: &[Verb] = &[
     row("assert_ne", &[A, B], "Fails if both are equal.", "assert_ne(r.before.live, r.after.live)", |call| {
         match same(&call.args[0], &call.args[1]) {
             false => Ok(Dynamic::UNIT),
-            true => Err(failed(format!("both are {}", show(&call.args[0])))),
+            true => Err(failed(format!("both are {}", brief(&call.args[0])))),
         }
     }),
     row(
@@ -82,11 +82,23 @@ pub const VERBS: &[Verb] = &[
     ),
 ];
 
+/// Characters of a value in a message.
+const SHOWN_MAX: usize = 80;
+
 /// Whole numbers beside fractions compare as those.
 fn number(value: &Dynamic, other: &Dynamic) -> Dynamic {
     match (value.as_int(), other.as_float()) {
         (Ok(n), Ok(_)) => Dynamic::from(n as f64),
         (Ok(_) | Err(_), Ok(_) | Err(_)) => value.clone(),
+    }
+}
+
+/// The beginning of a value that may be a whole account.
+fn brief(value: &Dynamic) -> String {
+    let text = show(value);
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -119,7 +131,7 @@ fn contains(call: &Call) -> Result<Dynamic, VerbError> {
 fn fails(call: &Call) -> Result<Dynamic, VerbError> {
     let part = call.text(1);
     let message = match call.call_closure(0, Vec::new()) {
-        Ok(value) => return Err(failed(format!("nothing failed; it gave {}", show(&value)))),
+        Ok(value) => return Err(failed(format!("nothing failed; it gave {}", brief(&value)))),
         Err(VerbError::Script(error)) => {
             let told = explain::eval_error(&error, &call.play.sources);
             [Some(told.message), told.hint].into_iter().flatten().collect::<Vec<_>>().join("; ")

@@ -1,6 +1,7 @@
 //! The command line: one file per command. The only room that prints, asks and picks an exit code.
 
 mod answer;
+mod check;
 mod failure;
 mod journals;
 mod list;
@@ -16,6 +17,7 @@ mod screen;
 mod signals;
 mod status;
 mod style;
+mod test;
 
 use crate::config::Config;
 use crate::script::session::Playbook;
@@ -65,6 +67,8 @@ fn bgx() -> Command {
         .subcommand(run::command())
         .subcommand(prove::command())
         .subcommand(status::command())
+        .subcommand(check::command())
+        .subcommand(test::command())
         .subcommand(Command::new("list").about("List the project's playbooks"))
         .subcommands(runs::commands())
         .subcommands(recovery::commands())
@@ -82,6 +86,8 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let config = config()?;
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
+        Some(("check", matches)) => check::run(matches, &config)?,
+        Some(("test", matches)) => test::run(matches, &config)?,
         Some(("status", matches)) => status::run(matches, &config)?,
         Some(("answer", matches)) => answer::run(matches, &config)?,
         Some(("lock", matches)) => lock::run(matches, &config)?,

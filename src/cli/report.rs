@@ -34,6 +34,8 @@ impl Goal {
     fn code(self, played: &Played) -> i32 {
         match (self, played.ended.outcome, played.fault) {
             (Goal::Back, Outcome::Undone, _) => 0,
+            // It had committed, and only its lock was left to release: nothing was taken back.
+            (Goal::Back, Outcome::Done, _) => Outcome::Refused.code(),
             (Goal::Forward, Outcome::Undone, Some(Fault::Bgx)) => 1,
             // Nobody could know it before it ran; as nothing was touched, it is the same to the operator.
             (Goal::Forward, Outcome::Undone, Some(Fault::Playbook)) if !played.touched => 2,
@@ -54,12 +56,12 @@ pub fn end(played: &Played, host: &Host, env: &Environment, json: bool, goal: Go
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }
-    let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host, goal)));
+    let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host, goal, &env.name)));
     let _ = std::io::stdout().flush();
     code
 }
 
-fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal) -> String {
+fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal, env: &str) -> String {
     let paint = Paint::stdout();
     let ended = &played.ended;
     let mut text = changes(&ended.changes);
@@ -76,7 +78,9 @@ fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal) -> Stri
     if let Some(why) = &ended.why {
         let _ = writeln!(text, "why: {why}");
     }
-    if let Some(next) = next(played) {
+    let only_released = goal == Goal::Back && played.ended.outcome == Outcome::Done;
+    let rollback = only_released.then(|| format!("nothing was taken back, it had committed: bgx run rollback --env {env} --why …"));
+    if let Some(next) = rollback.or_else(|| next(played)) {
         let _ = writeln!(text, "next: {next}");
     }
     let _ = writeln!(text, "{}", host.words);

@@ -111,12 +111,18 @@ pub fn find(name: &str, config: &Config) -> PathBuf {
 pub fn with_params(command: Command, playbook: &Playbook) -> Result<Command, Failure> {
     let mut command = command.about(playbook.header.description.clone());
     for spec in &playbook.params {
-        if VALUED.contains(&spec.name.as_str()) || SWITCHES.contains(&spec.name.as_str()) || spec.name == "playbook" {
-            return Err(Failure::usage(format!("parameter `{}` has the name of a flag of `bgx run`", spec.name)));
+        if let Some(why) = clash(spec) {
+            return Err(Failure::usage(why));
         }
         command = command.arg(flag(spec));
     }
     Ok(command)
+}
+
+/// Why a parameter cannot be a flag.
+pub fn clash(spec: &ParamSpec) -> Option<String> {
+    let taken = VALUED.contains(&spec.name.as_str()) || SWITCHES.contains(&spec.name.as_str()) || spec.name == "playbook";
+    taken.then(|| format!("parameter `{}` has the name of a flag of `bgx run`", spec.name))
 }
 
 fn flag(spec: &ParamSpec) -> Arg {

@@ -4,9 +4,9 @@ use super::world::Start;
 use crate::account::{Tape, Taped};
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::run::event::{Ended, Event, OnFailure};
+use crate::run::Answers;
+use crate::run::event::{Ended, Event};
 use crate::run::journal::Journal;
-use crate::run::{Answers, Observer, Resumes};
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox, Traced};
@@ -122,29 +122,6 @@ pub struct Outcome {
 }
 
 impl Subject {
-    fn request(&self, journal: Journal, events: Vec<Event>, observer: Observer, interrupt: watch::Receiver<String>) -> Request {
-        Request {
-            params: params::parse(&self.playbook.params, &self.params).unwrap_or_default(),
-            answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env.name.clone()), terminal: None },
-            observer,
-            interrupt,
-            journal,
-            run_id: "prove".to_owned(),
-            reason: None,
-            actor: None,
-            commit: None,
-            host_name: "prove".to_owned(),
-            user: "prove".to_owned(),
-            who: "prove".to_owned(),
-            approved: true,
-            lock_wait: std::time::Duration::ZERO,
-            events,
-            on_failure: OnFailure::Undo,
-            resumes: Resumes::default(),
-            env: self.env.clone(),
-        }
-    }
-
     /// One process, the `number`-th of its run, in a copy of what the one before it left.
     pub fn play(&self, left: &Left, trouble: Trouble, go: Go, number: u64) -> Outcome {
         let (sender, interrupt) = watch::channel(String::new());
@@ -176,7 +153,15 @@ impl Subject {
             Go::Resume | Go::Undo => Journal::reopen_bytes(&left.journal),
         };
         let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snap));
-        let request = self.request(journal, known, observer, interrupt);
+        let params = params::parse(&self.playbook.params, &self.params).unwrap_or_default();
+        let request = Request {
+            params,
+            answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env.name.clone()), terminal: None },
+            observer,
+            journal,
+            events: known,
+            ..Request::unwatched(self.env.clone(), "prove", interrupt)
+        };
         let played = match go {
             Go::Run | Go::Resume => session::run(&self.playbook, &host, request),
             Go::Undo => session::undo(&self.playbook, &host, request),

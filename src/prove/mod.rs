@@ -13,6 +13,8 @@ mod mishap;
 mod report;
 mod search;
 mod shrink;
+mod staged;
+pub mod testing;
 pub mod timing;
 mod trace;
 mod verdict;

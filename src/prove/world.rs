@@ -4,7 +4,7 @@ use super::ProveError;
 use crate::config::{Config, Environment};
 use crate::host::world::{built, spec, version};
 use crate::host::{Host, HostError, Options};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{World, WorldSpec};
 use serde::{Deserialize, Serialize};
 
 /// The state of the environment before the run.
@@ -35,20 +35,28 @@ impl Start {
 /// A new account in that state.
 pub fn new_world(config: &Config, env: &Environment, seed: u64, start: Start) -> Result<World, ProveError> {
     let refused = |text: String| ProveError::Host(HostError::Refused(text));
-    let mut config = config.clone();
     match start {
         Start::Fresh => {
             let options = Options { seed: Some(seed), in_memory: true, target: None };
-            let host = Host::open(&config, &crate::config::Target::Sandbox, &options)?;
+            let host = Host::open(config, &crate::config::Target::Sandbox, &options)?;
             let sandbox = host.sandbox.as_ref().expect("the target is the sandbox");
-            return Ok(sandbox.lock().expect("nobody else has it").world.clone());
+            Ok(sandbox.lock().expect("nobody else has it").world.clone())
         }
+        Start::Warm | Start::Empty => built(config, &spec_of(config, env, seed, start).map_err(refused)?).map_err(refused),
+    }
+}
+
+/// The description of an account in that state.
+pub fn spec_of(config: &Config, env: &Environment, seed: u64, start: Start) -> Result<WorldSpec, String> {
+    let mut config = config.clone();
+    match start {
+        Start::Fresh => spec(&config, seed),
         Start::Empty => {
             config.envs.entry(env.name.clone()).and_modify(|e| e.sandbox.size = 0);
-            built(&config, &spec(&config, seed).map_err(refused)?).map_err(refused)
+            spec(&config, seed)
         }
         Start::Warm => {
-            let mut spec = spec(&config, seed).map_err(refused)?;
+            let mut spec = spec(&config, seed)?;
             let mut builds: Vec<u32> = spec.builds.iter().filter(|(branch, _)| branch == "main").map(|(_, number)| *number).collect();
             builds.sort_unstable();
             let (old, new) = match builds.as_slice() {
@@ -57,7 +65,7 @@ pub fn new_world(config: &Config, env: &Environment, seed: u64, start: Start) ->
                 [old, new, ..] => (*old, *new),
             };
             let found = spec.envs.iter_mut().find(|e| e.name == env.name);
-            let shape = found.ok_or_else(|| refused(format!("bgx.toml has no environment `{}`", env.name)))?;
+            let shape = found.ok_or_else(|| format!("bgx.toml has no environment `{}`", env.name))?;
             for (color, number) in shape.colors.iter_mut().zip([new, old]) {
                 color.version = version(env, number);
                 color.size = env.sandbox.size;
@@ -66,7 +74,7 @@ pub fn new_world(config: &Config, env: &Environment, seed: u64, start: Start) ->
                 shape.parameters.retain(|(known, _)| *known != name);
                 shape.parameters.push((name, color.version.clone()));
             }
-            built(&config, &spec).map_err(refused)
+            Ok(spec)
         }
     }
 }

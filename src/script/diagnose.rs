@@ -40,6 +40,8 @@ pub struct Frame {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub level: Level,
+    /// Short and stable, for tools to compare: `unknown-option`.
+    pub code: &'static str,
     pub message: String,
     pub at: Option<Place>,
     /// Stands under the place.
@@ -53,7 +55,16 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub fn error(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { level: Level::Error, message: message.into(), at: None, label: None, trail: Vec::new(), hint: None, excerpt: None }
+        Diagnostic {
+            level: Level::Error,
+            code: "playbook",
+            message: message.into(),
+            at: None,
+            label: None,
+            trail: Vec::new(),
+            hint: None,
+            excerpt: None,
+        }
     }
 
     pub fn warning(message: impl Into<String>) -> Diagnostic {
@@ -62,6 +73,11 @@ impl Diagnostic {
 
     pub fn at(mut self, place: Option<Place>) -> Diagnostic {
         self.at = place;
+        self
+    }
+
+    pub fn code(mut self, code: &'static str) -> Diagnostic {
+        self.code = code;
         self
     }
 
@@ -93,7 +109,12 @@ impl Diagnostic {
 
     /// As text for a terminal, with the source lines.
     pub fn render(&self, sources: &Sources, color: bool) -> String {
-        super::render::render(self, sources, color)
+        super::render::render(self, sources, color, false)
+    }
+
+    /// As `render`, with the code.
+    pub fn render_coded(&self, sources: &Sources, color: bool) -> String {
+        super::render::render(self, sources, color, true)
     }
 }
 

@@ -1,17 +1,18 @@
 //! Makes the engine that plays a playbook: Rhai without clock and files, plus verbs and records.
 
 use super::core_verbs::CORE;
-use super::play::{Handle, Play};
+use super::play::{Handle, Lines, Play};
 use super::raised::{self, Raised};
 use super::resolver::Resolver;
 use super::verb::Verb;
 use super::{record, register, syntax};
+use rhai::debugger::DebuggerCommand;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
     BitFieldPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, def_package};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError};
 
 /// Stack of the thread that plays: 64 call levels through closures need up to 2 MiB in a debug build, and verbs come on top.
 pub const STACK_BYTES: usize = 64 << 20;
@@ -48,11 +49,28 @@ pub fn for_play(play: &Arc<Play>, verbs: &'static [Verb]) -> Engine {
     let watch = play.clone();
     // Stops script code that calls no verb.
     engine.on_progress(move |_| watch.progress());
+    if let Some(lines) = play.lines.clone() {
+        note_lines(&mut engine, lines);
+    }
     let sink = play.clone();
     engine.on_print(move |text| (sink.on_print)(text));
     let sink = play.clone();
     engine.on_debug(move |text, _, _| (sink.on_print)(text));
     engine
+}
+
+/// Notes each line at which something is reached: not every statement is told of, but what it consists of is.
+#[expect(deprecated, reason = "Rhai marks it so to say that it may change; the version is pinned")]
+fn note_lines(engine: &mut Engine, lines: Lines) {
+    engine.register_debugger(
+        |_, debugger| debugger,
+        move |_, _, _, _, position| {
+            if let Some(line) = position.line() {
+                lines.lock().unwrap_or_else(PoisonError::into_inner).insert(line);
+            }
+            Ok(DebuggerCommand::StepInto)
+        },
+    );
 }
 
 /// Functions of Rhai's core that would pass the host by: a real sleep, and an exit that looks like a good end.

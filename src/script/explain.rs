@@ -73,7 +73,8 @@ pub fn parse_error(error: &ParseError, sources: &Sources) -> Diagnostic {
     let (message, hint) = parse_text(error.err_type(), &word);
     let line = at.as_ref().and_then(|p| sources.line(&p.file, p.line)).unwrap_or_default();
     let hint = hint.or_else(|| step_as_name(line).then(|| reserved("step").0));
-    Diagnostic::error(message).at(at).maybe_hint(hint)
+    let code = if message.ends_with("is a reserved word of Rhai") { "reserved-word" } else { "syntax" };
+    Diagnostic::error(message).code(code).at(at).maybe_hint(hint)
 }
 
 /// The word stands where no step begins: Rhai then complains about what follows it.

@@ -3,7 +3,7 @@
 use super::diagnose::{Diagnostic, Place, nearest};
 use super::sources::{FILE_BYTES_MAX, Roots, Stdlib};
 use super::syntax;
-use rhai::{ASTNode, Engine, Expr, Position, Stmt};
+use rhai::{ASTFlags, ASTNode, Engine, Expr, Position, Stmt};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -16,15 +16,29 @@ pub const MODULES_MAX: usize = 64;
 pub fn graph(playbook: &Path, roots: &Roots, also: &[&str]) -> Result<(String, BTreeMap<String, String>), Box<Diagnostic>> {
     let text = read(playbook)?;
     let main = playbook_name(playbook, &roots.project);
+    let found = text_graph(&main, &text, roots, also)?;
+    Ok((main, found))
+}
+
+/// The same for a text that lies in no file.
+pub fn text_graph(name: &str, text: &str, roots: &Roots, also: &[&str]) -> Result<BTreeMap<String, String>, Box<Diagnostic>> {
     let mut loader = Loader { roots, parser: syntax::parser(), found: BTreeMap::new(), chain: Vec::new() };
-    loader.follow(main.clone(), text)?;
+    loader.follow(name.to_owned(), text.to_owned())?;
     for path in also {
         if !loader.found.contains_key(&format!("{path}.rhai")) {
             let text = loader.module(path)?;
             loader.follow(format!("{path}.rhai"), text)?;
         }
     }
-    Ok((main, loader.found))
+    Ok(loader.found)
+}
+
+/// A module by itself: the texts of it and of all that it imports.
+pub fn module_graph(path: &str, roots: &Roots) -> Result<BTreeMap<String, String>, Box<Diagnostic>> {
+    let mut loader = Loader { roots, parser: syntax::parser(), found: BTreeMap::new(), chain: Vec::new() };
+    let text = loader.module(path)?;
+    loader.follow(format!("{path}.rhai"), text)?;
+    Ok(loader.found)
 }
 
 /// One `import`.
@@ -51,6 +65,17 @@ pub fn imports_of(ast: &rhai::AST) -> Vec<Import> {
         true
     });
     found
+}
+
+/// A text with functions, and without a statement that does something.
+pub fn only_defines(text: &str) -> bool {
+    let Ok(ast) = syntax::parser().compile(text) else { return false };
+    let defines = |s: &Stmt| match s {
+        Stmt::Import(..) | Stmt::Export(..) => true,
+        Stmt::Var(_, flags, _) => flags.intersects(ASTFlags::CONSTANT),
+        other => other.is_noop(),
+    };
+    ast.statements().iter().all(defines) && ast.iter_functions().next().is_some()
 }
 
 /// Project-relative where it can be, so that the name is the same on every machine.
@@ -87,13 +112,14 @@ impl Loader<'_> {
     fn import(&mut self, import: &Import) -> Result<(), Box<Diagnostic>> {
         let Some(path) = &import.path else {
             return Diagnostic::error("the path of an `import` must be a literal string")
+                .code("computed-import")
                 .hint("a run keeps the sources of everything it imports, so they must be known before it starts")
                 .err();
         };
         let name = format!("{path}.rhai");
         if let Some(at) = self.chain.iter().position(|n| *n == name) {
             let chain: Vec<&str> = self.chain[at..].iter().chain([&name]).map(|n| n.trim_end_matches(".rhai")).collect();
-            return Diagnostic::error(format!("import cycle: {}", chain.join(" -> "))).err();
+            return Diagnostic::error(format!("import cycle: {}", chain.join(" -> "))).code("import-cycle").err();
         }
         if self.found.contains_key(&name) {
             return Ok(());
@@ -130,6 +156,7 @@ fn pin(mut diagnostic: Diagnostic, file: &str, text: &str, position: Position) -
 fn check_path(path: &str) -> Result<(), Box<Diagnostic>> {
     let bad = |why: &str| {
         Diagnostic::error(format!("`{path}` is no module path: {why}"))
+            .code("unknown-module")
             .hint("write names separated by `/`, such as \"std/blue_green\" or \"team/checks\"")
             .err()
     };
@@ -154,7 +181,7 @@ fn check_path(path: &str) -> Result<(), Box<Diagnostic>> {
 
 fn unknown(path: &str, known: Vec<String>) -> Diagnostic {
     let suggestion = nearest(path, known.iter().map(String::as_str)).map(|n| format!("did you mean \"{n}\"?"));
-    Diagnostic::error(format!("there is no module \"{path}\"")).maybe_hint(suggestion)
+    Diagnostic::error(format!("there is no module \"{path}\"")).code("unknown-module").maybe_hint(suggestion)
 }
 
 /// Reads `root/relative.rhai`, which must lie inside `root` after symlinks are followed.
@@ -180,6 +207,7 @@ fn siblings(file: &Path, path: &str) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter_map(|e| PathBuf::from(e.ok()?.file_name()).into_os_string().into_string().ok())
+        .filter(|name| !name.ends_with("_test.rhai"))
         .filter_map(|name| name.strip_suffix(".rhai").map(|n| format!("{folder}{n}")))
         .collect();
     names.sort();

@@ -3,10 +3,14 @@
 pub mod call;
 pub mod check;
 mod core_verbs;
+pub mod coverage;
 pub mod diagnose;
 pub mod duration;
 pub mod engine;
+pub mod examine;
 mod explain;
+
+pub mod harness;
 pub mod header;
 mod imports;
 pub mod params;

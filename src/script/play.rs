@@ -7,7 +7,7 @@ use super::raised::Raised;
 use super::sources::Sources;
 use rhai::{Dynamic, Engine, EvalAltResult, Position};
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -47,6 +47,9 @@ pub enum StepMark {
 pub type OnStep = Box<dyn Fn(&str, StepMark, Position) + Send + Sync>;
 pub type OnPrint = Box<dyn Fn(&str) + Send + Sync>;
 
+/// Lines of a line space that were reached.
+pub type Lines = Arc<Mutex<BTreeSet<usize>>>;
+
 /// What verbs reach through the engine.
 pub struct Play {
     pub sources: Arc<Sources>,
@@ -59,6 +62,8 @@ pub struct Play {
     pub on_print: OnPrint,
     /// So many operations of pure script may follow each other without a verb between them.
     pub operations_max: u64,
+    /// Filled with the lines of the line space that are reached.
+    pub lines: Option<Lines>,
     operations: AtomicU64,
     /// Modules whose top level is running, outermost first.
     loading: Mutex<Vec<String>>,
@@ -78,6 +83,7 @@ impl Play {
             on_step: Box::new(|_, _, _| {}),
             on_print: Box::new(|_| {}),
             operations_max: OPERATIONS_MAX,
+            lines: None,
             operations: AtomicU64::new(0),
             loading: Mutex::default(),
         }

@@ -10,14 +10,17 @@ const WIDTH: usize = 140;
 /// Of a long trail, so many innermost and outermost calls.
 const FRAMES_SHOWN: usize = 4;
 
-pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
+/// With `coded`, the diagnostic's code stands beside its level: `error[unknown-option]`.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool, coded: bool) -> String {
     let mark = match diagnostic.level {
         Level::Error => Mark::ERROR,
         Level::Warning => Mark::WARNING,
     };
     let message = plain(&diagnostic.message);
     let label = diagnostic.label.as_deref().map(plain);
-    let mut groups = vec![located(mark.primary_title(message), diagnostic.at.as_ref(), diagnostic, sources, label)];
+    let title = mark.primary_title(message);
+    let title = if coded { title.id(diagnostic.code) } else { title };
+    let mut groups = vec![located(title, diagnostic.at.as_ref(), diagnostic, sources, label)];
     for (index, frame) in diagnostic.trail.iter().enumerate() {
         let left_out = diagnostic.trail.len().saturating_sub(2 * FRAMES_SHOWN);
         if left_out > 0 && index == FRAMES_SHOWN {

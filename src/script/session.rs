@@ -5,7 +5,7 @@ use super::diagnose::{Diagnostic, Level};
 use super::engine::{self, STACK_BYTES};
 use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
-use super::play::{self, Play, PlayError, StepMark};
+use super::play::{self, Lines, Play, PlayError, StepMark};
 use super::sources::{Roots, Sources, Stdlib};
 use super::verb::Verb;
 use super::verbs::{self, Stage};
@@ -39,6 +39,8 @@ pub struct Playbook {
     pub stdlib: String,
     /// It is played without the gate.
     ungated: bool,
+    /// Where the lines are noted that are reached, if somebody wants to know.
+    pub lines: Option<Lines>,
 }
 
 /// What is wrong with a playbook, and its sources where they could be read.
@@ -61,13 +63,17 @@ impl Problems {
 impl Playbook {
     /// Reads and checks a playbook with all that it imports, and the hooks of an environment.
     pub fn load(path: &Path, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
-        let (stdlib, words) = match &config.stdlib {
-            Some(folder) => (Stdlib::Folder(folder.clone()), folder.display().to_string()),
-            None => (Stdlib::Embedded(STDLIB), "embedded".to_owned()),
-        };
-        let roots = Roots { stdlib, project: config.root.clone() };
+        let (roots, words) = roots(config);
         let also: Vec<&str> = hooks.into_iter().collect();
         let sources = Sources::load_with(path, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
+        Playbook::of(sources, words)
+    }
+
+    /// A playbook that is given as text.
+    pub fn of_text(name: &str, text: &str, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
+        let (roots, words) = roots(config);
+        let also: Vec<&str> = hooks.into_iter().collect();
+        let sources = Sources::load_text(name, text, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
         Playbook::of(sources, words)
     }
 
@@ -113,7 +119,7 @@ impl Playbook {
         match params::specs(&sources) {
             Ok(params) => {
                 let questions = questions::ids(&sources, &engine);
-                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib, ungated })
+                Ok(Playbook { sources: Arc::new(sources), header, params, questions, stdlib, ungated, lines: None })
             }
             Err(diagnostics) => Err(Problems { diagnostics, sources }),
         }
@@ -131,6 +137,15 @@ impl Playbook {
         };
         self.header.allow.iter().map(|a| allow(a.what)).collect()
     }
+}
+
+/// Where a project's modules are looked for, and where its stdlib is, in words.
+pub fn roots(config: &Config) -> (Roots, String) {
+    let (stdlib, words) = match &config.stdlib {
+        Some(folder) => (Stdlib::Folder(folder.clone()), folder.display().to_string()),
+        None => (Stdlib::Embedded(STDLIB), "embedded".to_owned()),
+    };
+    (Roots { stdlib, project: config.root.clone() }, words)
 }
 
 /// One run to do.
@@ -160,6 +175,32 @@ pub struct Request {
     pub on_failure: OnFailure,
     /// What is changed in a run that goes on.
     pub resumes: Resumes,
+}
+
+impl Request {
+    /// A run in a sandbox in memory that nobody watches, under one name for all its people and machines.
+    pub fn unwatched(env: Environment, name: &str, interrupt: watch::Receiver<String>) -> Request {
+        Request {
+            params: BTreeMap::new(),
+            answers: Answers { confirm: Some(env.name.clone()), ..Answers::default() },
+            observer: Box::new(|_| {}),
+            interrupt,
+            journal: Journal::in_memory(),
+            run_id: name.to_owned(),
+            reason: None,
+            actor: None,
+            commit: None,
+            host_name: name.to_owned(),
+            user: name.to_owned(),
+            who: name.to_owned(),
+            approved: true,
+            lock_wait: Duration::ZERO,
+            events: Vec::new(),
+            on_failure: OnFailure::Undo,
+            resumes: Resumes::default(),
+            env,
+        }
+    }
 }
 
 /// Whose mistake a failure is, where neither the account nor an operator brought it about.
@@ -245,6 +286,7 @@ fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Pl
 fn act(playbook: &Playbook, stage: &Arc<Stage>, params: BTreeMap<String, ParamValue>) -> Result<(), PlayError> {
     let mut play = Play::new(playbook.sources.clone(), Box::new(stage.clone()));
     play.params = params;
+    play.lines = playbook.lines.clone();
     let blocks = stage.clone();
     play.on_step = Box::new(move |name, mark, _| {
         let ok = match mark {

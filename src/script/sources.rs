@@ -59,6 +59,18 @@ impl Sources {
         Sources::from_texts(texts, &main)
     }
 
+    /// A playbook that is given as text, with what it imports.
+    pub fn load_text(name: &str, text: &str, roots: &Roots, also: &[&str]) -> Result<Sources, Box<Diagnostic>> {
+        Sources::from_texts(imports::text_graph(name, text, roots, also)?, name)
+    }
+
+    /// A module by its import path, with all that it imports, below a playbook without a line.
+    pub fn load_module(path: &str, roots: &Roots) -> Result<Sources, Box<Diagnostic>> {
+        let mut texts = imports::module_graph(path, roots)?;
+        texts.insert(String::new(), String::new());
+        Sources::from_texts(texts, "")
+    }
+
     /// The sources a journal holds; nothing is read from disk.
     pub fn from_texts(mut texts: BTreeMap<String, String>, main: &str) -> Result<Sources, Box<Diagnostic>> {
         let Some(playbook) = texts.remove(main) else {
@@ -90,6 +102,16 @@ impl Sources {
     pub fn module(&self, path: &str) -> Option<&File> {
         let name = format!("{path}.rhai");
         self.files.iter().skip(1).find(|f| f.name == name)
+    }
+
+    /// The same with other names, for people: what starts with `from` starts with `to`.
+    pub fn renamed(mut self, from: &str, to: &str) -> Sources {
+        for file in &mut self.files {
+            if let Some(rest) = file.name.strip_prefix(from) {
+                file.name = format!("{to}{rest}");
+            }
+        }
+        self
     }
 
     /// Name to text, as a journal keeps them.

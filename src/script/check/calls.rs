@@ -23,7 +23,7 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
     let mut report = |position, diagnostic: Diagnostic| found.push(diagnostic.at(sources.locate(position)));
     for f in own.ast.iter_fn_def() {
         if known.verbs.contains_key(f.name.as_str()) {
-            let diagnostic = Diagnostic::error(format!("`{}` is a verb: a function of that name would hide it", f.name));
+            let diagnostic = Diagnostic::error(format!("`{}` is a verb: a function of that name would hide it", f.name)).code("hides-verb");
             report(f.body.start_position(), diagnostic.hint("choose another name"));
         } else if f.name == "step" {
             report(f.body.start_position(), keyword());
@@ -48,6 +48,7 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
 
 fn top_of_module(what: &str) -> Diagnostic {
     Diagnostic::error(format!("{what} stands at the top of a module"))
+        .code("module-top")
         .hint("importing a module must change nothing: put it into a function")
 }
 
@@ -103,11 +104,14 @@ impl Call<'_> {
         };
         match module.public.get(name) {
             None if module.functions.contains_key(name) => {
-                report(self.position, Diagnostic::error(format!("`{path}::{name}` is private to its module")));
+                report(self.position, Diagnostic::error(format!("`{path}::{name}` is private to its module")).code("private-function"));
             }
             None => {
                 let hint = nearest(name, module.public.keys().map(String::as_str)).map(|n| format!("did you mean `{path}::{n}`?"));
-                report(self.position, Diagnostic::error(format!("module `{path}` has no function `{name}`")).maybe_hint(hint));
+                report(
+                    self.position,
+                    Diagnostic::error(format!("module `{path}` has no function `{name}`")).code("unknown-function").maybe_hint(hint),
+                );
             }
             Some(arities) if !arities.contains(&self.written()) => {
                 let shown = module.shown.get(name).map(|s| format!("{path}::{s}")).unwrap_or_default();
@@ -117,7 +121,7 @@ impl Call<'_> {
         }
         for arg in &self.call.args {
             loose_closures(arg, self.own, &mut |position| {
-                let diagnostic = Diagnostic::error("a closure that a module calls must be tied to this file");
+                let diagnostic = Diagnostic::error("a closure that a module calls must be tied to this file").code("loose-closure");
                 report(
                     position,
                     diagnostic.hint("write `closure(|| …)`: without it the module's functions would stand in for the ones here"),
@@ -129,9 +133,9 @@ impl Call<'_> {
     fn unknown(&self) -> Diagnostic {
         let name = self.call.name.as_str();
         if let Some((closed, why)) = CLOSED.iter().find(|(closed, _)| *closed == name) {
-            return Diagnostic::error(format!("`{closed}` is not available in playbooks")).hint(*why);
+            return Diagnostic::error(format!("`{closed}` is not available in playbooks")).code("not-available").hint(*why);
         }
-        let diagnostic = Diagnostic::error(format!("unknown function `{name}`"));
+        let diagnostic = Diagnostic::error(format!("unknown function `{name}`")).code("unknown-function");
         if self.own.variables.contains(name) && !self.method {
             return diagnostic.hint(format!("`{name}` is a variable; a closure in it is called as `{name}.call(…)`"));
         }
@@ -152,7 +156,7 @@ impl Call<'_> {
             1 => "1 argument".to_string(),
             n => format!("{n} arguments"),
         };
-        let diagnostic = Diagnostic::error(format!("`{name}` does not take {count}"));
+        let diagnostic = Diagnostic::error(format!("`{name}` does not take {count}")).code("wrong-arity");
         if shown.is_empty() { diagnostic } else { diagnostic.hint(format!("it is {shown}")) }
     }
 
@@ -165,7 +169,7 @@ impl Call<'_> {
 
 pub fn unknown_alias(own: &Facts, alias: &str) -> Diagnostic {
     let hint = did_you_mean(alias, own.aliases.keys().map(String::as_str)).unwrap_or_else(|| format!("import \"…\" as {alias};"));
-    Diagnostic::error(format!("module `{alias}` is not imported")).hint(hint)
+    Diagnostic::error(format!("module `{alias}` is not imported")).code("not-imported").hint(hint)
 }
 
 /// Literal arguments against the row of the verb.
@@ -176,7 +180,7 @@ fn arguments(verb: &'static Verb, args: &[Expr], report: &mut dyn FnMut(Position
     for (param, arg) in verb.params.iter().zip(plain) {
         let unset = param.optional && matches!(arg, Expr::Unit(_));
         if let Some(why) = misfit(param.kind, arg).filter(|_| !unset) {
-            report(arg.start_position(), Diagnostic::error(format!("{}: `{}` {why}", verb.name, param.name)));
+            report(arg.start_position(), Diagnostic::error(format!("{}: `{}` {why}", verb.name, param.name)).code("wrong-argument"));
         }
     }
     // The rules for `param` are read with its declaration.
@@ -185,15 +189,18 @@ fn arguments(verb: &'static Verb, args: &[Expr], report: &mut dyn FnMut(Position
         let Some(option) = verb.option(&key.name) else {
             let keys: Vec<&str> = verb.options.iter().map(|o| o.key).collect();
             let hint = did_you_mean(&key.name, keys.iter().copied()).unwrap_or_else(|| format!("it has {}", keys.join(", ")));
-            report(key.pos, Diagnostic::error(format!("`{}` has no option `{}`", verb.name, key.name)).hint(hint));
+            report(key.pos, Diagnostic::error(format!("`{}` has no option `{}`", verb.name, key.name)).code("unknown-option").hint(hint));
             continue;
         };
         if let Some(why) = misfit(option.kind, value).filter(|_| !matches!(value, Expr::Unit(_))) {
-            report(value.start_position(), Diagnostic::error(format!("{}: `{}` {why}", verb.name, key.name)));
+            report(value.start_position(), Diagnostic::error(format!("{}: `{}` {why}", verb.name, key.name)).code("wrong-argument"));
         }
     }
     for option in verb.options.iter().filter(|o| o.required && entries.0.iter().all(|(k, _)| k.name.as_str() != o.key)) {
-        report(*at, Diagnostic::error(format!("{}: option `{}` is missing", verb.name, option.key)).hint(verb.signature()));
+        report(
+            *at,
+            Diagnostic::error(format!("{}: option `{}` is missing", verb.name, option.key)).code("missing-option").hint(verb.signature()),
+        );
     }
 }
 

@@ -129,9 +129,18 @@ impl Facts {
     }
 
     /// The innermost function around a statement of a body.
-    fn body_of(&self, at: Position) -> Within {
+    fn span_of(&self, at: Position) -> Option<&FnSpan> {
         let holds = |f: &&FnSpan| if f.end.is_none() { f.start == at } else { f.start <= at && at <= f.end };
-        match self.spans.iter().filter(holds).max_by_key(|f| f.start) {
+        self.spans.iter().filter(holds).max_by_key(|f| f.start)
+    }
+
+    /// Where the body begins that a statement stands in.
+    pub fn body_start(&self, at: Position) -> Option<Position> {
+        self.span_of(at).map(|f| f.start)
+    }
+
+    fn body_of(&self, at: Position) -> Within {
+        match self.span_of(at) {
             Some(f) if f.anonymous => Within::Closure,
             Some(_) | None => Within::Function,
         }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod facts;
+mod lints;
 mod names;
 pub mod questions;
 
@@ -21,9 +22,10 @@ use std::collections::BTreeMap;
 pub fn check(sources: &Sources, engine: &Engine, verbs: &'static [Verb]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if let Some(main) = sources.main() {
-        found.extend(Header::parse(&main.name, &main.text).err().unwrap_or_default());
+        let wrong = Header::parse(&main.name, &main.text).err().unwrap_or_default();
+        found.extend(wrong.into_iter().map(|d| d.code("header")));
     }
-    found.extend(params::specs(sources).err().unwrap_or_default());
+    found.extend(params::specs(sources).err().unwrap_or_default().into_iter().map(|d| d.code("parameter")));
     let mut facts: BTreeMap<String, Facts> = BTreeMap::new();
     for (index, file) in sources.files().iter().enumerate() {
         // The name by which others import it; nobody imports the playbook.
@@ -36,6 +38,22 @@ pub fn check(sources: &Sources, engine: &Engine, verbs: &'static [Verb]) -> Vec<
     for own in facts.values() {
         calls::check(own, &known, sources, &mut found);
         names::check(own, &known, sources, &mut found);
+    }
+    in_order(found, sources)
+}
+
+/// What runs and is hardly ever meant. Files that do not parse say nothing here.
+pub fn warnings(sources: &Sources, engine: &Engine, verbs: &'static [Verb]) -> Vec<Diagnostic> {
+    let mut facts: BTreeMap<String, Facts> = BTreeMap::new();
+    for (index, file) in sources.files().iter().enumerate() {
+        if let Ok(ast) = engine.compile(file.placed()) {
+            facts.insert(file.module_path().to_string(), Facts::of(ast, index > 0));
+        }
+    }
+    let known = Known::new(engine, verbs, &facts);
+    let mut found = Vec::new();
+    for own in facts.values() {
+        lints::check(own, &known, sources, &mut found);
     }
     in_order(found, sources)
 }

@@ -35,11 +35,11 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
 /// The parser takes `step` as a name, and then nothing can use it.
 pub fn keyword() -> Diagnostic {
     let (message, hint) = reserved("step");
-    Diagnostic::error(message).maybe_hint(hint)
+    Diagnostic::error(message).code("reserved-word").maybe_hint(hint)
 }
 
 fn unknown(own: &Facts, name: &str, within: Within) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("unknown variable `{name}`"));
+    let diagnostic = Diagnostic::error(format!("unknown variable `{name}`")).code("unknown-variable");
     if within == Within::Function && own.constants.contains(name) {
         return diagnostic.hint(format!("a function sees a constant of its file as `global::{name}`"));
     }
@@ -53,7 +53,7 @@ fn unknown(own: &Facts, name: &str, within: Within) -> Diagnostic {
 }
 
 fn no_constant(own: &Facts, name: &str) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("there is no constant `{name}` in this file"));
+    let diagnostic = Diagnostic::error(format!("there is no constant `{name}` in this file")).code("unknown-variable");
     if own.top_variables.contains(name) {
         return diagnostic.hint(format!("`{name}` is declared with `let`; `global::` reaches only `const`"));
     }

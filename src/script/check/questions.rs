@@ -34,6 +34,13 @@ pub enum Id {
 }
 
 impl Id {
+    pub fn exact(&self) -> Option<&str> {
+        match self {
+            Id::Exact(id) => Some(id),
+            Id::Beginning(_) => None,
+        }
+    }
+
     pub fn fits(&self, given: &str) -> bool {
         match self {
             Id::Exact(id) => id == given,

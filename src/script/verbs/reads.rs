@@ -106,10 +106,15 @@ fn asg(call: &Call) -> Answer {
     let color = call.record(0);
     let group = with(call, async |run| {
         let asg = own_color(run, &color)?.asg;
-        let read = async |run: &mut Run| run.account.groups(&[&asg]).await?.remove(&asg).ok_or_else(|| no_group(&asg));
-        run.read("asg", &asg, read).await
+        read_group(run, "asg", &asg).await
     })?;
     Ok(Dynamic::from(group_record(&group)))
+}
+
+/// A group with its instances.
+pub(super) async fn read_group(run: &mut Run, verb: &str, asg: &str) -> Result<Group, RunError> {
+    let read = async |run: &mut Run| run.account.groups(&[asg]).await?.remove(asg).ok_or_else(|| no_group(asg));
+    run.read(verb, asg, read).await
 }
 
 /// What a group is set to now; its absence is an error.

@@ -1,0 +1,239 @@
+//! Between a test and its run: faults by their names on the way in, the events and the account as values on the way out.
+
+use super::testing::known_signal;
+use crate::config::Environment;
+use crate::run::event::{Event, What};
+use crate::sandbox::fault::{Make, Mishap, Rule};
+use crate::sandbox::world::{Action, Lifecycle, World};
+use crate::script::diagnose::did_you_mean;
+use crate::script::harness::{Account, Ask, FaultAsk, Group, Refusal, SignalAsk, Told, UsersTold};
+use std::collections::BTreeMap;
+
+/// Larger objects are no texts to compare.
+const OBJECT_BYTES_MAX: usize = 4096;
+
+/// What a run meets.
+pub struct Stage {
+    pub rules: Vec<Rule>,
+    pub signal: Option<SignalAsk>,
+}
+
+/// Faults of calls.
+const FAULTS: [(&str, Make); 12] = [
+    ("throttled", Rule::throttle),
+    ("denied", Rule::denied),
+    ("expired", Rule::expired),
+    ("server_error", Rule::server_error),
+    ("lost_request", Rule::lost_request),
+    ("lost_reply", Rule::lost_reply),
+    ("hang", Rule::hang),
+    ("hang_after", Rule::hang_after),
+    ("garbage", Rule::garbage),
+    ("empty", Rule::empty),
+    ("half_reply", Rule::half_reply),
+    ("conflict", Rule::conflict),
+];
+
+/// What happens to a group.
+const MISHAPS: [&str; 9] =
+    ["interrupted", "all_interrupted", "dies", "breaks", "never_healthy", "rebalanced", "no_capacity", "policy", "scheduled"];
+
+/// Operations by service, as their rules are placed.
+const CALLS: [(&str, &[&str]); 5] = [
+    (
+        "autoscaling",
+        &[
+            "DescribeAutoScalingGroups",
+            "DescribeAutoScalingInstances",
+            "DescribeScalingActivities",
+            "UpdateAutoScalingGroup",
+            "SetDesiredCapacity",
+            "SuspendProcesses",
+            "ResumeProcesses",
+        ],
+    ),
+    (
+        "elasticloadbalancing",
+        &[
+            "DescribeLoadBalancers",
+            "DescribeListeners",
+            "DescribeRules",
+            "DescribeTargetGroups",
+            "DescribeTargetHealth",
+            "ModifyListener",
+            "ModifyRule",
+            "RegisterTargets",
+            "DeregisterTargets",
+        ],
+    ),
+    ("ssm", &["GetParameter", "GetParameters", "GetParametersByPath", "PutParameter", "DeleteParameter"]),
+    ("s3", &["GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject", "ListObjectsV2"]),
+    ("sts", &["GetCallerIdentity"]),
+];
+
+/// Reads what a test wants to happen.
+pub fn stage(ask: &Ask, env: &Environment, world: &World) -> Result<Stage, Refusal> {
+    if let Some(signal) = &ask.signal {
+        known_signal(signal)?;
+    }
+    let rules = ask.faults.iter().map(|fault| rule(fault, env, world)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Stage { rules, signal: ask.signal.clone() })
+}
+
+fn rule(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Rule, Refusal> {
+    let place = fault.at.as_deref().map(service_of).transpose()?;
+    let (service, operation) = place.clone().unwrap_or_default();
+    let mut rule = match FAULTS.iter().find(|(name, _)| *name == fault.fault) {
+        Some((_, make)) if place.is_some() => make(&service, &operation),
+        Some(_) => return Err(Refusal::new(format!("fault `{}`: `at` which call?", fault.fault))),
+        None => Rule::mishap(&service, &operation, mishap(fault, env, world)?),
+    };
+    if place.is_none() {
+        (rule.service, rule.operation) = (None, None);
+    }
+    let times = fault.times.unwrap_or(1);
+    Ok(rule.after(fault.nth.unwrap_or(1).saturating_sub(1)).times(if times == 0 { u32::MAX } else { times }))
+}
+
+fn service_of(operation: &str) -> Result<(String, String), Refusal> {
+    if operation.starts_with("GET ") || operation.starts_with("POST ") {
+        return Ok(("instance".to_owned(), operation.to_owned()));
+    }
+    match CALLS.iter().find(|(_, operations)| operations.contains(&operation)) {
+        Some((service, _)) => Ok(((*service).to_owned(), operation.to_owned())),
+        None => {
+            let hint = did_you_mean(operation, CALLS.iter().flat_map(|(_, operations)| operations.iter().copied()));
+            Err(Refusal::new(format!("fault: `{operation}` is no call of a run")).maybe_hint(hint))
+        }
+    }
+}
+
+fn mishap(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Mishap, Refusal> {
+    let name = fault.fault.as_str();
+    if !MISHAPS.contains(&name) {
+        let hint = did_you_mean(name, FAULTS.iter().map(|(name, _)| *name).chain(MISHAPS));
+        return Err(Refusal::new(format!("there is no fault `{name}`")).maybe_hint(hint));
+    }
+    let groups: Vec<&str> = env.colors.iter().map(|color| color.asg.as_str()).collect();
+    let group = fault.group.clone().ok_or_else(|| Refusal::new(format!("fault `{name}`: which `group`?")))?;
+    if !groups.contains(&group.as_str()) {
+        let hint = did_you_mean(&group, groups.iter().copied()).unwrap_or_else(|| groups.join(", "));
+        return Err(Refusal::new(format!("fault `{name}`: there is no group `{group}`")).maybe_hint(Some(hint)));
+    }
+    let more = world.groups.get(&group).map_or(1, |group| group.desired + 1);
+    Ok(match name {
+        "interrupted" => Mishap::Interrupt { group },
+        "all_interrupted" => Mishap::InterruptAll { group },
+        "dies" => Mishap::Kill { group },
+        "breaks" => Mishap::Break { group },
+        "never_healthy" => Mishap::NeverHealthy { group },
+        "rebalanced" => Mishap::Rebalance { group },
+        "no_capacity" => Mishap::LimitCapacity { group, limit: Some(fault.to.unwrap_or(0)) },
+        "policy" => Mishap::Policy { group, to: fault.to.unwrap_or(more) },
+        _ => Mishap::Schedule { group, to: fault.to.unwrap_or(more) },
+    })
+}
+
+/// What an event says, for a test that waits for it.
+pub fn text(what: &What) -> String {
+    match what {
+        What::BlockStarted { name } => format!("step {name}"),
+        What::BlockEnded { name, ok } => format!("{} {name}", if *ok { "end of step" } else { "failure of step" }),
+        What::Started { verb, action, .. } | What::Unchanged { verb, action, .. } => format!("{verb}: {action}"),
+        What::Waiting { what, why, .. } => format!("waiting for {what}: {}", why.join(", ")),
+        What::Waited { what, .. } => format!("waited for {what}"),
+        What::Asked { id, text, .. } => format!("asked {id}: {text}"),
+        What::Said { text, .. } | What::Noticed { text, .. } => text.clone(),
+        What::Effect { text, .. } => format!("effect {text}"),
+        What::LeaseReturned { action, .. } => format!("lease given back: {action}"),
+        What::Committed { .. } => "committed".to_owned(),
+        What::UndoStarted { action, .. } => format!("undo: {action}"),
+        What::Broke { text, .. } => format!("broke: {text}"),
+        What::Refused { verb, text, .. } => format!("refused {verb}: {text}"),
+        What::Began(_)
+        | What::Read { .. }
+        | What::ReadFailed { .. }
+        | What::Found { .. }
+        | What::Answered { .. }
+        | What::AwaitsApproval { .. }
+        | What::Approved { .. }
+        | What::Finished { .. }
+        | What::Failed { .. }
+        | What::OnUndo { .. }
+        | What::LeaseKept { .. }
+        | What::Signalled { .. }
+        | What::Resumed { .. }
+        | What::Abandoned { .. }
+        | What::UndoFinished { .. }
+        | What::UndoSkipped { .. }
+        | What::UndoFailed { .. }
+        | What::Settled { .. }
+        | What::Ended(_) => String::new(),
+    }
+}
+
+/// Events and accounts as a test reads them; how it ended is filled in by who knows.
+pub fn told(env: &Environment, before: &World, after: &World, events: &[Event], calls: usize) -> Told {
+    let mut told = Told { calls: i64::try_from(calls).unwrap_or(i64::MAX), ..Told::default() };
+    for event in events {
+        let what = &event.what;
+        if let What::Said { text, .. } = what {
+            told.said.push(text.clone());
+        } else if let What::Started { action, .. } = what {
+            told.actions.push(action.to_string());
+        } else if let What::UndoStarted { action, .. } = what {
+            told.undone.push(action.to_string());
+        } else if let What::BlockStarted { name } = what {
+            told.steps.push(name.clone());
+        } else if let What::Asked { id, .. } = what {
+            told.questions.push(id.clone());
+        }
+    }
+    let users = after.users(&env.name, before.now);
+    told.users = UsersTold {
+        requests: users.requests.round(),
+        errors: users.errors.round(),
+        mixed_seconds: users.mixed_seconds,
+        lowest_healthy: users.lowest_healthy.map(i64::from),
+    };
+    told.before = account(env, before);
+    told.after = account(env, after);
+    told
+}
+
+fn account(env: &Environment, world: &World) -> Account {
+    let mut account = Account { weights: weights(env, world), ..Account::default() };
+    let heaviest = account.weights.iter().filter(|(_, weight)| **weight > 0).max_by_key(|(_, weight)| **weight);
+    account.live = heaviest.and_then(|(name, _)| env.colors.iter().find(|c| c.target_group == *name)).map(|color| color.name.clone());
+    for color in &env.colors {
+        let Some(group) = world.groups.get(&color.asg) else { continue };
+        let running = world.instances.values().filter(|i| i.group == color.asg && i.lifecycle == Lifecycle::InService).count();
+        let group = Group {
+            desired: i64::from(group.desired),
+            min: i64::from(group.min),
+            max: i64::from(group.max),
+            running: i64::try_from(running).unwrap_or(i64::MAX),
+            suspended: group.suspended.iter().cloned().collect(),
+        };
+        account.groups.insert(color.asg.clone(), group);
+    }
+    let own = |name: &&String| name.starts_with(&env.parameters);
+    account.parameters = world.parameters.iter().filter(|(name, _)| own(name)).map(|(name, p)| (name.clone(), p.value.clone())).collect();
+    let objects = world.buckets.get(&env.bucket).into_iter().flatten();
+    let texts = objects.filter(|(_, object)| object.body.len() <= OBJECT_BYTES_MAX);
+    account.objects = texts.map(|(key, object)| (key.clone(), String::from_utf8_lossy(&object.body).into_owned())).collect();
+    account
+}
+
+/// Of the first rule or listener that forwards to one of the environment's target groups.
+fn weights(env: &Environment, world: &World) -> BTreeMap<String, i64> {
+    let name_of = |arn: &str| world.target_groups.get(arn).map(|group| group.name.clone()).unwrap_or_default();
+    let all = world.rules.values().map(|rule| &rule.actions.api).chain(world.listeners.values().map(|listener| &listener.actions.api));
+    let forwards = all.flatten().filter_map(|action| match action {
+        Action::Forward { targets, .. } => Some(targets),
+        Action::FixedResponse { .. } | Action::Redirect { .. } => None,
+    });
+    let mut named =
+        forwards.map(|targets| targets.iter().map(|t| (name_of(&t.target_group), i64::from(t.weight))).collect::<BTreeMap<_, _>>());
+    named.find(|weights| env.colors.iter().any(|color| weights.contains_key(&color.target_group))).unwrap_or_default()
+}

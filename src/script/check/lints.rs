@@ -1,0 +1,186 @@
+//! Rules about what runs, and is hardly ever meant: each of them is certain, so each of them is worth a look.
+
+use super::facts::{Facts, Known, Within};
+use crate::script::diagnose::Diagnostic;
+use crate::script::sources::Sources;
+use crate::script::verb::Effect;
+use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use std::collections::BTreeSet;
+
+/// Verbs that never give control back.
+const ENDING: [&str; 2] = ["fail", "decline"];
+/// Ways to keep a closure in a list or map.
+const KEEPING: [&str; 3] = ["push", "insert", "unshift"];
+
+pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diagnostic>) {
+    let mut report = |position, diagnostic: Diagnostic| found.push(diagnostic.at(sources.locate(position)));
+    unreachable_code(own.ast.statements(), &mut report);
+    let used = Used::of(own);
+    // The statements of a body are met one by one, and only its place tells whose body it is.
+    let mut left: Option<(Position, &str)> = None;
+    own.walk(&mut |within, path| {
+        if let ([ASTNode::Stmt(statement)], true) = (path, within != Within::Top) {
+            let body = own.body_start(statement.position());
+            if let Some((_, word)) = left.filter(|(start, _)| Some(*start) == body && !statement.is_noop()) {
+                report(statement.position(), never_reached(word));
+            }
+            left = body.zip(leaves(statement));
+        }
+        match path.last() {
+            Some(ASTNode::Stmt(Stmt::Var(var, flags, _))) if !flags.intersects(ASTFlags::EXPORTED) && !used.names(&var.0.name) => {
+                report(var.0.pos, unused(&var.0.name));
+            }
+            // What a module imports can be reached through it from other files.
+            Some(ASTNode::Stmt(Stmt::Import(import, _))) if !own.is_module && !used.imports(&import.1.name) => {
+                let text = format!("nothing of the module `{}` is used", import.1.name);
+                report(import.1.pos, Diagnostic::warning(text).code("unused-import").hint("remove the import"));
+            }
+            Some(ASTNode::Stmt(Stmt::Share(names))) => {
+                for (name, _) in names.iter() {
+                    if keeps_loop_variable(&name.name, path) {
+                        report(name.pos, loop_capture(&name.name));
+                    }
+                }
+            }
+            _ => {}
+        }
+        blocks(path.last()).into_iter().for_each(|block| unreachable_code(block, &mut report));
+        if let Some((position, verb)) = hidden(path, known) {
+            let text = format!("this `catch` hides every failure of `{verb}`, which changes the account");
+            let hint = "look at `e.code` and let go on what was not expected: catch (e) { if e.code != \"timeout\" { throw; } }";
+            report(position, Diagnostic::warning(text).code("hidden-failure").hint(hint));
+        }
+    });
+}
+
+fn unused(name: &str) -> Diagnostic {
+    Diagnostic::warning(format!("`{name}` is never used")).code("unused-variable").hint(format!("remove it, or call it `_{name}`"))
+}
+
+fn loop_capture(name: &str) -> Diagnostic {
+    Diagnostic::warning(format!("every closure that is kept here will see the last `{name}`"))
+        .code("loop-capture")
+        .hint(format!("copy it inside the loop: let this_{name} = {name};"))
+}
+
+/// What the text of a file mentions.
+struct Used {
+    variables: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    /// `is_def_var("x")` mentions a variable in a way that is not followed.
+    by_name: bool,
+}
+
+impl Used {
+    fn of(own: &Facts) -> Used {
+        let mut used = Used { variables: BTreeSet::new(), modules: BTreeSet::new(), by_name: false };
+        own.walk(&mut |_, path| match path.last() {
+            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => {
+                used.variables.insert(variable.1.to_string());
+                used.modules.extend(variable.2.path.iter().map(|part| part.name.to_string()));
+            }
+            Some(ASTNode::Stmt(Stmt::Export(export, _))) => drop(used.variables.insert(export.0.name.to_string())),
+            Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
+                used.modules.extend(call.namespace.path.iter().map(|part| part.name.to_string()));
+                used.by_name |= call.name == "is_def_var";
+            }
+            _ => {}
+        });
+        used
+    }
+
+    fn imports(&self, alias: &str) -> bool {
+        alias.is_empty() || self.modules.contains(alias)
+    }
+
+    fn names(&self, variable: &str) -> bool {
+        // `step` as a name is an error of its own.
+        self.by_name || variable.starts_with('_') || variable == "step" || self.variables.contains(variable)
+    }
+}
+
+/// The lists of statements that a node holds.
+fn blocks<'a>(node: Option<&ASTNode<'a>>) -> Vec<&'a [Stmt]> {
+    match node {
+        Some(ASTNode::Stmt(Stmt::If(flow, _) | Stmt::TryCatch(flow, _))) => vec![flow.body.statements(), flow.branch.statements()],
+        Some(ASTNode::Stmt(Stmt::While(flow, _) | Stmt::Do(flow, ..))) => vec![flow.body.statements()],
+        Some(ASTNode::Stmt(Stmt::For(parts, _))) => vec![parts.2.body.statements()],
+        Some(ASTNode::Stmt(Stmt::Block(block)) | ASTNode::Expr(Expr::Stmt(block))) => vec![block.statements()],
+        _ => Vec::new(),
+    }
+}
+
+/// The first statement after one that never gives control on.
+fn unreachable_code(block: &[Stmt], report: &mut dyn FnMut(Position, Diagnostic)) {
+    let real: Vec<&Stmt> = block.iter().filter(|s| !s.is_noop()).collect();
+    for pair in real.windows(2) {
+        if let Some(word) = leaves(pair[0]) {
+            return report(pair[1].position(), never_reached(word));
+        }
+    }
+}
+
+fn never_reached(word: &str) -> Diagnostic {
+    let text = format!("this is never reached: `{word}` stands before it");
+    Diagnostic::warning(text).code("unreachable").hint("remove it, or move it up")
+}
+
+fn leaves(statement: &Stmt) -> Option<&'static str> {
+    match statement {
+        Stmt::Return(_, flags, _) => Some(if flags.intersects(ASTFlags::BREAK) { "throw" } else { "return" }),
+        Stmt::BreakLoop(_, flags, _) => Some(if flags.intersects(ASTFlags::BREAK) { "break" } else { "continue" }),
+        Stmt::FnCall(call, _) => ending(call),
+        Stmt::Expr(expr) => match &**expr {
+            Expr::FnCall(call, _) => ending(call),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn ending(call: &FnCallExpr) -> Option<&'static str> {
+    ENDING.into_iter().find(|name| !call.is_qualified() && call.name == *name)
+}
+
+/// A closure is put away in a list that is older than the loop whose variable it captures.
+fn keeps_loop_variable(name: &str, path: &[ASTNode]) -> bool {
+    let [before @ .., _, ASTNode::Expr(Expr::Dot(dot, ..)), ASTNode::Expr(Expr::MethodCall(call, _)), ASTNode::Expr(Expr::Stmt(_)), _] =
+        path
+    else {
+        return false;
+    };
+    let Expr::Variable(list, ..) = &dot.lhs else { return false };
+    let parent = path.len() - 5;
+    let around = before.iter().chain(std::iter::once(&path[parent]));
+    let of_loop = around.rev().find_map(|node| match node {
+        ASTNode::Stmt(Stmt::For(parts, _)) => Some(parts).filter(|p| p.0.name == name || p.1.as_ref().is_some_and(|i| i.name == name)),
+        _ => None,
+    });
+    KEEPING.contains(&call.name.as_str()) && of_loop.is_some_and(|parts| !declares(parts.2.body.statements(), &list.1))
+}
+
+fn declares(block: &[Stmt], name: &str) -> bool {
+    let mut found = false;
+    for statement in block {
+        statement.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
+            found |= matches!(path.last(), Some(ASTNode::Stmt(Stmt::Var(var, ..))) if var.0.name == name);
+            true
+        });
+    }
+    found
+}
+
+/// A verb that changes something, inside a `try` whose `catch` does nothing.
+fn hidden<'a>(path: &[ASTNode<'a>], known: &Known) -> Option<(Position, &'a str)> {
+    let call = match path.last() {
+        Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) if !call.is_qualified() => call,
+        _ => return None,
+    };
+    let verb = known.verbs.get(call.name.as_str()).filter(|verb| verb.effect == Effect::Write)?;
+    let around = path.iter().rev().find_map(|node| match node {
+        ASTNode::Stmt(Stmt::TryCatch(flow, position)) => Some((flow, *position)),
+        _ => None,
+    });
+    let (flow, position) = around?;
+    flow.branch.statements().iter().all(Stmt::is_noop).then_some((position, verb.name))
+}

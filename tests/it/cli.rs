@@ -225,6 +225,8 @@ fn bgx_alone_shows_its_commands() {
       run      Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
       prove    Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
       status   Show where an environment stands, or all of them
+      check    Find what is wrong with playbooks and modules before anything runs
+      test     Run the tests of playbooks: the functions test_*() of *_test.rhai, each in a sandbox of its own
       list     List the project's playbooks
       runs     List the runs that are remembered here, newest last
       show     Show what a run did, step by step

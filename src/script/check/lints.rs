@@ -74,19 +74,32 @@ struct Used {
 impl Used {
     fn of(own: &Facts) -> Used {
         let mut used = Used { variables: BTreeSet::new(), modules: BTreeSet::new(), by_name: false };
-        own.walk(&mut |_, path| match path.last() {
-            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => {
-                used.variables.insert(variable.1.to_string());
-                used.modules.extend(variable.2.path.iter().map(|part| part.name.to_string()));
+        own.walk(&mut |_, path| {
+            used.note(path);
+            // Rhai's own walk leaves out what a `break` gives.
+            if let Some(ASTNode::Stmt(Stmt::BreakLoop(Some(value), ..))) = path.last() {
+                value.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
+                    used.note(path);
+                    true
+                });
             }
-            Some(ASTNode::Stmt(Stmt::Export(export, _))) => drop(used.variables.insert(export.0.name.to_string())),
-            Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
-                used.modules.extend(call.namespace.path.iter().map(|part| part.name.to_string()));
-                used.by_name |= call.name == "is_def_var";
-            }
-            _ => {}
         });
         used
+    }
+
+    fn note(&mut self, path: &[ASTNode]) {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => {
+                self.variables.insert(variable.1.to_string());
+                self.modules.extend(variable.2.path.iter().map(|part| part.name.to_string()));
+            }
+            Some(ASTNode::Stmt(Stmt::Export(export, _))) => drop(self.variables.replace(export.0.name.to_string())),
+            Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
+                self.modules.extend(call.namespace.path.iter().map(|part| part.name.to_string()));
+                self.by_name |= call.name == "is_def_var";
+            }
+            _ => {}
+        }
     }
 
     fn imports(&self, alias: &str) -> bool {
@@ -183,4 +196,77 @@ fn hidden<'a>(path: &[ASTNode<'a>], known: &Known) -> Option<(Position, &'a str)
     });
     let (flow, position) = around?;
     flow.branch.statements().iter().all(Stmt::is_noop).then_some((position, verb.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::check::warnings;
+    use crate::script::engine::bare;
+    use crate::script::testing::{VERBS, sources};
+
+    fn warned(text: &str) -> Vec<String> {
+        let sources = sources(&[("a.rhai", text), ("lib.rhai", "import \"deep\" as deep; fn f() { 1 }"), ("deep.rhai", "fn g() { 2 }")]);
+        let found = warnings(&sources, &bare(VERBS), VERBS);
+        found
+            .iter()
+            .map(|d| format!("{}:{} {}", d.at.as_ref().map_or(0, |at| at.line), d.at.as_ref().map_or(0, |at| at.column), d.code))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_used_in_any_way_is_not_unused() {
+        let right = [
+            "let x = 1; say(`${x}`);",
+            "let x = 1; let y = loop { break x; }; say(`${y}`);",
+            "let x = 1; let f = || x; f.call();",
+            "let m = #{}; m.key = 1;",
+            "let x = 1; if is_def_var(\"x\") { say(\"x\"); }",
+            "let x = 1; step `${x}` { say(\"x\"); }",
+            "let _x = 1; for round in 0..3 { say(\"x\"); }",
+            "const K = 1; fn f() { global::K } f();",
+            "import \"lib\" as lib; fn f() { lib::f() } f();",
+            "import \"lib\" as lib; lib::deep::g();",
+            "let x = switch 1 { 1 if true => 2, _ => 3 }; say(`${x}`);",
+        ];
+        for text in right {
+            assert_eq!(warned(text), Vec::<String>::new(), "{text}");
+        }
+        assert_eq!(warned("fn f() { let x = 1; 2 }\nf();"), ["1:14 unused-variable"]);
+        assert_eq!(warned("import \"lib\" as lib;"), ["1:17 unused-import"]);
+    }
+
+    #[test]
+    fn code_after_an_end_is_never_reached_wherever_it_stands() {
+        for text in ["return;\nsay(1);", "fn f() { throw 1;\nsay(1); }", "loop { break;\nsay(1); }", "step \"x\" { fail(\"x\");\nsay(1); }"]
+        {
+            assert!(warned(text).iter().any(|w| w.starts_with("2:") && w.ends_with("unreachable")), "{text}: {:?}", warned(text));
+        }
+        for text in ["fn f() { return 1; }\nfn g() { say(1); }", "if true { return; }\nsay(1);", "let x = () ?? fail(\"x\"); say(`${x}`);"]
+        {
+            assert_eq!(warned(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_closure_that_outlives_its_round_sees_the_last_item() {
+        assert_eq!(warned("let fs = []; for n in 0..3 { fs.push(|| n); }"), ["1:41 loop-capture"]);
+        let right = [
+            "for n in 0..3 { wait_until(\"x\", #{}, || n > 0); }",
+            "let fs = []; for n in 0..3 { let own = n; fs.push(|| own); }",
+            "for n in 0..3 { let fs = []; fs.push(|| n); say(`${fs.len()}`); }",
+        ];
+        for text in right {
+            assert_eq!(warned(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_catch_that_does_something_hides_nothing() {
+        assert_eq!(warned("let c = colors(); try { scale(c.idle); } catch (e) { }"), ["1:19 hidden-failure"]);
+        for text in
+            ["let c = colors(); try { scale(c.idle); } catch (e) { say(`${e}`); }", "let c = colors(); try { asg(c.idle); } catch { }"]
+        {
+            assert_eq!(warned(text), Vec::<String>::new(), "{text}");
+        }
+    }
 }

@@ -106,6 +106,14 @@ pub fn can_receive(receiver: &Receiver) -> Result<(), RunError> {
     ))
 }
 
+/// Guard 3: the load balancer checks only the targets of a group that stands in the rule.
+pub fn not_checked(color: &str) -> RunError {
+    RunError::refused(
+        format!("{color} does not stand in the rule, so the load balancer does not check its targets"),
+        "put it there with set_weights(#{…, share: 0}), then wait with wait_healthy(…)",
+    )
+}
+
 /// Guard 3: two versions serve at once only where the playbook says so.
 pub fn one_version(weights: &BTreeMap<String, u32>, allow: &[Allow]) -> Result<(), RunError> {
     let live: Vec<&str> = weights.iter().filter(|(_, w)| **w > 0).map(|(arn, _)| target_group_name(arn)).collect();

@@ -268,18 +268,25 @@ impl Run {
             (Action::Forward { .. } | Action::ForwardEach { .. }, Facts::Routes(routes)) => {
                 let topology = self.topology().await?;
                 guard::within(&self.env, Some(&topology), action)?;
-                let mut rising = BTreeSet::new();
+                let (mut rising, mut absent) = (BTreeSet::new(), None);
                 for (route, weights) in action.forwards() {
+                    let before = weights_of(routes, route);
                     // Going back to a split that was found there is no split of ours.
                     if !self.undoing {
                         guard::one_version(weights, &self.allow)?;
                     }
-                    rising.extend(guard::rising(&weights_of(routes, route), weights).into_iter().map(str::to_owned));
+                    let more = guard::rising(&before, weights);
+                    absent = absent.or(more.iter().find(|arn| !before.contains_key(**arn)).map(|arn| (*arn).to_owned()));
+                    rising.extend(more.into_iter().map(str::to_owned));
                 }
                 for receiver in self.receivers(&routes.as_slice().into(), rising).await? {
                     guard::can_receive(&receiver)?;
                 }
-                Ok(())
+                // What its targets were found to be may be older than that.
+                match absent.filter(|_| !self.undoing) {
+                    Some(arn) => Err(guard::not_checked(topology.color_of(&arn).unwrap_or(&arn))),
+                    None => Ok(()),
+                }
             }
             (Action::Parameter { .. }, Facts::Parameter(_)) if invariant::is_record(&self.env, action) && !self.undoing => {
                 guard::within(&self.env, None, action)?;

@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2125 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
-    done in 7 min 5 s of virtual time, 209 calls
+    users: 2146 requests, 0 errors (5xx), mixed versions for 3.6 s, never fewer than 2 healthy targets, switched within 3.6 s
+    done in 7 min 9 s of virtual time, 187 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -23,35 +23,35 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:00 preparation
     00:00 protection
     00:00   → beta-blue: min 2 (lease)
-    00:01 boot
-    00:01   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
-    00:02   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    00:02   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
-    00:02   → beta-green: desired 2, min 2
-    00:04   … beta-green 0/2 in service · i-01601862897a16ed8 Pending · i-027905a1d447cd6c4 Pending
-    01:04   … beta-green 1/2 in service · i-01601862897a16ed8 Pending
-    01:34   beta-green in service: 1 min 31 s
-    01:34   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:36   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 35 s)
-    01:36 health
-    01:36   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:38   … beta-green 0/2 healthy · i-01601862897a16ed8 unused: Target.NotInUse · i-027905a1d447cd6c4 initial: Elb.RegistrationInProgress
-    01:43   … beta-green 0/2 healthy · i-01601862897a16ed8 initial: Elb.RegistrationInProgress · i-027905a1d447cd6c4 initial: Elb.InitialHealthChecking
-    01:48   … beta-green 1/2 healthy · i-01601862897a16ed8 initial: Elb.InitialHealthChecking
-    01:58   beta-green healthy: 20 s
-    01:58 switch
-    01:59   → beta routes: Beta-Blue 0, Beta-Green 100
-    01:59   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:00   → /compiler-explorer/beta/active-color: set to `green`
-    02:00   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:00 watch
-    02:00   … watching beta-green: 2/2 healthy
-    07:00   watching beta-green: 5 min
-    07:00 committed: from here on nothing is undone by itself
-    07:00 sizes
-    07:00   → beta-green: min 1
-    07:04   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:04 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    00:04 boot
+    00:04   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
+    00:06   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:06   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:06   → beta-green: desired 2, min 2
+    00:10   … beta-green 0/2 in service · i-021b71d1f381ab62e Pending · i-07acbb0dc0ddb767f Pending
+    01:11   … beta-green 1/2 in service · i-021b71d1f381ab62e Pending
+    01:31   beta-green in service: 1 min 21 s
+    01:31   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:33   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 28 s)
+    01:33 health
+    01:33   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:35   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.RegistrationInProgress · i-07acbb0dc0ddb767f unused: Target.NotInUse
+    01:40   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking · i-07acbb0dc0ddb767f initial: Elb.RegistrationInProgress
+    01:45   … beta-green 1/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking
+    02:05   beta-green healthy: 30 s
+    02:05 switch
+    02:05   → beta routes: Beta-Blue 0, Beta-Green 100
+    02:06   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:06   → /compiler-explorer/beta/active-color: set to `green`
+    02:06   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    02:07 watch
+    02:07   … watching beta-green: 2/2 healthy
+    07:07   watching beta-green: 5 min
+    07:07 committed: from here on nothing is undone by itself
+    07:07 sizes
+    07:07   → beta-green: min 1
+    07:09   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:09 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
     ");
 }
@@ -101,7 +101,7 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run 78b5t5 · playbooks/deploy.rhai on beta
+    00:00 run xmt9yv · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -145,8 +145,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23449 requests, 0 errors (5xx), mixed versions for 2.4 s, never fewer than 6 healthy targets, switched within 2.4 s
-    done in 3 min 15 s of virtual time, 195 calls
+    users: 22187 requests, 0 errors (5xx), mixed versions for 2.6 s, never fewer than 6 healthy targets, switched within 2.6 s
+    done in 3 min 5 s of virtual time, 148 calls
     SANDBOX: nothing real is touched
     ");
 }

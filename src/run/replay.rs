@@ -308,6 +308,8 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for event in events {
         match &event.what {
+            // Tried again by another process: what it was before is what the first one found.
+            What::Started { step, .. } | What::Unchanged { step, .. } if entries.iter().any(|entry| entry.step() == *step) => {}
             What::Started { step, action, before, undo, lease, .. } => entries.push(Entry::Action(Done {
                 step: *step,
                 action: action.clone(),

@@ -69,3 +69,28 @@ fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
         assert_eq!(done.lease, lease);
     }
 }
+
+#[test]
+fn an_action_that_two_processes_began_is_taken_back_once_to_what_the_first_one_found() {
+    let action = Action::Capacity { asg: "blue".into(), min: Some(2), max: None, desired: None };
+    let found = |min: &str| Fields::from([("min".to_owned(), Some(min.to_owned()))]);
+    let started = |before: Fields| {
+        let (verb, action) = ("scale".into(), action.clone());
+        What::Started { step: 1, verb, place: None, action, before, undo: None, lease: false }
+    };
+    let text = str::to_owned;
+    let error = crate::account::AccountError {
+        kind: crate::account::Kind::Expired,
+        service: text("autoscaling"),
+        operation: text("UpdateAutoScalingGroup"),
+        resource: text("blue"),
+        code: text("ExpiredToken"),
+        message: text("expired"),
+        request_id: None,
+        attempts: 1,
+    };
+    let failed = What::Failed { step: 1, error, effect: Effect::Unknown, calls: Vec::new() };
+    let all = events(vec![started(found("0")), failed, taken_up("resume"), started(found("2"))]);
+    let [Entry::Action(done)] = &entries(&all)[..] else { panic!("one action") };
+    assert_eq!(done.before, found("0"));
+}

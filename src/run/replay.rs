@@ -3,7 +3,7 @@
 use super::event::{Answerer, Effect, Event, OnFailure, Outcome, What};
 use super::traffic::Topology;
 use super::{Done, Entry, Halt, RunError, diverge};
-use crate::account::{Action, Fields};
+use crate::account::{Action, Fields, Kind};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -213,9 +213,12 @@ fn answered(cutoff: u64, process: &[Event]) -> u64 {
 
 /// The step that the run ended by failing at, if it did.
 fn last_failed_step(events: &[Event]) -> Option<u64> {
-    let broke = events.iter().rposition(|event| matches!(event.what, What::Broke { .. }))?;
-    match events[..broke].iter().rev().find(|event| step_of(&event.what).is_some())?.what {
-        What::Failed { step, .. } | What::Refused { step, .. } => Some(step),
+    let broke = events.iter().rposition(|event| matches!(event.what, What::Broke { .. }));
+    let before = &events[..broke.unwrap_or(events.len())];
+    match &before.iter().rev().find(|event| step_of(&event.what).is_some())?.what {
+        // No script catches that credentials ended; the process may have died before it said so.
+        What::Failed { step, error, .. } if broke.is_some() || error.kind == Kind::Expired => Some(*step),
+        What::Refused { step, .. } if broke.is_some() => Some(*step),
         _ => None,
     }
 }

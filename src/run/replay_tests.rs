@@ -71,15 +71,19 @@ fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
 }
 
 #[test]
-fn an_action_that_two_processes_began_is_taken_back_once_to_what_the_first_one_found() {
+fn an_action_that_met_expired_credentials_is_tried_again_even_if_its_process_died_right_then() {
     let action = Action::Capacity { asg: "blue".into(), min: Some(2), max: None, desired: None };
-    let found = |min: &str| Fields::from([("min".to_owned(), Some(min.to_owned()))]);
-    let started = |before: Fields| {
-        let (verb, action) = ("scale".into(), action.clone());
-        What::Started { step: 1, verb, place: None, action, before, undo: None, lease: false }
-    };
+    let (verb, before) = ("scale".into(), Fields::new());
+    let started = What::Started { step: 1, verb, place: None, action: action.clone(), before, undo: None, lease: false };
+    let failed = What::Failed { step: 1, error: expired(), effect: Effect::Unknown, calls: Vec::new() };
+    let replay = Replay::of(&events(vec![started, failed, taken_up("resume")]));
+    assert_eq!(replay.cutoff, 0);
+    assert!(replay.action(1, &action).is_none());
+}
+
+fn expired() -> crate::account::AccountError {
     let text = str::to_owned;
-    let error = crate::account::AccountError {
+    crate::account::AccountError {
         kind: crate::account::Kind::Expired,
         service: text("autoscaling"),
         operation: text("UpdateAutoScalingGroup"),
@@ -88,7 +92,18 @@ fn an_action_that_two_processes_began_is_taken_back_once_to_what_the_first_one_f
         message: text("expired"),
         request_id: None,
         attempts: 1,
+    }
+}
+
+#[test]
+fn an_action_that_two_processes_began_is_taken_back_once_to_what_the_first_one_found() {
+    let action = Action::Capacity { asg: "blue".into(), min: Some(2), max: None, desired: None };
+    let found = |min: &str| Fields::from([("min".to_owned(), Some(min.to_owned()))]);
+    let started = |before: Fields| {
+        let (verb, action) = ("scale".into(), action.clone());
+        What::Started { step: 1, verb, place: None, action, before, undo: None, lease: false }
     };
+    let error = expired();
     let failed = What::Failed { step: 1, error, effect: Effect::Unknown, calls: Vec::new() };
     let all = events(vec![started(found("0")), failed, taken_up("resume"), started(found("2"))]);
     let [Entry::Action(done)] = &entries(&all)[..] else { panic!("one action") };

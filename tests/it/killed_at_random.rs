@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// A deploy with the minute that the load balancer is given to follow, and a lease that must run out first.
 const LIMIT: Duration = Duration::from_secs(420);
-/// A deploy against the served sandbox takes this long: kills come before.
-const SPAN: Duration = Duration::from_secs(75);
+/// A deploy against the served sandbox takes longer than this.
+const SPAN: Duration = Duration::from_secs(60);
 
 struct Ends {
     start: Vec<String>,

@@ -65,8 +65,7 @@ impl Desk {
         let Desk::Objects { account, bucket, prefix } = self else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for info in account.list_objects(bucket, prefix).await?.into_iter().filter(|info| info.key.ends_with("/question.json")) {
-            let object = account.object(bucket, &info.key).await?;
-            found.extend(object.and_then(|object| serde_json::from_slice(&object.body).ok()));
+            found.extend(read(account, bucket, &info.key).await?);
         }
         Ok(found)
     }
@@ -75,16 +74,20 @@ impl Desk {
     pub async fn look(&self, id: &str) -> Result<Vec<Given>, RunError> {
         match self {
             Desk::File(path) => match std::fs::read_to_string(path) {
-                // A line that is still being written is read at the next look.
-                Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str::<Given>(line).ok()).filter(|g| g.id == id).collect()),
+                Ok(text) => {
+                    // A line that is still being written is read at the next look.
+                    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+                    let all: Result<Vec<Given>, _> = whole.map(serde_json::from_str).collect();
+                    let all = all.map_err(|error| RunError::failed(format!("`{}` holds what is no answer: {error}", path.display())))?;
+                    Ok(all.into_iter().filter(|given| given.id == id).collect())
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
                 Err(error) => Err(RunError::failed(format!("could not read `{}`: {error}", path.display()))),
             },
             Desk::Objects { account, bucket, prefix } => {
                 let mut found: Vec<Given> = Vec::new();
                 for info in account.list_objects(bucket, &format!("{prefix}{id}/answer-")).await? {
-                    let object = account.object(bucket, &info.key).await?;
-                    found.extend(object.and_then(|object| serde_json::from_slice(&object.body).ok()));
+                    found.extend(read(account, bucket, &info.key).await?);
                 }
                 found.sort_by_key(|given| given.at);
                 Ok(found)
@@ -124,6 +127,13 @@ impl Desk {
             Desk::Scripted | Desk::Empty => Err(RunError::failed("nobody can answer this run")),
         }
     }
+}
+
+/// An object that was listed; `None`: it is gone by now.
+async fn read<T: serde::de::DeserializeOwned>(account: &Account, bucket: &str, key: &str) -> Result<Option<T>, RunError> {
+    let Some(object) = account.object(bucket, key).await? else { return Ok(None) };
+    let read = serde_json::from_slice(&object.body);
+    read.map(Some).map_err(|error| RunError::failed(format!("`s3://{bucket}/{key}` is neither a question nor an answer: {error}")))
 }
 
 /// One whole line in one write: two who answer at once do not mix.
@@ -175,5 +185,13 @@ mod tests {
         let line = json(&given("go", "alice"));
         std::fs::write(&path, &line[..line.len() / 2]).unwrap();
         assert_eq!(Desk::File(path).look("go").await, Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_whole_line_that_is_no_answer_is_an_error_and_not_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.answers");
+        std::fs::write(&path, "{\"yes\": 1}\n").unwrap();
+        assert!(Desk::File(path).look("go").await.is_err());
     }
 }

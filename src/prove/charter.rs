@@ -2,7 +2,7 @@
 
 use super::lab::Subject;
 use crate::account::Action;
-use crate::config::{Match, Route};
+use crate::config::{Environment, Match, Route};
 use crate::run::event::{Event, What};
 use crate::sandbox::audit::{self, Charter, Color, Extra, Final};
 use crate::script::header::Permission;
@@ -13,9 +13,8 @@ pub fn declared(events: &[Event]) -> Vec<Final> {
     let mut finals: BTreeMap<String, Final> = BTreeMap::new();
     for event in events {
         let action = match &event.what {
-            What::Started { action, lease: false, .. } => action,
             // Already so, as when a floor takes over what a lease had set.
-            What::Unchanged { verb, action, .. } if verb != "protect_asg" => action,
+            What::Started { action, lease: false, .. } | What::Unchanged { action, lease: false, .. } => action,
             _ => continue,
         };
         if let Action::Capacity { asg, min, max, desired } = action {
@@ -28,7 +27,17 @@ pub fn declared(events: &[Event]) -> Vec<Final> {
 
 /// The environment as the audit is told of it; the playbook's header excuses what it declares.
 pub fn charter(subject: &Subject) -> Charter {
-    let env = &subject.env;
+    let header = &subject.playbook.header;
+    let allows = audit::Allows {
+        take_down: header.allows(Permission::TakeDown),
+        mixed_versions: header.allows(Permission::MixedVersions),
+        less_capacity: header.allows(Permission::LessCapacity),
+    };
+    Charter { allows, ..strict(&subject.env) }
+}
+
+/// The environment as the audit is told of it, with nothing excused.
+pub fn strict(env: &Environment) -> Charter {
     let color = |index: usize| {
         let names = &env.colors[index];
         Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters)
@@ -37,13 +46,7 @@ pub fn charter(subject: &Subject) -> Charter {
     let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);
     let objects = env.extra.objects.iter().cloned().chain(env.discovery_key(&env.discovery_name, "*")).collect();
     let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
-    let header = &subject.playbook.header;
-    let allows = audit::Allows {
-        take_down: header.allows(Permission::TakeDown),
-        mixed_versions: header.allows(Permission::MixedVersions),
-        less_capacity: header.allows(Permission::LessCapacity),
-    };
-    Charter { extra, allows, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
+    Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
 }
 
 fn route(route: &Route) -> audit::Route {

@@ -6,7 +6,7 @@
 
 pub mod cells;
 mod chance;
-mod charter;
+pub mod charter;
 pub mod faults;
 mod lab;
 mod mishap;

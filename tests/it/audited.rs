@@ -1,61 +1,24 @@
 //! The shipped deploy in every environment of bgx.toml, judged at every instant by the audit.
 
 use crate::support::{Outcome, config, lab};
-use bgx::account::Action;
-use bgx::config::{Environment, Match};
-use bgx::run::event::{Outcome as Ending, What};
-use bgx::sandbox::audit::{Charter, Color, Extra, Final, Findings, Invariant, Phase, Route, judge, worse};
-use std::collections::BTreeMap;
+use bgx::config::Environment;
+use bgx::prove::charter::{declared, strict};
+use bgx::run::event::Outcome as Ending;
+use bgx::sandbox::audit::{Findings, Invariant, Phase, judge, worse};
 
 /// What a run set in motion has settled by then.
 const SETTLED_MS: u64 = 900_000;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
-
-pub fn charter(env: &Environment) -> Charter {
-    let color = |index: usize| {
-        let names = &env.colors[index];
-        Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters)
-    };
-    let route = |route: &bgx::config::Route| match &route.matches {
-        Match::Default => Route { port: route.listener, path: None, host: None },
-        Match::Path(path) => Route { port: route.listener, path: Some(path.clone()), host: None },
-        Match::Host(host) => Route { port: route.listener, path: None, host: Some(host.clone()) },
-    };
-    let routes = env.routes.iter().map(route).collect();
-    let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);
-    let discovery = env.discovery_key(&env.discovery_name, "*");
-    let objects = env.extra.objects.iter().cloned().chain(discovery).collect();
-    let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
-    Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
-}
-
-/// The last value of each field that the run set to stay: what it declared, leases aside.
-fn declared(outcome: &Outcome) -> Vec<Final> {
-    let mut finals: BTreeMap<String, Final> = BTreeMap::new();
-    for event in &outcome.events {
-        let action = match &event.what {
-            What::Started { action, lease: false, .. } => action,
-            // Already so, as when a floor takes over what a lease had set.
-            What::Unchanged { verb, action, .. } if verb != "protect_asg" => action,
-            _ => continue,
-        };
-        if let Action::Capacity { asg, min, max, desired } = action {
-            let known = finals.entry(asg.clone()).or_insert_with(|| Final { group: asg.clone(), ..Final::default() });
-            *known = Final { group: asg.clone(), min: min.or(known.min), max: max.or(known.max), desired: desired.or(known.desired) };
-        }
-    }
-    finals.into_values().collect()
-}
 
 /// What the world with the run shows and the same world without it does not.
 fn findings(outcome: &Outcome, env: &Environment) -> Findings {
     let (mut with_run, mut without_run) = (outcome.after.clone(), outcome.before.clone());
     with_run.advance(with_run.now.after_ms(SETTLED_MS));
     without_run.advance(with_run.now);
-    let charter = charter(env);
+    let charter = strict(env);
     let ended = |finals, undone| Phase::AtRest { finals, undone, lock_owner: None };
     let undone = outcome.ended.outcome == Ending::Undone;
-    let with_run = judge(&outcome.before, &with_run, &charter, &ended(declared(outcome), undone));
+    let with_run = judge(&outcome.before, &with_run, &charter, &ended(declared(&outcome.events), undone));
     worse(&with_run, &judge(&outcome.before, &without_run, &charter, &ended(Vec::new(), undone)))
 }
 

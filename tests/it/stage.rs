@@ -1,13 +1,12 @@
 //! A playbook played in an account that is given, with trouble placed at its calls, and the audit's judgement of what it did.
 
-use crate::audited::charter;
-use bgx::account::Action;
 use bgx::config::{Config, Environment, Target};
 use bgx::host::{Host, Options};
-use bgx::run::event::{Ended, Event, OnFailure, Outcome, What};
+use bgx::prove::charter::{declared, strict};
+use bgx::run::event::{Ended, Event, OnFailure, Outcome};
 use bgx::run::journal::Journal;
 use bgx::run::{Answers, Resumes};
-use bgx::sandbox::audit::{Final, Findings, Phase, judge, worse};
+use bgx::sandbox::audit::{Findings, Phase, judge, worse};
 use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::World;
 use bgx::sandbox::{Bell, Sandbox, Traced};
@@ -164,22 +163,6 @@ pub fn findings(before: &World, world: &World, env: &Environment, phase: &Phase)
         Phase::Crashed => Phase::Crashed,
         Phase::AtRest { undone, .. } => Phase::AtRest { finals: Vec::new(), undone: *undone, lock_owner: None },
     };
-    let charter = charter(env);
+    let charter = strict(env);
     worse(&judge(before, &with_run, &charter, phase), &judge(before, &quiet, &charter, &bare))
-}
-
-/// The last value of each size that was set to stay; what is held for a while is a lease.
-pub fn declared(events: &[Event]) -> Vec<Final> {
-    let mut finals: BTreeMap<&str, Final> = BTreeMap::new();
-    for event in events {
-        let action = match &event.what {
-            What::Started { action, lease: false, .. } => action,
-            What::Unchanged { action, lease: false, .. } => action,
-            _ => continue,
-        };
-        let Action::Capacity { asg, min, max, desired } = action else { continue };
-        let known = finals.entry(asg).or_insert_with(|| Final { group: asg.clone(), ..Final::default() });
-        (known.min, known.max, known.desired) = (min.or(known.min), max.or(known.max), desired.or(known.desired));
-    }
-    finals.into_values().collect()
 }

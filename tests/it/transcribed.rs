@@ -6,8 +6,9 @@ mod holes;
 mod rollbacks;
 mod switch;
 
-use crate::stage::{Act, Trouble, declared, findings};
+use crate::stage::{Act, Trouble, findings};
 use crate::support::{config, root};
+use bgx::prove::charter::declared;
 use bgx::run::event::{Event, Outcome};
 use bgx::sandbox::audit::{Breach, Findings, Invariant, Phase};
 use bgx::sandbox::fault::Rule;

@@ -408,3 +408,32 @@ impl What {
         )
     }
 }
+
+#[cfg(test)]
+impl Began {
+    /// The first event of some run.
+    pub fn example() -> Began {
+        let text = str::to_owned;
+        Began {
+            format: FORMAT,
+            run: text("abc123"),
+            playbook: text("deploy.rhai"),
+            env: text("beta"),
+            bgx: text("0.1.0"),
+            target: text("sandbox"),
+            account: text("123456789012"),
+            identity: text("deployer"),
+            host: text("ci-7"),
+            commit: None,
+            reason: None,
+            actor: None,
+            parameters: Vec::new(),
+            sources: Vec::new(),
+            stdlib: text("embedded"),
+            on_failure: OnFailure::Undo,
+            user: text("ann"),
+            process: text("n1"),
+            journal: None,
+        }
+    }
+}

@@ -1,32 +1,11 @@
 //! The rules of a journal's bytes: what a crash, a full disk and a stranger leave, and what is read of it.
 
-use super::super::event::{Began, FORMAT, OnFailure, What};
+use super::super::event::{Began, FORMAT, What};
 use super::*;
 use jiff::Timestamp;
 
 fn began(format: u32) -> What {
-    let text = str::to_owned;
-    What::Began(Box::new(Began {
-        format,
-        run: text("abc123"),
-        playbook: text("deploy.rhai"),
-        env: text("beta"),
-        bgx: text("0.1.0"),
-        target: text("sandbox"),
-        account: text("123456789012"),
-        identity: text("deployer"),
-        host: text("ci-7"),
-        commit: None,
-        reason: None,
-        actor: None,
-        parameters: Vec::new(),
-        sources: Vec::new(),
-        stdlib: text("embedded"),
-        on_failure: OnFailure::Undo,
-        user: text("ann"),
-        process: text("n1"),
-        journal: None,
-    }))
+    What::Began(Box::new(Began { format, ..Began::example() }))
 }
 
 fn event(seq: u64) -> Event {

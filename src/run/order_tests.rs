@@ -1,6 +1,6 @@
 //! One line for each rule: a story that is legal, and the event that cannot follow it.
 
-use super::super::event::{Answerer, Began, Ended, FORMAT, OnFailure};
+use super::super::event::{Answerer, Began, Ended};
 use super::*;
 use crate::account::{AccountError, Action, Kind};
 use jiff::Timestamp;
@@ -14,27 +14,7 @@ fn text(text: &str) -> String {
 }
 
 fn began() -> What {
-    What::Began(Box::new(Began {
-        format: FORMAT,
-        run: text("abc123"),
-        playbook: text("deploy.rhai"),
-        env: text("beta"),
-        bgx: text("0.1.0"),
-        target: text("sandbox"),
-        account: text("1"),
-        identity: text("deployer"),
-        host: text("ci-7"),
-        commit: None,
-        reason: None,
-        actor: None,
-        parameters: Vec::new(),
-        sources: Vec::new(),
-        stdlib: text("embedded"),
-        on_failure: OnFailure::Undo,
-        user: text("ann"),
-        process: text("n1"),
-        journal: None,
-    }))
+    What::Began(Box::new(Began::example()))
 }
 
 fn action() -> Action {

@@ -1,9 +1,9 @@
 //! Rules about what runs, and is hardly ever meant: each of them is certain, so each of them is worth a look.
 
 use super::facts::{Facts, Known, Within};
+use super::hidden::hidden;
 use crate::script::diagnose::Diagnostic;
 use crate::script::sources::Sources;
-use crate::script::verb::Effect;
 use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 use std::collections::BTreeSet;
 
@@ -45,8 +45,7 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
             _ => {}
         }
         blocks(path.last()).into_iter().for_each(|block| unreachable_code(block, &mut report));
-        if let Some((position, verb)) = hidden(path, known) {
-            let text = format!("this `catch` hides every failure of `{verb}`, which changes the account");
+        if let Some((position, text)) = hidden(own, path, known) {
             let hint = "look at `e.code` and let go on what was not expected: catch (e) { if e.code != \"timeout\" { throw; } }";
             report(position, Diagnostic::warning(text).code("hidden-failure").hint(hint));
         }
@@ -183,21 +182,6 @@ fn declares(block: &[Stmt], name: &str) -> bool {
     found
 }
 
-/// A verb that changes something, inside a `try` whose `catch` does nothing.
-fn hidden<'a>(path: &[ASTNode<'a>], known: &Known) -> Option<(Position, &'a str)> {
-    let call = match path.last() {
-        Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) if !call.is_qualified() => call,
-        _ => return None,
-    };
-    let verb = known.verbs.get(call.name.as_str()).filter(|verb| verb.effect == Effect::Write)?;
-    let around = path.iter().rev().find_map(|node| match node {
-        ASTNode::Stmt(Stmt::TryCatch(flow, position)) => Some((flow, *position)),
-        _ => None,
-    });
-    let (flow, position) = around?;
-    flow.branch.statements().iter().all(Stmt::is_noop).then_some((position, verb.name))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::script::check::warnings;
@@ -262,7 +246,14 @@ mod tests {
 
     #[test]
     fn a_catch_that_does_something_hides_nothing() {
-        assert_eq!(warned("let c = colors(); try { scale(c.idle); } catch (e) { }"), ["1:19 hidden-failure"]);
+        let hiding = [
+            "let c = colors(); try { scale(c.idle); } catch (e) { }",
+            "let c = colors(); try { wait_healthy(c.idle); } catch { }",
+            "fn shrink(c) { if true { deeper(c); } } fn deeper(c) { scale(c); } try { shrink(colors().idle); } catch { }",
+        ];
+        for text in hiding {
+            assert!(warned(text).iter().any(|w| w.ends_with(" hidden-failure")), "{text}: {:?}", warned(text));
+        }
         for text in
             ["let c = colors(); try { scale(c.idle); } catch (e) { say(`${e}`); }", "let c = colors(); try { asg(c.idle); } catch { }"]
         {

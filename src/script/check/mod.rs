@@ -2,6 +2,7 @@
 
 mod calls;
 mod facts;
+mod hidden;
 mod lints;
 mod names;
 pub mod questions;

@@ -94,10 +94,13 @@ impl Mutant {
         format!("{file}:{} {} `{code}`", self.line, self.operator)
     }
 
-    /// The change takes away or weakens what keeps users safe.
+    /// The change takes away or weakens what keeps users safe. Another order of two steps, or another colour, has to show in what the run does.
     pub fn drops_safety(&self) -> bool {
-        let ignores = self.operator == "ignores errors of" && !["say(", "run_hooks("].iter().any(|word| self.code.starts_with(word));
-        ignores || SAFETY.iter().any(|word| self.code.contains(word)) || self.code.contains("watch(")
+        match self.operator {
+            "swaps" | "takes the other in" => false,
+            "ignores errors of" => !["say(", "run_hooks("].iter().any(|word| self.code.starts_with(word)),
+            _ => SAFETY.iter().any(|word| self.code.contains(word)) || self.code.contains("watch("),
+        }
     }
 }
 
@@ -152,10 +155,10 @@ fn is_act(code: &str) -> bool {
     !declares && (code.ends_with(';') || code.ends_with('}')) && code.contains('(')
 }
 
-/// Not in a comment.
+/// Not in a comment, and not in a text for people.
 fn is_code(text: &str, at: usize) -> bool {
     let begin = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    !text[begin..at].contains("//")
+    !text[begin..at].contains("//") && text[begin..at].matches('`').count().is_multiple_of(2)
 }
 
 fn line_around(text: &str, at: usize) -> (usize, usize) {

@@ -3,13 +3,16 @@
 use super::operators::Mutant;
 use crate::stage::{Act, Left, Trouble};
 use crate::support::{config, root};
-use bgx::prove::{Extent, Mode, Start, Subject, prove};
+use bgx::config::Config;
+use bgx::prove::{Extent, Mode, Start, Subject, prove, testing};
 use bgx::run::event::Outcome;
-use bgx::sandbox::fault::{Make, Mishap, Rule};
+use bgx::sandbox::fault::Mishap;
 use bgx::sandbox::world::{GroupUpdate, World};
-use bgx::script::Sources;
+use bgx::script::{Sources, bare, check, harness, verbs};
 use bgx::script::session::Playbook;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 /// How a mutant was caught, or that it was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +24,26 @@ pub enum Verdict {
     /// The way back no longer works, or takes much longer.
     Rollback(String),
     Prove(String),
+    /// A test of the playbook fails, and nothing else did.
+    Test(String),
     /// Nothing that it does differs, and no step is weaker.
     Equivalent,
     Survived,
+}
+
+impl Verdict {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Verdict::Check(_) => "check",
+            Verdict::Otherwise(_) => "ended otherwise",
+            Verdict::Audit(_) => "audit",
+            Verdict::Rollback(_) => "way back",
+            Verdict::Prove(_) => "prove",
+            Verdict::Test(_) => "test",
+            Verdict::Equivalent => "equivalent",
+            Verdict::Survived => "survived",
+        }
+    }
 }
 
 /// The shipped playbook that is mutated, in the accounts in which it is played.
@@ -31,6 +51,8 @@ pub struct Bench {
     pub playbook: &'static str,
     texts: BTreeMap<String, String>,
     scenes: Vec<Scene>,
+    /// The account in which it is proved.
+    start: Start,
     /// Every n-th point of each fault.
     pub every: usize,
 }
@@ -123,7 +145,7 @@ impl Bench {
             scene(fresh, occupied, false),
             scene(prod.clone(), prod.world(), true),
         ];
-        Bench { playbook: "playbooks/deploy.rhai", texts: plain.playbook.sources.texts(), scenes, every }
+        Bench { playbook: "playbooks/deploy.rhai", texts: plain.playbook.sources.texts(), scenes, start: Start::Fresh, every }
     }
 
     pub fn rollback(every: usize) -> Bench {
@@ -147,7 +169,7 @@ impl Bench {
             refusal(&back, back.world(), &[], &[]),
             refusal(&back, deployed("beta"), &[], &[("rollback", "no")]),
         ];
-        Bench { playbook: "playbooks/rollback.rhai", texts: back.playbook.sources.texts(), scenes, every }
+        Bench { playbook: "playbooks/rollback.rhai", texts: back.playbook.sources.texts(), scenes, start: Start::Warm, every }
     }
 
     /// Texts by the name they have in an import.
@@ -176,13 +198,32 @@ impl Bench {
         if same && !mutant.drops_safety() { Verdict::Equivalent } else { Verdict::Survived }
     }
 
-    /// Played under faults, one at a time.
+    /// Played under faults, one at a time; what that leaves, by the tests that are shipped with the playbook.
     pub fn under_faults(&self, mutant: &Mutant) -> Verdict {
-        match (self.checked(mutant), self.playbook) {
-            (Err(why), _) => Verdict::Check(why),
-            (Ok(playbook), "playbooks/deploy.rhai") => self.proved(&playbook),
-            (Ok(playbook), _) => self.swept(&playbook),
+        match self.checked(mutant) {
+            Err(why) => Verdict::Check(why),
+            Ok(playbook) => match self.proved(&playbook) {
+                Verdict::Survived => self.tested(mutant),
+                caught => caught,
+            },
         }
+    }
+
+    /// Every shipped test, with the mutant in place of its file.
+    pub fn tested(&self, mutant: &Mutant) -> Verdict {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        project(folder.path(), mutant);
+        let config = Config::read(&folder.path().join("bgx.toml")).expect("the copy is as valid as the original");
+        for path in TESTS {
+            let file = harness::load(&folder.path().join(path), &config).unwrap_or_else(|p| panic!("{}", p.render(false)));
+            for test in &file.tests {
+                let stage = Arc::new(testing::Bench::new(&config, false));
+                if let Err(failure) = harness::run(&file, test, Arc::new(move |ask| stage.carry(ask))) {
+                    return Verdict::Test(format!("{test}: {}", failure.diagnostic.message));
+                }
+            }
+        }
+        Verdict::Survived
     }
 
     fn checked(&self, mutant: &Mutant) -> Result<Playbook, String> {
@@ -190,16 +231,18 @@ impl Bench {
         texts.insert(mutant.file.clone(), mutant.text.clone());
         let sources = Sources::from_texts(texts, &self.name()).map_err(|problem| problem.message.clone())?;
         let told = |p: bgx::script::session::Problems| p.diagnostics.iter().map(|d| d.message.clone()).collect::<Vec<_>>().join("; ");
-        Playbook::of(sources, "mutant".to_owned()).map_err(told)
+        // As `bgx check --deny warnings` does.
+        match check::warnings(&sources, &bare(verbs::all()), verbs::all()).first() {
+            Some(warning) => Err(warning.message.clone()),
+            None => Playbook::of(sources, "mutant".to_owned()).map_err(told),
+        }
     }
 
     fn proved(&self, playbook: &Playbook) -> Verdict {
         let Act { config, env, params, answers, seed, .. } = self.scenes[0].act.clone();
-        let subject =
-            Subject { config, env, playbook: playbook.clone(), path: "mutant".to_owned(), params, answers, seed, start: Start::Fresh };
-        match prove(&subject, &Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 }, &|_| {
-            true
-        }) {
+        let subject = Subject { config, env, playbook: playbook.clone(), path: "mutant".to_owned(), params, answers, seed, start: self.start };
+        let extent = Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 };
+        match prove(&subject, &extent, &|_| true) {
             Ok(report) => report
                 .stories
                 .first()
@@ -207,29 +250,25 @@ impl Bench {
             Err(error) => Verdict::Otherwise(error.to_string()),
         }
     }
+}
 
-    /// As a proof, for an account that a proof does not begin in: what the shipped playbook stands, the mutant must stand too.
-    fn swept(&self, playbook: &Playbook) -> Verdict {
-        for scene in self.scenes.iter().filter(|scene| scene.outcome == Outcome::Done) {
-            let shipped = scene.act.play(&scene.before, Trouble::default());
-            let calls = (0..shipped.trace.len()).filter(|call| shipped.trace[*call].service != "sts").step_by(self.every);
-            for call in calls {
-                for (name, trouble) in scene.troubles(&shipped, call) {
-                    let mutant = Act { playbook: playbook.clone(), ..scene.act.clone() };
-                    let found = mutant.play(&scene.before, trouble.clone()).findings(&mutant.env);
-                    if found.is_clean() {
-                        continue;
-                    }
-                    let known = scene.act.play(&scene.before, trouble).findings(&scene.act.env).invariants();
-                    let new: Vec<&str> = found.invariants().into_iter().filter(|i| !known.contains(i)).map(|i| i.code()).collect();
-                    if !new.is_empty() {
-                        return Verdict::Prove(format!("{name}: {}", new.join(" ")));
-                    }
-                }
-            }
+/// The tests that are shipped, as paths in the repository.
+const TESTS: [&str; 3] = ["playbooks/deploy_test.rhai", "playbooks/rollback_test.rhai", "stdlib/blue_green_test.rhai"];
+
+/// The repository's configuration, playbooks and modules in a folder, one of them mutated.
+fn project(folder: &Path, mutant: &Mutant) {
+    let copied = |from: &Path, to: &Path| {
+        std::fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    };
+    copied(&root().join("bgx.toml"), &folder.join("bgx.toml"));
+    for part in ["playbooks", "stdlib"] {
+        std::fs::create_dir(folder.join(part)).expect("a new folder");
+        for entry in std::fs::read_dir(root().join(part)).expect("the repository has it").flatten() {
+            copied(&entry.path(), &folder.join(part).join(entry.file_name()));
         }
-        Verdict::Survived
     }
+    let path = mutant.file.strip_prefix("std/").map_or_else(|| mutant.file.clone(), |module| format!("stdlib/{module}"));
+    std::fs::write(folder.join(path), &mutant.text).expect("the mutant is written");
 }
 
 impl Scene {
@@ -256,38 +295,5 @@ impl Scene {
             Some((shipped, Ok(seconds))) if seconds > shipped + 45.0 => Verdict::Rollback(format!("{seconds:.0} s, not {shipped:.0} s")),
             Some(_) | None => Verdict::Survived,
         }
-    }
-
-    /// What can happen at a call of the shipped playbook.
-    fn troubles(&self, shipped: &Left, call: usize) -> Vec<(&'static str, Trouble)> {
-        let (traced, nth) = (&shipped.trace[call], shipped.nth(call));
-        let (service, operation) = (traced.service.as_str(), traced.operation.as_str());
-        let serving = active(&self.before, &self.act);
-        let group =
-            |serves: bool| self.act.env.colors.iter().find(|c| (c.name == serving) == serves).map(|c| c.asg.clone()).unwrap_or_default();
-        let desired = |group: &str| self.before.groups.get(group).map_or(1, |g| g.desired);
-        let policy = |serves: bool, up: bool| {
-            let group = group(serves);
-            let to = if up { desired(&group) + 1 } else { desired(&group).saturating_sub(1).max(1) };
-            Rule::mishap(service, operation, Mishap::Policy { group, to })
-        };
-        let placed = |rule: Rule| Trouble { rules: vec![rule.after(nth)], ..Trouble::default() };
-        let made = |make: Make| placed(make(service, operation).always());
-        vec![
-            ("policy +1, serving", placed(policy(true, true))),
-            ("policy -1, serving", placed(policy(true, false))),
-            ("policy -1, other", placed(policy(false, false))),
-            ("death, other", placed(Rule::mishap(service, operation, Mishap::Kill { group: group(false) }))),
-            ("SIGTERM", Trouble { signal: Some((call, "SIGTERM")), ..Trouble::default() }),
-            ("denied for ever", made(Rule::denied)),
-            (
-                "no capacity, other",
-                placed(Rule::mishap(
-                    service,
-                    operation,
-                    Mishap::LimitCapacity { group: group(false), limit: Some(desired(&group(false))) },
-                )),
-            ),
-        ]
     }
 }

@@ -9,15 +9,13 @@ use super::walk::{Fate, Pause, Played};
 use crate::run::event::{self, Event};
 use crate::run::journal::Journal;
 use crate::sandbox::audit::{self, Breach, Findings, Invariant, Phase};
+use crate::sandbox::fault::Mishap;
 use crate::sandbox::world::{Users, World};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// What a run set in motion has settled by then.
 const SETTLED_MS: u64 = 900_000;
-
-/// The end of a run takes about this long after it has looked for the last time.
-const END_MS: u64 = 1_500;
 
 /// A scenario and what is wrong with its end.
 #[derive(Clone, Debug)]
@@ -199,11 +197,23 @@ fn how(scenario: &Scenario) -> &'static str {
     }
 }
 
-/// A stranger came so shortly before the end that AWS itself did not show it yet: nobody can answer for it.
+/// A stranger came when the run had looked for the last time, or so shortly before that AWS itself did not show it yet: nobody can
+/// answer for that.
 fn unseen(played: &Played) -> bool {
-    let world = &played.outcome.left.world;
-    let shown_after = world.timing.rule_staleness.high.max(world.timing.parameter_staleness.high) + END_MS;
-    played.fate.stranger && played.fate.twins.iter().any(|twin| world.now.since(twin.at) <= shown_after)
+    let fate = played.fate_now();
+    let timing = &played.outcome.left.world.timing;
+    let after_last_look = |twin: &Twin| {
+        let (operations, lag): (&[&str], u64) = match twin.with_run {
+            Mishap::Actions { .. } => (&["DescribeRules", "DescribeListeners"], timing.rule_staleness.high),
+            Mishap::Parameter { .. } => (&["GetParameter", "GetParameters"], timing.parameter_staleness.high),
+            // The lock: its release is the last look at it.
+            Mishap::Object { .. } => (&["DeleteObject"], 0),
+            _ => return false,
+        };
+        let last = operations.iter().filter_map(|operation| fate.looks.get(*operation)).max();
+        last.is_none_or(|last| *last <= twin.at.after_ms(lag))
+    };
+    fate.stranger && fate.twins.iter().any(after_last_look)
 }
 
 /// Events of the run from its beginning, before a recovery too.

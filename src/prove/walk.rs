@@ -8,7 +8,10 @@ use super::verdict::{Bench, Verdict};
 use crate::run::event::{self, What};
 use crate::run::journal::Journal;
 use crate::run::replay::{self, Standing};
+use crate::sandbox::Traced;
 use crate::sandbox::fault::Rule;
+use crate::sandbox::world::Time;
+use std::collections::BTreeMap;
 
 /// So many processes at most for one run.
 const LEGS: usize = 4;
@@ -19,6 +22,14 @@ pub struct Fate {
     pub twins: Vec<Twin>,
     /// Somebody else changed what the run wanted for itself, and it is still so.
     pub stranger: bool,
+    /// When a process last looked at what a stranger may change, each thing by an operation that shows it.
+    pub looks: BTreeMap<String, Time>,
+}
+
+impl Fate {
+    fn looked(&mut self, trace: &[Traced]) {
+        self.looks.extend(trace.iter().map(|call| (call.operation.clone(), call.at)));
+    }
 }
 
 /// A fault in its place.
@@ -64,7 +75,14 @@ impl Played {
 
     /// What is left where the run is not over; `None`: it is.
     pub fn pause(&self) -> Option<Pause> {
-        (!self.is_over()).then(|| Pause { scenario: self.scenario.clone(), left: self.outcome.left.clone(), fate: self.fate.clone() })
+        (!self.is_over()).then(|| Pause { scenario: self.scenario.clone(), left: self.outcome.left.clone(), fate: self.fate_now() })
+    }
+
+    /// With what this process has looked at.
+    pub fn fate_now(&self) -> Fate {
+        let mut fate = self.fate.clone();
+        fate.looked(&self.outcome.trace);
+        fate
     }
 
     /// As if the process had died there. The line that was being written when it died is torn. `None`: the account of that moment
@@ -83,6 +101,7 @@ impl Played {
         }
         let mut fate = self.fate.clone();
         fate.twins.retain(|twin| twin.at <= world.now);
+        fate.looked(&self.outcome.trace[..self.outcome.marks[death.event]]);
         Some(Pause { scenario: self.scenario.killed(death), left: Left { journal, world }, fate })
     }
 

@@ -62,12 +62,23 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Guard 2: a group that production traffic reaches is never shrunk or emptied.
+/// Processes without which Auto Scaling does not replace what dies (AWS page "Suspend and resume Amazon EC2 Auto Scaling processes").
+const REPLACING: [&str; 5] = ["AddToLoadBalancer", "HealthCheck", "Launch", "ReplaceUnhealthy", "Terminate"];
+
+/// Guard 2: a group that production traffic reaches is never shrunk or emptied, and what dies there is replaced.
 pub fn keeps_serving(group: &GroupSettings, carries_traffic: bool, allow: &[Allow], action: &Action) -> Result<(), RunError> {
-    let Action::Capacity { asg, max, desired, .. } = action else { return Ok(()) };
     if !carries_traffic || allow.contains(&Allow::TakeDown) {
         return Ok(());
     }
+    if let Action::Processes { asg, suspend, .. } = action
+        && let Some(process) = REPLACING.iter().find(|process| suspend.contains(**process))
+    {
+        return Err(RunError::refused(
+            format!("`{asg}` serves production traffic, and without {process} nobody would replace an instance that dies"),
+            "protect_asg(…, #{ freeze: true }) keeps its size from moving and lets it be replaced",
+        ));
+    }
+    let Action::Capacity { asg, max, desired, .. } = action else { return Ok(()) };
     let lowest = desired.unwrap_or(group.desired).min(max.unwrap_or(u32::MAX));
     if lowest >= group.desired {
         return Ok(());
@@ -165,6 +176,15 @@ mod tests {
         assert!(keeps_serving(&group(3), true, &[], &capacity(None, None, Some(3))).is_ok());
         assert!(keeps_serving(&group(3), false, &[], &capacity(None, None, Some(0))).is_ok());
         assert!(keeps_serving(&group(3), true, &[Allow::TakeDown], &capacity(None, None, Some(0))).is_ok());
+    }
+
+    #[test]
+    fn a_group_with_traffic_goes_on_replacing_what_dies() {
+        let suspend =
+            |process: &str| Action::Processes { asg: "beta-blue".into(), suspend: [process.to_owned()].into(), resume: Default::default() };
+        assert!(keeps_serving(&group(3), true, &[], &suspend("Launch")).unwrap_err().to_string().contains("without Launch nobody"));
+        assert!(keeps_serving(&group(3), true, &[], &suspend("AZRebalance")).is_ok());
+        assert!(keeps_serving(&group(3), false, &[], &suspend("Launch")).is_ok());
     }
 
     #[test]

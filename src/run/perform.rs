@@ -142,8 +142,12 @@ impl Run {
             let Entry::Action(done) = entry else { continue };
             let facts = self.account.facts(&done.action).await?;
             let mut found = facts.fields(&done.action);
+            let resource = done.action.resource();
+            let given_back = |field: &String, value: &Option<String>| {
+                self.sent_back.iter().any(|back| back.resource() == resource && back.wanted().get(field) == Some(value))
+            };
             // The last step that set a field is the one whose value must still be there.
-            found.retain(|field, _| seen.insert((done.action.resource(), field.clone())) && !done.returned);
+            found.retain(|field, value| seen.insert((resource.clone(), field.clone())) && !done.returned && !given_back(field, value));
             if let Some(why) = strange(&done.action, &done.before, &found) {
                 let why = format!("the account is not as this run left it (step {}): {why}", done.step);
                 return Err(Halt::Paused { why }.into());

@@ -3,7 +3,7 @@
 use super::event::{Answerer, Effect, Event, OnFailure, Outcome, What};
 use super::traffic::Topology;
 use super::{Done, Entry, Halt, RunError, diverge};
-use crate::account::{Action, Fields, Kind};
+use crate::account::{Action, Fields};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -211,14 +211,13 @@ fn answered(cutoff: u64, process: &[Event]) -> u64 {
     if last_failed_step(process) == Some(cutoff) { cutoff.saturating_sub(1) } else { cutoff }
 }
 
-/// The step that the run ended by failing at, if it did.
+/// The step that a process ended by failing at, if it did: nothing that it did after that is known, so nobody caught the failure, or the
+/// process died before it could say so.
 fn last_failed_step(events: &[Event]) -> Option<u64> {
     let broke = events.iter().rposition(|event| matches!(event.what, What::Broke { .. }));
     let before = &events[..broke.unwrap_or(events.len())];
     match &before.iter().rev().find(|event| step_of(&event.what).is_some())?.what {
-        // No script catches that credentials ended; the process may have died before it said so.
-        What::Failed { step, error, .. } if broke.is_some() || error.kind == Kind::Expired => Some(*step),
-        What::Refused { step, .. } if broke.is_some() => Some(*step),
+        What::Failed { step, .. } | What::Refused { step, .. } => Some(*step),
         _ => None,
     }
 }
@@ -340,6 +339,19 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// What was sent to give a lease back, by processes that do not know whether it went through.
+pub(super) fn sent_back(events: &[Event]) -> Vec<Action> {
+    let mut sent: BTreeMap<u64, &Action> = BTreeMap::new();
+    for event in events {
+        match &event.what {
+            What::UndoStarted { step, action, .. } => drop(sent.insert(*step, action)),
+            What::LeaseReturned { step, .. } | What::UndoFinished { step, .. } => drop(sent.remove(step)),
+            _ => {}
+        }
+    }
+    sent.into_values().cloned().collect()
 }
 
 /// A lease was given back. Those that later steps took on the same thing went before it, without a call: they had found it so.

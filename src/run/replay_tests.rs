@@ -71,14 +71,30 @@ fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
 }
 
 #[test]
-fn an_action_that_met_expired_credentials_is_tried_again_even_if_its_process_died_right_then() {
+fn an_action_that_failed_is_tried_again_if_its_process_died_before_it_said_what_came_of_that() {
     let action = Action::Capacity { asg: "blue".into(), min: Some(2), max: None, desired: None };
     let (verb, before) = ("scale".into(), Fields::new());
     let started = What::Started { step: 1, verb, place: None, action: action.clone(), before, undo: None, lease: false };
     let failed = What::Failed { step: 1, error: expired(), effect: Effect::Unknown, calls: Vec::new() };
-    let replay = Replay::of(&events(vec![started, failed, taken_up("resume")]));
+    let died = vec![started, failed];
+    let replay = Replay::of(&events([died.clone(), vec![taken_up("resume")]].concat()));
     assert_eq!(replay.cutoff, 0);
     assert!(replay.action(1, &action).is_none());
+    // It went on after the failure: the script caught it.
+    let caught = Replay::of(&events([died, vec![What::Committed { step: 2 }, taken_up("resume")]].concat()));
+    assert_eq!(caught.cutoff, 2);
+    assert!(matches!(caught.action(1, &action), Some(Ok(Recorded::Failed(_)))));
+}
+
+#[test]
+fn what_was_sent_to_give_a_lease_back_is_known_until_it_is_known_to_be_back() {
+    let action = Action::Capacity { asg: "blue".into(), min: Some(0), max: None, desired: None };
+    let started = What::UndoStarted { step: 1, action: action.clone(), expect: Fields::new() };
+    let kept = What::LeaseKept { step: 1, why: "throttled".into() };
+    let given = What::LeaseReturned { step: 1, action: action.clone(), held_seconds: 1.0, calls: Vec::new() };
+    assert_eq!(sent_back(&events(vec![started.clone(), kept.clone()])), [action.clone()]);
+    assert_eq!(sent_back(&events(vec![started.clone(), taken_up("resume")])), [action]);
+    assert_eq!(sent_back(&events(vec![started.clone(), kept, taken_up("resume"), started, given])), []);
 }
 
 fn expired() -> crate::account::AccountError {

@@ -422,7 +422,9 @@ async fn rollback(account: &Account, colors: &[ColorSurvey]) -> String {
     // Behind no rule the load balancer does not judge them; an instance that answers badly is not ready all the same.
     let answers = |status: Option<u16>| status.is_none_or(|status| status == 200);
     let ready = idle.instances.iter().filter(|i| i.lifecycle == "InService" && answers(i.http)).count() as u32;
-    let missing = live.desired.saturating_sub(ready);
+    // Where one booted another build, a rollback boots all of them afresh.
+    let other = idle.instances.iter().any(|i| i.version.is_some() && idle.version.is_some() && i.version != idle.version);
+    let missing = if other { live.desired } else { live.desired.saturating_sub(ready) };
     if missing == 0 {
         return "instant".to_owned();
     }

@@ -1,7 +1,7 @@
 //! What must hold at every instant: healthy targets, capacity, no errors, one version. Walks the log once.
 
 use super::charter::Resolved;
-use super::replay::{SPOT_NOTICE, Scene, Shares, shares};
+use super::replay::{SPOT_NOTICE, Scene, Shares, Sizes, shares};
 use super::{Breach, Condition, Intervals, Invariant, Tally, calls};
 use crate::sandbox::world::{Entry, Happening, Mark, Time, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNSEEN_MS: u64 = 30_000;
 /// What an alarm asks for so soon after traffic came was decided while there was none: metrics have periods of a minute.
 const UNMEASURED_MS: u64 = 30_000;
+/// Who goes on with a run finds out about a stranger's change of the routes at the next look, and gives back what no longer fits it.
+const NOTICED_MS: u64 = 60_000;
 /// Processes without which AWS does not replace what it took.
 const REPLACING: [&str; 5] = ["AddToLoadBalancer", "HealthCheck", "Launch", "ReplaceUnhealthy", "Terminate"];
 /// Requests are counted in whole numbers per flow and version.
@@ -40,6 +42,8 @@ struct Walk<'a> {
 #[derive(Clone, Debug)]
 struct Serving {
     since: Time,
+    /// Somebody else than the client sent the traffic there.
+    by_other: bool,
     version: Option<String>,
 }
 
@@ -80,6 +84,7 @@ fn moments(before: &World, after: &World, first: usize, window: u64, marks: &[Ma
         found.insert(entry.at);
         if let Happening::Rerouted { .. } = &entry.what {
             found.insert(entry.at.after_ms(window + 1));
+            found.insert(entry.at.after_ms(NOTICED_MS + 1));
         }
         if let Happening::SpotNotice { .. } = &entry.what {
             found.insert(entry.at.after_ms(SPOT_NOTICE));
@@ -154,7 +159,7 @@ impl<'a> Walk<'a> {
         }
         for arn in bearing.into_keys() {
             let version = self.main_version(&arn);
-            let serving = self.serving.entry(arn).or_insert(Serving { since: now, version: None });
+            let serving = self.serving.entry(arn).or_insert(Serving { since: now, by_other: self.scene.moved_by_other, version: None });
             serving.version = serving.version.take().or(version);
         }
     }
@@ -174,7 +179,7 @@ impl<'a> Walk<'a> {
         if !self.names.charter.allows.take_down {
             found.extend(self.nowhere());
             for (arn, share) in &bearing {
-                found.extend(self.capacity(arn, *share));
+                found.extend(self.capacity(arn, *share, now));
             }
             found.extend(mark.and_then(|mark| self.errors(now, mark, &bearing)));
         }
@@ -202,27 +207,43 @@ impl<'a> Walk<'a> {
     }
 
     /// Instances that this target group lacks, those aside that AWS took and is replacing.
-    fn lacks(&self, arn: &str, share: f64) -> u32 {
+    fn lacks(&self, arn: &str, share: f64, now: Time) -> u32 {
         let required = ((f64::from(self.needed) * share - 1e-9).ceil() as u32).max(1);
-        required.saturating_sub(self.scene.healthy(arn)).saturating_sub(self.excused(arn))
+        required.saturating_sub(self.scene.healthy(arn)).saturating_sub(self.excused(arn, now))
     }
 
-    /// Healthy targets that the world took since traffic came, for as long as the group still asks for them.
-    fn excused(&self, arn: &str) -> u32 {
+    /// Healthy targets that the world took since traffic came, for as long as the group still asks for them. What somebody else sent
+    /// traffic to may have lost them long before: that was theirs to see.
+    fn excused(&self, arn: &str, now: Time) -> u32 {
         let Some(color) = self.names.color_of_target_group(arn) else { return 0 };
         let Some(sizes) = self.scene.groups.get(&color.group) else { return 0 };
-        let none = BTreeSet::new();
-        let known = self.suspended.get(&color.group).unwrap_or(&none);
-        if sizes.suspended.difference(known).any(|process| REPLACING.contains(&process.as_str())) {
+        if self.unreplaced(&color.group, sizes) && !self.leaves(arn) && !self.just_moved_by_other(now) {
             return 0;
         }
-        let since = self.serving.get(arn).map_or(0, |serving| serving.since.0.saturating_sub(UNSEEN_MS));
+        let begins = |serving: &Serving| if serving.by_other { 0 } else { serving.since.0.saturating_sub(UNSEEN_MS) };
+        let since = self.serving.get(arn).map_or(0, begins);
         let losses = self.scene.losses.get(arn).map_or(0, |losses| losses.iter().filter(|at| at.0 >= since).count()) as u32;
         losses.min(sizes.desired.saturating_sub(self.scene.healthy(arn)))
     }
 
-    fn capacity(&self, arn: &str, share: f64) -> Vec<Condition> {
-        let lacks = self.lacks(arn, share);
+    /// A process is suspended, and was not so at the start, without which AWS does not replace what it took.
+    fn unreplaced(&self, group: &str, sizes: &Sizes) -> bool {
+        let none = BTreeSet::new();
+        let known = self.suspended.get(group).unwrap_or(&none);
+        sizes.suspended.difference(known).any(|process| REPLACING.contains(&process.as_str()))
+    }
+
+    /// The routes name it no longer, and some node has not heard of that: nothing that boots could get there in time.
+    fn leaves(&self, arn: &str) -> bool {
+        !self.scene.api.values().any(|shares| shares.contains_key(arn))
+    }
+
+    fn just_moved_by_other(&self, now: Time) -> bool {
+        self.scene.moved_by_other && self.scene.last_route_change.is_some_and(|at| now.since(at) <= NOTICED_MS)
+    }
+
+    fn capacity(&self, arn: &str, share: f64, now: Time) -> Vec<Condition> {
+        let lacks = self.lacks(arn, share, now);
         if lacks == 0 {
             return Vec::new();
         }
@@ -236,7 +257,7 @@ impl<'a> Walk<'a> {
             found.push(condition(Invariant::HealthyTarget, 1, what));
         }
         if !self.names.charter.allows.less_capacity {
-            let needed = healthy + self.excused(arn) + lacks;
+            let needed = healthy + self.excused(arn, now) + lacks;
             let what = format!("{name} gets {percent} % of the traffic with {healthy} healthy target(s), and {needed} are needed");
             found.push(condition(Invariant::Capacity, lacks, what));
         }
@@ -254,7 +275,7 @@ impl<'a> Walk<'a> {
     fn errors(&self, now: Time, mark: &Mark, bearing: &Shares) -> Option<Condition> {
         let share = error_share(mark);
         let excused = |arn: &String, share: f64| {
-            let lost_all = self.scene.healthy(arn) == 0 && self.lacks(arn, share) == 0;
+            let lost_all = self.scene.healthy(arn) == 0 && self.lacks(arn, share, now) == 0;
             if lost_all { 1.0 } else { self.scene.broken_share(arn, now) }
         };
         let expected: f64 = bearing.iter().map(|(arn, share)| share * excused(arn, *share)).sum();

@@ -31,6 +31,8 @@ pub(super) struct Scene {
     pub touched: BTreeMap<String, usize>,
     /// When routes were last changed.
     pub last_route_change: Option<Time>,
+    /// It was not the client who did that.
+    pub moved_by_other: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,7 @@ impl Scene {
             losses: BTreeMap::new(),
             touched: BTreeMap::new(),
             last_route_change: None,
+            moved_by_other: false,
         }
     }
 
@@ -107,6 +110,9 @@ impl Scene {
             Happening::Call { operation, resource, set, by, .. } => {
                 if *by == Caller::Client {
                     self.touched.insert(self.owner.get(resource).unwrap_or(resource).clone(), index);
+                }
+                if self.api.contains_key(resource) {
+                    self.moved_by_other = *by == Caller::Other;
                 }
                 self.switch_processes(operation, resource, set);
             }

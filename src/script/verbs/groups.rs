@@ -48,11 +48,23 @@ pub static VERBS: &[Verb] = &[
         call: protect_asg,
     },
     Verb {
+        name: "hold_launches",
+        params: &[COLOR],
+        options: &[],
+        returns: "nothing",
+        summary: "A lease: suspends Launch, and what asks for launches, of a colour without traffic: nothing boots there from a key that names another's build.",
+        errors: &["refused"],
+        example: "hold_launches(c.live)",
+        effect: Effect::Write,
+        since: 1,
+        call: hold_launches,
+    },
+    Verb {
         name: "thaw",
         params: &[COLOR],
         options: &[],
         returns: "nothing",
-        summary: "Gives back what protect_asg suspended, before the run ends; the floor stays.",
+        summary: "Gives back what protect_asg and hold_launches suspended, before the run ends; the floor stays.",
         errors: &["refused"],
         example: "thaw(c.live)",
         effect: Effect::Write,
@@ -102,21 +114,32 @@ fn protect_asg(call: &Call) -> Answer {
             .into());
     }
     if pin || call.opt_bool("freeze").unwrap_or(false) {
-        let (asg, suspend) = with(call, async |run| {
-            let asg = own_color(run, &color)?.asg;
-            let group = read_settings(run, call.verb.name, &asg).await?;
-            let running = MOVERS.iter().filter(|p| !group.suspended.contains(**p)).map(|p| (*p).to_owned());
-            Ok((asg, running.collect::<BTreeSet<String>>()))
-        })?;
-        if !suspend.is_empty() {
-            perform(call, Action::Processes { asg, suspend, resume: BTreeSet::new() }, true)?;
-        }
+        suspend(call, &color, &MOVERS)?;
     }
     // Read after the freeze, so that nothing moves it between this read and the write.
     let (asg, live) = desired(call, &color)?;
     if live > 0 {
         perform(call, Action::Capacity { asg, min: Some(live), max: pin.then_some(live), desired: None }, true)?;
     }
+    Ok(Dynamic::UNIT)
+}
+
+/// Suspends those of the processes that run, as a lease.
+fn suspend(call: &Call, color: &Record, processes: &[&str]) -> Result<(), VerbError> {
+    let (asg, suspend) = with(call, async |run| {
+        let asg = own_color(run, color)?.asg;
+        let group = read_settings(run, call.verb.name, &asg).await?;
+        let running = processes.iter().filter(|p| !group.suspended.contains(**p)).map(|p| (*p).to_owned());
+        Ok((asg, running.collect::<BTreeSet<String>>()))
+    })?;
+    if !suspend.is_empty() {
+        perform(call, Action::Processes { asg, suspend, resume: BTreeSet::new() }, true)?;
+    }
+    Ok(())
+}
+
+fn hold_launches(call: &Call) -> Answer {
+    suspend(call, &call.record(0), &[&MOVERS[..], &["Launch"]].concat())?;
     Ok(Dynamic::UNIT)
 }
 

@@ -166,6 +166,44 @@ fn a_run_that_keeps_aws_from_replacing_is_not_excused() {
 }
 
 #[test]
+fn launches_that_are_held_where_no_route_leads_any_more_hurt_nobody() {
+    let before = world();
+    let mut after = before.clone();
+    boot_green(&mut after, 6);
+    after.timing.propagation = Range::seconds(30, 30);
+    route(&mut after, 0, 100);
+    after.suspend(BLUE, &["Launch".to_owned()]).expect("a known process");
+    let id = after.ids(BLUE)[0].clone();
+    after.kill_instance(&id);
+    after.wait(300);
+    let findings = crashed(&before, &after);
+    assert!(findings.is_clean(), "some node still sent requests to blue for a while: {findings}");
+}
+
+#[test]
+fn who_sends_traffic_by_hand_to_what_has_lost_an_instance_could_see_that_and_the_run_is_to_give_launches_back() {
+    for (held_seconds, breached) in [(30, vec![]), (120, vec!["I1b"])] {
+        let before = world();
+        let mut after = before.clone();
+        boot_green(&mut after, 6);
+        switch(&mut after);
+        after.suspend(BLUE, &["Launch".to_owned()]).expect("a known process");
+        let id = after.ids(BLUE)[0].clone();
+        after.kill_instance(&id);
+        after.wait(90);
+        after.by_somebody_else(|world| {
+            route(world, 100, 0);
+        });
+        after.wait(held_seconds);
+        after.resume(BLUE, &["Launch".to_owned()]).expect("a known process");
+        after.wait(300);
+        let capacity: Vec<_> = crashed(&before, &after).breaches.into_iter().filter(|b| b.invariant == Invariant::Capacity).collect();
+        let codes: Vec<&str> = capacity.iter().map(|breach| breach.invariant.code()).collect();
+        assert_eq!(codes, breached, "held for {held_seconds} s: {capacity:?}");
+    }
+}
+
+#[test]
 fn a_loss_is_no_excuse_once_the_run_gave_up_the_place() {
     let before = world();
     let mut after = before.clone();

@@ -25,7 +25,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// The stdlib as it was when bgx was built.
-const STDLIB: &[(&str, &str)] = &[("blue_green", include_str!("../../stdlib/blue_green.rhai"))];
+const STDLIB: &[(&str, &str)] = &[
+    ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
+    ("serving", include_str!("../../stdlib/serving.rhai")),
+];
 
 /// A playbook that was read and checked; nothing of it has run.
 #[derive(Clone, Debug)]

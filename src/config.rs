@@ -143,6 +143,12 @@ pub struct Environment {
     pub discovery_from: BTreeMap<String, String>,
     pub discovery_name: String,
     pub version_probe: Option<String>,
+    /// Key of the object that keeps new builds away while it is there.
+    pub build_lock: Option<String>,
+    /// Key of the JSON object with what users are told.
+    pub message: Option<String>,
+    /// Command that restarts the application on an instance.
+    pub restart: Option<String>,
     /// Fewest instances the serving colour is left with.
     pub min: u32,
     pub guarded: bool,

@@ -27,7 +27,8 @@ pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -
             return false;
         }
         let discovery = env.discovery_key(&env.discovery_name, "*").is_some_and(|pattern| matches(&pattern, key));
-        env.colors.iter().any(|c| c.version_key == key) || discovery || named(&env.extra.objects, key)
+        let own = env.colors.iter().map(|c| &c.version_key).chain(&env.build_lock).chain(&env.message).any(|own| own == key);
+        own || discovery || named(&env.extra.objects, key)
     };
     let allowed = match action {
         Action::Capacity { asg, .. } | Action::Processes { asg, .. } => own_asg(asg),

@@ -24,6 +24,7 @@ mod rehearse;
 mod release;
 pub mod replay;
 pub mod survey;
+pub mod table;
 pub mod traffic;
 mod undo;
 mod ungated;
@@ -51,6 +52,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use table::Table;
 use tokio::sync::watch;
 use traffic::Topology;
 
@@ -356,6 +358,16 @@ impl Run {
             return Ok(());
         }
         Ok(self.record(What::Said { step, text: text.to_owned(), notify })?)
+    }
+
+    /// Shows what was found: the result that the operator asked for.
+    pub fn show(&mut self, table: Table) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        if self.replay.answers(step) {
+            return Ok(());
+        }
+        Ok(self.record(What::Shown { step, table })?)
     }
 
     /// Guard 3 yields for this colour down to `healthy` targets, once a person said so.

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 /// The stdlib as it was when bgx was built.
 const STDLIB: &[(&str, &str)] = &[
     ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
+    ("builds", include_str!("../../stdlib/builds.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
 ];
 

@@ -17,7 +17,7 @@ pub static VERBS: &[Verb] = &[
         name: "asg",
         params: &[COLOR],
         options: &[],
-        returns: "name, desired, min, max, total, in_service, pending, healthy, suspended",
+        returns: "name, desired, min, max, total, in_service, pending, healthy, suspended, target_groups (ARNs), health_check",
         summary: "The Auto Scaling group of a colour as it is now.",
         errors: &["denied", "failed"],
         example: "asg(c.live).desired",
@@ -141,6 +141,8 @@ fn group_record(group: &Group) -> Record {
             ("pending", number(group.instances.iter().filter(|i| i.lifecycle.starts_with("Pending")).count())),
             ("healthy", number(group.instances.iter().filter(|i| i.healthy).count())),
             ("suspended", Dynamic::from(suspended)),
+            ("target_groups", Dynamic::from(group.target_groups.iter().cloned().map(Dynamic::from).collect::<Array>())),
+            ("health_check", Dynamic::from(group.health_check_type.clone())),
         ],
     )
 }

@@ -50,6 +50,8 @@ const CALLS: [(&str, &[&str]); 5] = [
             "SetDesiredCapacity",
             "SuspendProcesses",
             "ResumeProcesses",
+            "EnterStandby",
+            "ExitStandby",
         ],
     ),
     (
@@ -66,7 +68,20 @@ const CALLS: [(&str, &[&str]); 5] = [
             "DeregisterTargets",
         ],
     ),
-    ("ssm", &["GetParameter", "GetParameters", "GetParametersByPath", "PutParameter", "DeleteParameter"]),
+    (
+        "ssm",
+        &[
+            "GetParameter",
+            "GetParameters",
+            "GetParametersByPath",
+            "PutParameter",
+            "DeleteParameter",
+            "DescribeInstanceInformation",
+            "SendCommand",
+            "ListCommands",
+            "GetCommandInvocation",
+        ],
+    ),
     ("s3", &["GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject", "ListObjectsV2"]),
     ("sts", &["GetCallerIdentity"]),
 ];

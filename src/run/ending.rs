@@ -187,7 +187,7 @@ impl Run {
                     About::Traffic | About::Serving => false,
                 },
                 Action::Object { key, .. } | Action::Copy { to: key, .. } => about == About::Version && keys(key),
-                Action::Capacity { .. } | Action::Processes { .. } => false,
+                Action::Capacity { .. } | Action::Processes { .. } | Action::Standby { .. } => false,
             },
         })
     }

@@ -31,7 +31,7 @@ pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -
         own || discovery || named(&env.extra.objects, key)
     };
     let allowed = match action {
-        Action::Capacity { asg, .. } | Action::Processes { asg, .. } => own_asg(asg),
+        Action::Capacity { asg, .. } | Action::Processes { asg, .. } | Action::Standby { asg, .. } => own_asg(asg),
         Action::Forward { env: name, routes, weights } => {
             let known = topology.is_some_and(|t| {
                 routes.iter().all(|r| t.routes.contains(r)) && weights.iter().all(|(arn, w)| *w == 0 || t.color_of(arn).is_some())
@@ -76,6 +76,24 @@ pub fn keeps_serving(group: &GroupSettings, carries_traffic: bool, allow: &[Allo
     Err(RunError::refused(
         format!("`{asg}` serves production traffic with {} instance(s) and would shrink to {lowest}", group.desired),
         "switch traffic to the other colour first, or declare `//! allow: take_down \"reason\"` in the playbook",
+    ))
+}
+
+/// Guards 2 and 3 for one instance: it leaves a group that serves only where the header says so, and where the others are enough to go on.
+pub fn may_leave(instance: &str, group: &GroupSettings, others_healthy: u32, allow: &[Allow]) -> Result<(), RunError> {
+    if !allow.contains(&Allow::LessCapacity) {
+        return Err(RunError::refused(
+            format!("`{instance}` serves production traffic in `{}`", group.name),
+            "switch traffic to the other colour first, or declare `//! allow: less_capacity \"reason\"` in the playbook",
+        ));
+    }
+    let needed = group.desired.saturating_sub(1).max(1);
+    if others_healthy >= needed {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("without `{instance}`, `{}` would serve with {others_healthy} healthy target(s), and needs {needed}", group.name),
+        "wait until its other targets are healthy, or let it have more instances",
     ))
 }
 
@@ -166,6 +184,15 @@ mod tests {
         assert!(keeps_serving(&group(3), true, &[], &capacity(None, None, Some(3))).is_ok());
         assert!(keeps_serving(&group(3), false, &[], &capacity(None, None, Some(0))).is_ok());
         assert!(keeps_serving(&group(3), true, &[Allow::TakeDown], &capacity(None, None, Some(0))).is_ok());
+    }
+
+    #[test]
+    fn an_instance_leaves_a_serving_group_only_where_the_others_are_enough_and_the_header_says_so() {
+        assert!(may_leave("i-1", &group(3), 2, &[]).is_err());
+        assert!(may_leave("i-1", &group(3), 2, &[Allow::LessCapacity]).is_ok());
+        assert!(may_leave("i-1", &group(3), 1, &[Allow::LessCapacity]).is_err());
+        let last = may_leave("i-1", &group(1), 0, &[Allow::LessCapacity]).unwrap_err().to_string();
+        assert_eq!(last, "without `i-1`, `beta-blue` would serve with 0 healthy target(s), and needs 1");
     }
 
     #[test]

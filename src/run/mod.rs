@@ -6,6 +6,7 @@
 
 pub mod approve;
 mod ask;
+mod command;
 pub mod desk;
 mod diverge;
 mod ending;

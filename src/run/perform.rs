@@ -225,7 +225,11 @@ impl Run {
                 Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
                 Some(_) | None => None,
             },
-            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => None,
+            Action::Processes { .. }
+            | Action::Parameter { .. }
+            | Action::Object { .. }
+            | Action::Copy { .. }
+            | Action::Standby { .. } => None,
         };
         let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
         if breach.ours {
@@ -287,6 +291,13 @@ impl Run {
                     None => Ok(()),
                 }
             }
+            (Action::Standby { asg, instance, standby: true, .. }, Facts::Member { group, .. }) => {
+                guard::within(&self.env, None, action)?;
+                match self.carries_traffic(asg).await? {
+                    true => guard::may_leave(instance, group, self.others_healthy(asg, instance).await?, &self.allow),
+                    false => Ok(()),
+                }
+            }
             (Action::Parameter { .. }, Facts::Parameter(_)) if invariant::is_record(&self.env, action) && !self.undoing => {
                 guard::within(&self.env, None, action)?;
                 let topology = self.topology().await?;
@@ -295,6 +306,15 @@ impl Run {
             }
             _ => guard::within(&self.env, None, action),
         }
+    }
+
+    /// Healthy targets of a colour's group, one instance aside.
+    async fn others_healthy(&mut self, asg: &str, instance: &str) -> Result<u32, RunError> {
+        let topology = self.topology().await?;
+        let color = self.env.colors.iter().find(|color| color.asg == asg).map_or("", |color| color.name.as_str());
+        let targets = self.account.target_health(topology.arn(color).unwrap_or_default()).await?;
+        let others = targets.iter().filter(|target| target.id != instance && target.state == "healthy");
+        Ok(u32::try_from(others.count()).unwrap_or(u32::MAX))
     }
 
     /// Reads, at this moment, the health of every target group that is to get more traffic, and the capacity that serves now.

@@ -28,7 +28,9 @@ use tokio::sync::watch;
 const STDLIB: &[(&str, &str)] = &[
     ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
     ("builds", include_str!("../../stdlib/builds.rhai")),
+    ("instances", include_str!("../../stdlib/instances.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
+    ("smoke", include_str!("../../stdlib/smoke.rhai")),
 ];
 
 /// A playbook that was read and checked; nothing of it has run.

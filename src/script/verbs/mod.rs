@@ -3,6 +3,7 @@
 mod builds;
 mod environment;
 mod groups;
+mod instances;
 mod reads;
 mod records;
 mod talk;
@@ -34,6 +35,7 @@ pub fn all() -> &'static [Verb] {
             builds::VERBS,
             environment::VERBS,
             groups::VERBS,
+            instances::VERBS,
             reads::VERBS,
             records::VERBS,
             talk::VERBS,

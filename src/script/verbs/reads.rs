@@ -41,7 +41,7 @@ pub static VERBS: &[Verb] = &[
         name: "instances",
         params: &[COLOR],
         options: &[],
-        returns: "a list with id, lifecycle, zone, type, target, address, version; without `version_probe`, or the right to list addresses, address and version are ()",
+        returns: "a list with id, asg, lifecycle, zone, type, target, address, version; without `version_probe`, or the right to list addresses, address and version are ()",
         summary: "The instances of a colour, with the version that each says it runs.",
         errors: &["denied", "failed"],
         example: "instances(c.idle).len()",
@@ -186,6 +186,8 @@ pub(super) fn states(targets: &[Target]) -> BTreeMap<String, usize> {
 /// The instances of a colour as four reads see them.
 #[derive(Serialize, Deserialize)]
 struct Members {
+    #[serde(default)]
+    asg: String,
     members: Vec<Instance>,
     targets: Vec<Target>,
     addresses: BTreeMap<String, String>,
@@ -204,7 +206,7 @@ fn instances(call: &Call) -> Answer {
             let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
             let addresses = known_addresses(run, &ids).await?;
             let versions = ask_versions(run, &addresses).await;
-            Ok(Members { members: group.instances, targets: targets?, addresses, versions })
+            Ok(Members { asg: asg.clone(), members: group.instances, targets: targets?, addresses, versions })
         })
         .await
     })?;
@@ -240,6 +242,7 @@ fn instance_records(found: &Members) -> Array {
             "instance",
             [
                 ("id", Dynamic::from(member.id.clone())),
+                ("asg", Dynamic::from(found.asg.clone())),
                 ("lifecycle", Dynamic::from(member.lifecycle.clone())),
                 ("zone", Dynamic::from(member.zone.clone())),
                 ("type", Dynamic::from(member.instance_type.clone())),

@@ -176,12 +176,7 @@ impl Action {
             Action::Standby { asg, instance, replace, .. } => {
                 let was = changed("lifecycle")?.as_deref()?;
                 let known = was == STANDBY || was == IN_SERVICE;
-                known.then(|| Action::Standby {
-                    asg: asg.clone(),
-                    instance: instance.clone(),
-                    standby: was == STANDBY,
-                    replace: *replace,
-                })
+                known.then(|| Action::Standby { asg: asg.clone(), instance: instance.clone(), standby: was == STANDBY, replace: *replace })
             }
         }
     }

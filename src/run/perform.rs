@@ -225,11 +225,9 @@ impl Run {
                 Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
                 Some(_) | None => None,
             },
-            Action::Processes { .. }
-            | Action::Parameter { .. }
-            | Action::Object { .. }
-            | Action::Copy { .. }
-            | Action::Standby { .. } => None,
+            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => {
+                None
+            }
         };
         let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
         if breach.ours {

@@ -17,7 +17,7 @@ pub fn send(world: &mut World, input: &Value) -> Result<Value, Fault> {
 pub fn list(world: &World, input: &Value) -> Result<Value, Fault> {
     only(input, &["InstanceId", "MaxResults"])?;
     let size = input["MaxResults"].as_u64().unwrap_or(50) as usize;
-    let commands = world.commands_of(text(input, "InstanceId")?);
+    let commands = world.commands_of(input["InstanceId"].as_str());
     Ok(json!({ "Commands": commands.into_iter().take(size).map(|command| shown(world, command)).collect::<Vec<_>>() }))
 }
 

@@ -21,7 +21,11 @@ impl World {
     pub fn send_command(&mut self, id: &str, document: &str, comment: &str) -> Result<Command, Fault> {
         let runs = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Standby | Lifecycle::Terminating);
         let Some(group) = self.instances.get(id).filter(|i| runs(i.lifecycle)).map(|i| i.group.clone()) else {
-            return Err(Fault::new(400, "InvalidInstanceId", format!("Instances [[{id}]] not in a valid state for account {}", self.account)));
+            return Err(Fault::new(
+                400,
+                "InvalidInstanceId",
+                format!("Instances [[{id}]] not in a valid state for account {}", self.account),
+            ));
         };
         self.record_call("ssm", "SendCommand", id, document.to_owned());
         let seen = self.now.after_ms(self.timing.command_seen.draw(&mut self.rng));
@@ -48,9 +52,10 @@ impl World {
         Ok(command)
     }
 
-    /// The commands of an instance, newest first.
-    pub fn commands_of(&self, instance: &str) -> Vec<&Command> {
-        let mut found: Vec<&Command> = self.commands.values().filter(|command| command.instance == instance).collect();
+    /// The commands of an instance, or of all, newest first.
+    pub fn commands_of(&self, instance: Option<&str>) -> Vec<&Command> {
+        let of = |command: &&Command| instance.is_none_or(|instance| command.instance == instance);
+        let mut found: Vec<&Command> = self.commands.values().filter(of).collect();
         found.sort_by(|a, b| b.sent.cmp(&a.sent).then_with(|| a.id.cmp(&b.id)));
         found
     }

@@ -46,8 +46,7 @@ impl World {
         for (id, arn) in ids.iter().flat_map(|id| target_groups.iter().map(move |arn| (id, arn))) {
             self.register(arn, id);
         }
-        let moved =
-            format!("was moved out of standby in response to a user request, increasing the capacity from {desired} to {wanted}");
+        let moved = format!("was moved out of standby in response to a user request, increasing the capacity from {desired} to {wanted}");
         Ok(self.told(name, ids, "Moving EC2 instance out of Standby", &moved))
     }
 

@@ -71,7 +71,8 @@ fn restart(call: &Call) -> Answer {
         let comment = run.restart(&asg, &instance).await?;
         let Some(wait) = run.begin_wait(&format!("restart of {instance}"), timeout)? else { return Ok(()) };
         poll(run, wait, EVERY, async |run| {
-            let waiting = |why: &str| Some(Progress { what: format!("restart of {instance}"), why: vec![why.to_owned()], ..Progress::default() });
+            let waiting =
+                |why: &str| Some(Progress { what: format!("restart of {instance}"), why: vec![why.to_owned()], ..Progress::default() });
             let Some(id) = run.account.command_with(&instance, &comment).await? else { return Ok(waiting("not seen yet")) };
             let Some(invocation) = run.account.invocation(&id, &instance).await? else { return Ok(waiting("not begun")) };
             match invocation.status.as_str() {

@@ -8,12 +8,14 @@ use crate::account::{Action, GroupSettings};
 use crate::config::Environment;
 use std::collections::BTreeMap;
 
-/// What a playbook's header allows, always with a reason; guards 2 and 3 yield to nothing else.
+/// What a playbook's header allows, always with a reason; guards 2 and 3 yield to nothing but the first three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Allow {
     TakeDown,
     MixedVersions,
     LessCapacity,
+    /// The run has no lock, and its journal is a file: for an outage of what they are kept in.
+    WithoutState,
 }
 
 /// Guard 1: only what `bgx.toml` names for this environment is written.

@@ -200,10 +200,13 @@ impl Run {
     /// Goes on with a run from its journal, once its lock is this process's: what was done is known, the rest of its state is as its events
     /// say.
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
-        let lock = opening::take_over(&mut opening).await?;
+        let lock = match opening.allow.contains(&Allow::WithoutState) {
+            true => None,
+            false => Some(opening::take_over(&mut opening).await?),
+        };
         let resumed = opening.resumed(command);
         let mut run = Run::known(opening, events);
-        run.lock = Some(lock);
+        run.lock = lock;
         let recorded = match run.record(resumed) {
             Ok(()) => run.keep().await,
             failed => failed,
@@ -242,6 +245,11 @@ impl Run {
 
     pub fn is_committed(&self) -> bool {
         self.committed
+    }
+
+    /// Goes without a lock, reads and writes no object, and its journal is a file: S3 may be out.
+    pub fn is_without_state(&self) -> bool {
+        self.allow.contains(&Allow::WithoutState)
     }
 
     /// True once an action was sent to the account.

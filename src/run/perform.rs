@@ -3,14 +3,14 @@
 use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
 use super::invariant;
-use super::lock::Lock;
 use super::replay::Recorded;
 use super::traffic::{self, Traffic};
 use super::undo::strange;
 use super::{Done, Entry, Halt, Run, RunError};
 use crate::account::action::RouteFacts;
-use crate::account::{AccountError, Action, CallRecord, Facts, Fields, Kind, RouteRef};
+use crate::account::{AccountError, Action, CallRecord, Facts, Fields, Kind, MayWrite, RouteRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An effect must be seen within this long after its call.
@@ -165,8 +165,10 @@ impl Run {
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());
         }
-        let Some(may_write) = self.lock.as_ref().map(Lock::may_write) else {
-            return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned()));
+        let may_write: MayWrite = match &self.lock {
+            Some(lock) => lock.may_write(),
+            None if self.is_without_state() => Arc::new(|| Duration::MAX),
+            None => return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned())),
         };
         match self.account.apply_while(may_write.clone(), action, facts).await {
             Ok(()) => {

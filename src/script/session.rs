@@ -140,6 +140,7 @@ impl Playbook {
             Permission::TakeDown => Allow::TakeDown,
             Permission::MixedVersions => Allow::MixedVersions,
             Permission::LessCapacity => Allow::LessCapacity,
+            Permission::WithoutState => Allow::WithoutState,
         };
         self.header.allow.iter().map(|a| allow(a.what)).collect()
     }

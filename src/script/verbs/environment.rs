@@ -142,6 +142,7 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
         versions: BTreeMap::new(),
         keys: BTreeMap::new(),
     };
+    let reads_keys = !run.is_without_state();
     for color in &env.colors {
         let group = groups.get(&color.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", color.asg)))?;
         seen.desired.insert(color.name.clone(), group.desired);
@@ -151,7 +152,7 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
         let other = env.colors.iter().find(|c| c.version_key == color.version_key && seen.keys.contains_key(&c.name));
         if let Some(text) = other.map(|c| seen.keys[&c.name].clone()) {
             seen.keys.insert(color.name.clone(), text);
-        } else if let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
+        } else if reads_keys && let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
             let text =
                 String::from_utf8(object.body).map_err(|_| RunError::failed(format!("`{}` is not UTF-8 text", color.version_key)))?;
             seen.keys.insert(color.name.clone(), text.trim().to_owned());

@@ -81,21 +81,22 @@ pub fn keeps_serving(group: &GroupSettings, carries_traffic: bool, allow: &[Allo
     ))
 }
 
-/// Guards 2 and 3 for one instance: it leaves a group that serves only where the header says so, and where the others are enough to go on.
-pub fn may_leave(instance: &str, group: &GroupSettings, others_healthy: u32, allow: &[Allow]) -> Result<(), RunError> {
+/// Guards 2 and 3 for one instance: it leaves a group that serves only where the header says so, and where the others are enough to go
+/// on. One that is healthy leaves two others behind, of which AWS may take one.
+pub fn may_leave(instance: &str, is_healthy: bool, group: &GroupSettings, others: u32, allow: &[Allow]) -> Result<(), RunError> {
     if !allow.contains(&Allow::LessCapacity) {
         return Err(RunError::refused(
             format!("`{instance}` serves production traffic in `{}`", group.name),
             "switch traffic to the other colour first, or declare `//! allow: less_capacity \"reason\"` in the playbook",
         ));
     }
-    let needed = group.desired.saturating_sub(1).max(1);
-    if others_healthy >= needed {
+    let needed = if is_healthy { group.desired.saturating_sub(1).max(2) } else { 1 };
+    if others >= needed {
         return Ok(());
     }
     Err(RunError::refused(
-        format!("without `{instance}`, `{}` would serve with {others_healthy} healthy target(s), and needs {needed}", group.name),
-        "wait until its other targets are healthy, or let it have more instances",
+        format!("without `{instance}`, `{}` would serve with {others} healthy target(s), and needs {needed}", group.name),
+        "let the group have one instance more first: scale(…, #{ desired: … })",
     ))
 }
 
@@ -190,11 +191,14 @@ mod tests {
 
     #[test]
     fn an_instance_leaves_a_serving_group_only_where_the_others_are_enough_and_the_header_says_so() {
-        assert!(may_leave("i-1", &group(3), 2, &[]).is_err());
-        assert!(may_leave("i-1", &group(3), 2, &[Allow::LessCapacity]).is_ok());
-        assert!(may_leave("i-1", &group(3), 1, &[Allow::LessCapacity]).is_err());
-        let last = may_leave("i-1", &group(1), 0, &[Allow::LessCapacity]).unwrap_err().to_string();
-        assert_eq!(last, "without `i-1`, `beta-blue` would serve with 0 healthy target(s), and needs 1");
+        let leaves = |healthy, desired, others, allow: &[Allow]| may_leave("i-1", healthy, &group(desired), others, allow);
+        let declared = [Allow::LessCapacity];
+        assert!(leaves(true, 3, 2, &[]).is_err());
+        assert!(leaves(true, 3, 2, &declared).is_ok());
+        assert!(leaves(true, 4, 2, &declared).is_err());
+        assert!(leaves(false, 4, 1, &declared).is_ok(), "nobody misses it");
+        let last = leaves(true, 2, 1, &declared).unwrap_err().to_string();
+        assert_eq!(last, "without `i-1`, `beta-blue` would serve with 1 healthy target(s), and needs 2");
     }
 
     #[test]

@@ -294,7 +294,10 @@ impl Run {
             (Action::Standby { asg, instance, standby: true, .. }, Facts::Member { group, .. }) => {
                 guard::within(&self.env, None, action)?;
                 match self.carries_traffic(asg).await? {
-                    true => guard::may_leave(instance, group, self.others_healthy(asg, instance).await?, &self.allow),
+                    true => {
+                        let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
+                        guard::may_leave(instance, is_healthy, group, others, &self.allow)
+                    }
                     false => Ok(()),
                 }
             }
@@ -308,13 +311,13 @@ impl Run {
         }
     }
 
-    /// Healthy targets of a colour's group, one instance aside.
-    async fn others_healthy(&mut self, asg: &str, instance: &str) -> Result<u32, RunError> {
+    /// Whether an instance is a healthy target, and how many others of its group are.
+    async fn healthy_beside(&mut self, asg: &str, instance: &str) -> Result<(bool, u32), RunError> {
         let topology = self.topology().await?;
         let color = self.env.colors.iter().find(|color| color.asg == asg).map_or("", |color| color.name.as_str());
         let targets = self.account.target_health(topology.arn(color).unwrap_or_default()).await?;
-        let others = targets.iter().filter(|target| target.id != instance && target.state == "healthy");
-        Ok(u32::try_from(others.count()).unwrap_or(u32::MAX))
+        let (own, others): (Vec<_>, Vec<_>) = targets.iter().filter(|target| target.state == "healthy").partition(|t| t.id == instance);
+        Ok((!own.is_empty(), u32::try_from(others.len()).unwrap_or(u32::MAX)))
     }
 
     /// Reads, at this moment, the health of every target group that is to get more traffic, and the capacity that serves now.

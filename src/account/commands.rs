@@ -5,17 +5,15 @@ use super::parameters::call;
 use super::retry::Class;
 use super::{Account, AccountError, Invocation};
 
-/// Runs a shell script; every agent on Linux has it.
-const DOCUMENT: &str = "AWS-RunShellScript";
 /// Of the latest commands of an instance, so many are looked through; AWS has no more on a page.
 const LOOKED_AT: i32 = 50;
 
 impl Account {
     /// SendCommand: the command's id. Not to be sent twice: who lost the reply looks with [`Account::command_with`] first.
-    pub async fn send_command(&self, instance: &str, shell: &str, comment: &str) -> Result<String, AccountError> {
+    pub async fn send_command(&self, instance: &str, document: &str, command: &str, comment: &str) -> Result<String, AccountError> {
         self.call(call("SendCommand", instance, Class::Start), || async {
-            let request = self.ssm.send_command().document_name(DOCUMENT).instance_ids(instance).comment(comment);
-            answer(request.parameters("commands", vec![shell.to_owned()]).send().await)?
+            let request = self.ssm.send_command().document_name(document).instance_ids(instance).comment(comment);
+            answer(request.parameters("commands", vec![command.to_owned()]).send().await)?
                 .read(|out| Ok(out.command.and_then(|command| command.command_id).ok_or("the reply lacks `CommandId`")?))
         })
         .await

@@ -1,6 +1,6 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Route, SandboxEnv, State, duration, range};
+use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,8 +41,8 @@ struct App {
     build_lock: Option<String>,
     /// Key of the JSON object whose field `update` users are shown.
     message: Option<String>,
-    /// Shell command that restarts the application on an instance, sent by SSM Run Command.
-    restart: Option<String>,
+    /// `{ shell = "…" }` or `{ powershell = "…" }`: restarts the application on an instance, sent by SSM Run Command.
+    restart: Option<Restart>,
     #[serde(default = "two_colors")]
     colors: [String; 2],
     account: Option<String>,
@@ -79,6 +79,8 @@ struct EnvFile {
     #[serde(default)]
     timeout: TimeoutFile,
     hooks: Option<String>,
+    /// In place of the app's.
+    restart: Option<Restart>,
     #[serde(default)]
     extra: Extra,
     #[serde(default)]
@@ -189,7 +191,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         version_probe: app.version_probe.clone(),
         build_lock: app.build_lock.as_deref().map(|key| render(key, name, "")),
         message: app.message.as_deref().map(|key| render(key, name, "")),
-        restart: app.restart.clone(),
+        restart: env.restart.clone().or_else(|| app.restart.clone()),
         min: env.min,
         guarded: env.guarded,
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,

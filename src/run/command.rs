@@ -3,6 +3,7 @@
 use super::event::What;
 use super::{Run, RunError};
 use crate::account::{AccountError, Instance, Kind};
+use crate::config::Restart;
 use std::time::Duration;
 
 /// How often, and after how long, a command whose reply was lost is looked for before it counts as not sent.
@@ -20,14 +21,14 @@ impl Run {
         if let Some(known) = self.replay.effect(step, &text) {
             return known.map(|()| comment);
         }
-        let shell = self.env.restart.clone().ok_or_else(|| RunError::failed("bgx.toml names no `restart` command under [app]"))?;
+        let restart = self.env.restart.clone().ok_or_else(|| RunError::failed("bgx.toml names no `restart` command under [app]"))?;
         self.out_of_service(asg, instance).await?;
         self.confirm_guarded()?;
         self.still_locked().await?;
         self.touched = true;
-        let sent = self.send_once(instance, &shell, &comment).await.map_err(RunError::from);
+        let sent = self.send_once(instance, &restart, &comment).await.map_err(RunError::from);
         let (error, detail) = match &sent {
-            Ok(id) => (None, format!("`{shell}` sent, command {id}")),
+            Ok(id) => (None, format!("`{}` sent, command {id}", restart.command())),
             Err(error) => (Some(error.clone()), error.to_string()),
         };
         self.record(What::Effect { step, text, detail, error })?;
@@ -50,11 +51,11 @@ impl Run {
     }
 
     /// A command has no token that makes a second sending harmless: it is looked for by its comment, before and after.
-    async fn send_once(&self, instance: &str, shell: &str, comment: &str) -> Result<String, AccountError> {
+    async fn send_once(&self, instance: &str, restart: &Restart, comment: &str) -> Result<String, AccountError> {
         if let Some(id) = self.account.command_with(instance, comment).await? {
             return Ok(id);
         }
-        let lost = match self.account.send_command(instance, shell, comment).await {
+        let lost = match self.account.send_command(instance, restart.document(), restart.command(), comment).await {
             Err(error) if error.kind == Kind::Lost => error,
             answered => return answered,
         };

@@ -85,7 +85,7 @@ fn env(call: &Call) -> Answer {
                 ("timeout", Dynamic::from(timeout)),
                 ("region", Dynamic::from(env.region.clone())),
                 ("bucket", Dynamic::from(env.bucket.clone())),
-                ("restart", text(env.restart.clone())),
+                ("restart", text(env.restart.as_ref().map(|restart| restart.command().to_owned()))),
             ],
         )))
     })

@@ -143,6 +143,12 @@ pub struct Environment {
     pub discovery_from: BTreeMap<String, String>,
     pub discovery_name: String,
     pub version_probe: Option<String>,
+    /// Key of the object that keeps new builds away while it is there.
+    pub build_lock: Option<String>,
+    /// Key of the JSON object with what users are told.
+    pub message: Option<String>,
+    /// Command that restarts the application on an instance.
+    pub restart: Option<Restart>,
     /// Fewest instances the serving colour is left with.
     pub min: u32,
     pub guarded: bool,
@@ -154,6 +160,31 @@ pub struct Environment {
     pub account: Option<String>,
     pub region: String,
     pub sandbox: SandboxEnv,
+}
+
+/// A command on an instance, by what runs it there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restart {
+    Shell(String),
+    /// For instances with Windows.
+    Powershell(String),
+}
+
+impl Restart {
+    /// The document of SSM that runs it.
+    pub fn document(&self) -> &'static str {
+        match self {
+            Restart::Shell(_) => "AWS-RunShellScript",
+            Restart::Powershell(_) => "AWS-RunPowerShellScript",
+        }
+    }
+
+    pub fn command(&self) -> &str {
+        match self {
+            Restart::Shell(command) | Restart::Powershell(command) => command,
+        }
+    }
 }
 
 /// Where bgx keeps what several machines must agree on.
@@ -377,6 +408,16 @@ mod tests {
     fn an_unknown_environment_is_met_with_a_suggestion() {
         let config = parse(SMALL).unwrap();
         assert_eq!(config.env("bata").unwrap_err().to_string(), "there is no environment `bata` in bgx.toml; did you mean `beta`?");
+    }
+
+    #[test]
+    fn an_environment_may_restart_its_application_in_its_own_way() {
+        let text = SMALL.replace("[env.beta]", "restart = { shell = \"sudo r\" }\n[env.beta]");
+        assert_eq!(parse(&text).unwrap().envs["beta"].restart, Some(Restart::Shell("sudo r".to_owned())));
+        let own = format!("{text}\nrestart = {{ powershell = \"Restart-Service r\" }}\n");
+        let restart = parse(&own).unwrap().envs["beta"].restart.clone().unwrap();
+        assert_eq!((restart.document(), restart.command()), ("AWS-RunPowerShellScript", "Restart-Service r"));
+        assert!(parse(&format!("{text}\nrestart = {{ bash = \"r\" }}\n")).unwrap_err().contains("bash"));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub enum Action {
     Object { bucket: String, key: String, text: Option<String> },
     /// S3 CopyObject within the bucket.
     Copy { bucket: String, from: String, to: String },
+    /// EnterStandby or ExitStandby of one instance of a group. `replace`: on entering, the group's desired capacity stays as it is, so that
+    /// Auto Scaling launches another instance. Leaving standby always raises it by one, as AWS has it.
+    Standby { asg: String, instance: String, standby: bool, replace: bool },
 }
 
 /// A rule, or a listener's default action.
@@ -54,6 +57,11 @@ pub enum Facts {
     Routes(Vec<RouteFacts>),
     Parameter(Option<Parameter>),
     Object(Option<Object>),
+    /// A group, and the lifecycle state of one of its instances; `None`: it is not there (any more).
+    Member {
+        group: GroupSettings,
+        lifecycle: Option<String>,
+    },
     /// Of a copy: source and destination.
     Copy {
         from: Option<Object>,
@@ -83,6 +91,8 @@ impl Action {
             | Action::Parameter { .. }
             | Action::Object { .. }
             | Action::Copy { .. } => Class::SetAbsolute,
+            // Refused when it is so already: a second sending could fail on the first one's effect.
+            Action::Standby { .. } => Class::Start,
         }
     }
 
@@ -93,6 +103,7 @@ impl Action {
             Action::Forward { env, .. } | Action::ForwardEach { env, .. } => format!("{env} routes"),
             Action::Parameter { name, .. } => name.clone(),
             Action::Object { bucket, key, .. } | Action::Copy { bucket, to: key, .. } => format!("s3://{bucket}/{key}"),
+            Action::Standby { instance, .. } => instance.clone(),
         }
     }
 
@@ -101,9 +112,12 @@ impl Action {
         match self {
             Action::Forward { routes, weights, .. } => routes.iter().map(|route| (route, weights)).collect(),
             Action::ForwardEach { routes, .. } => routes.iter().map(|r| (&r.route, &r.weights)).collect(),
-            Action::Capacity { .. } | Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => {
-                Vec::new()
-            }
+            Action::Capacity { .. }
+            | Action::Processes { .. }
+            | Action::Parameter { .. }
+            | Action::Object { .. }
+            | Action::Copy { .. }
+            | Action::Standby { .. } => Vec::new(),
         }
     }
 
@@ -128,6 +142,9 @@ impl Action {
             Action::Parameter { value, .. } => one(value),
             Action::Object { text, .. } => one(text),
             Action::Copy { from, .. } => one(&Some(copy_of(from))),
+            Action::Standby { standby, .. } => {
+                Fields::from([("lifecycle".to_string(), Some(if *standby { STANDBY } else { IN_SERVICE }.to_string()))])
+            }
         }
     }
 
@@ -156,6 +173,11 @@ impl Action {
             Action::Object { bucket, key, .. } | Action::Copy { bucket, to: key, .. } => {
                 changed("value").map(|was| Action::Object { bucket: bucket.clone(), key: key.clone(), text: was.clone() })
             }
+            Action::Standby { asg, instance, replace, .. } => {
+                let was = changed("lifecycle")?.as_deref()?;
+                let known = was == STANDBY || was == IN_SERVICE;
+                known.then(|| Action::Standby { asg: asg.clone(), instance: instance.clone(), standby: was == STANDBY, replace: *replace })
+            }
         }
     }
 
@@ -172,8 +194,17 @@ impl Action {
         }
         wanted == fields
     }
+
+    /// What it was about has gone by itself, as an instance that AWS took: nothing is left to take back.
+    pub fn is_moot(&self, found: &Fields) -> bool {
+        let ends = |word: &str| word.starts_with("Terminat") || word.starts_with("Detach");
+        let gone = || found.get("lifecycle").is_some_and(|word| word.as_deref().is_none_or(ends));
+        matches!(self, Action::Standby { .. }) && gone()
+    }
 }
 
+pub(super) const STANDBY: &str = "Standby";
+pub(super) const IN_SERVICE: &str = "InService";
 pub(super) const SUSPENDED: &str = "suspended";
 pub(super) const RUNNING: &str = "running";
 
@@ -256,6 +287,9 @@ impl fmt::Display for Action {
                 None => "delete".to_string(),
             },
             Action::Copy { from, .. } => copy_of(from),
+            Action::Standby { asg, standby: true, replace: true, .. } => format!("to Standby in {asg}, which launches another one"),
+            Action::Standby { asg, standby: true, replace: false, .. } => format!("to Standby in {asg}"),
+            Action::Standby { asg, standby: false, .. } => format!("back into service in {asg}"),
         };
         write!(f, "{}: {what}", self.resource())
     }

@@ -188,3 +188,24 @@ fn every_action_goes_through_a_journal_unchanged() {
     let line = serde_json::to_string(&action).unwrap();
     assert_eq!(serde_json::from_str::<Action>(&line).unwrap(), action);
 }
+
+#[test]
+fn standby_is_a_lifecycle_state_that_is_taken_back_unless_aws_took_the_instance() {
+    let action = |standby| Action::Standby { asg: "g".into(), instance: "i-1".into(), standby, replace: false };
+    let member = |lifecycle: Option<&str>| Facts::Member {
+        group: GroupSettings { name: "g".into(), min: 0, max: 4, desired: 2, suspended: BTreeSet::new() },
+        lifecycle: lifecycle.map(String::from),
+    };
+    let found = |lifecycle| member(lifecycle).fields(&action(true));
+    assert_eq!(found(Some("InService")), fields(&[("lifecycle", Some("InService"))]));
+    assert_eq!(found(Some("EnteringStandby")), found(Some("Standby")), "it is on its way");
+    assert_eq!(found(Some("Pending")), found(Some("InService")));
+    assert!(action(true).seen(&found(Some("InService")), &member(Some("EnteringStandby"))));
+    assert_eq!(action(true).undo(&found(Some("InService"))), Some(action(false)));
+    assert_eq!(action(true).undo(&found(Some("Standby"))), None);
+    for gone in [None, Some("Terminating"), Some("Terminated"), Some("Detached")] {
+        assert!(action(true).is_moot(&found(gone)) && action(true).undo(&found(gone)).is_none(), "{gone:?}");
+    }
+    assert!(!action(true).is_moot(&found(Some("Standby"))));
+    assert_eq!(action(true).to_string(), "i-1: to Standby in g");
+}

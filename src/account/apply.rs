@@ -33,7 +33,26 @@ impl Account {
             }
             Action::Object { bucket, key, text: None } => self.delete_object(bucket, key, When::Always).await,
             Action::Copy { bucket, from, to } => self.copy_object(bucket, from, to).await,
+            Action::Standby { asg, instance, standby: true, replace } => self.enter_standby(asg, instance, !replace).await,
+            Action::Standby { asg, instance, standby: false, .. } => self.exit_standby(asg, instance).await,
         }
+    }
+
+    /// EnterStandby of one instance; `decrement`: the group wants one less from now on.
+    async fn enter_standby(&self, asg: &str, instance: &str, decrement: bool) -> Result<(), AccountError> {
+        self.call(autoscaling::call("EnterStandby", instance, Class::Start), || async {
+            let request = self.autoscaling.enter_standby().auto_scaling_group_name(asg).instance_ids(instance);
+            answer(request.should_decrement_desired_capacity(decrement).send().await)?.read(|_| Ok(()))
+        })
+        .await
+    }
+
+    async fn exit_standby(&self, asg: &str, instance: &str) -> Result<(), AccountError> {
+        self.call(autoscaling::call("ExitStandby", instance, Class::Start), || async {
+            let request = self.autoscaling.exit_standby().auto_scaling_group_name(asg).instance_ids(instance);
+            answer(request.send().await)?.read(|_| Ok(()))
+        })
+        .await
     }
 
     /// UpdateAutoScalingGroup with the given fields only.

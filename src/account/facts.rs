@@ -1,9 +1,9 @@
 //! What an action will change, as it is now: one read that serves the guards, the comparison and the call itself.
 
-use super::action::{Action, Facts, Fields, RUNNING, RouteFacts, RouteRef, SUSPENDED, copy_of, weight_field};
+use super::action::{Action, Facts, Fields, IN_SERVICE, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED, copy_of, weight_field};
 use super::classify::Failure;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, GroupSettings, Kind, Object, balancing};
+use super::{Account, AccountError, Group, GroupSettings, Kind, Object, balancing};
 use std::collections::BTreeSet;
 
 /// What an action may replace goes into the journal, so that it can be put back.
@@ -31,13 +31,20 @@ impl Account {
                 }
                 Ok(Facts::Copy { from, to })
             }
+            Action::Standby { asg, instance, .. } => self.member(asg, instance).await,
         }
     }
 
+    async fn member(&self, asg: &str, instance: &str) -> Result<Facts, AccountError> {
+        let mut found = self.groups(&[asg]).await?;
+        let group = found.remove(asg).ok_or_else(|| missing(asg))?;
+        let lifecycle = group.instances.iter().find(|i| i.id == instance).map(|i| i.lifecycle.clone());
+        let Group { name, min, max, desired, suspended, .. } = group;
+        Ok(Facts::Member { group: GroupSettings { name, min, max, desired, suspended }, lifecycle })
+    }
+
     async fn group(&self, asg: &str) -> Result<GroupSettings, AccountError> {
-        let call = super::autoscaling::call("DescribeAutoScalingGroups", asg, Class::Read);
-        let missing = || Failure::new(Kind::NotFound, "there is no such group").into_error(&call, Kind::NotFound, 1);
-        self.settings(&[asg]).await?.remove(asg).ok_or_else(missing)
+        self.settings(&[asg]).await?.remove(asg).ok_or_else(|| missing(asg))
     }
 
     /// The routes in the order asked for: one call for the rules, one for the default actions.
@@ -66,6 +73,11 @@ impl Account {
         };
         routes.iter().map(facts).collect()
     }
+}
+
+fn missing(asg: &str) -> AccountError {
+    let call = super::autoscaling::call("DescribeAutoScalingGroups", asg, Class::Read);
+    Failure::new(Kind::NotFound, "there is no such group").into_error(&call, Kind::NotFound, 1)
 }
 
 /// A refusal of ours: nothing was sent.
@@ -120,6 +132,7 @@ impl Facts {
                 let (from, to) = self.copy();
                 one(to.map(|to| if is_copy(from, Some(to)) { copy_of(source) } else { text(to) }))
             }
+            Action::Standby { .. } => Fields::from([("lifecycle".to_string(), self.lifecycle().map(on_its_way))]),
         }
     }
 
@@ -138,7 +151,7 @@ impl Facts {
 
     fn group(&self) -> &GroupSettings {
         match self {
-            Facts::Group(group) => group,
+            Facts::Group(group) | Facts::Member { group, .. } => group,
             Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
@@ -146,30 +159,47 @@ impl Facts {
     pub(super) fn routes(&self) -> &[RouteFacts] {
         match self {
             Facts::Routes(routes) => routes,
-            Facts::Group(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
     pub(super) fn parameter(&self) -> Option<&super::Parameter> {
         match self {
             Facts::Parameter(parameter) => parameter.as_ref(),
-            Facts::Group(_) | Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
     fn object(&self) -> Option<&Object> {
         match self {
             Facts::Object(object) => object.as_ref(),
-            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
     fn copy(&self) -> (Option<&Object>, Option<&Object>) {
         match self {
             Facts::Copy { from, to } => (from.as_ref(), to.as_ref()),
-            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) => foreign(),
         }
     }
+
+    fn lifecycle(&self) -> Option<&str> {
+        match self {
+            Facts::Member { lifecycle, .. } => lifecycle.as_deref(),
+            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+        }
+    }
+}
+
+/// Where a lifecycle state leads by itself: `EnteringStandby` to `Standby`, and the `Pending` after it to `InService`.
+fn on_its_way(lifecycle: &str) -> String {
+    match lifecycle {
+        "EnteringStandby" => STANDBY,
+        pending if pending.starts_with("Pending") => IN_SERVICE,
+        other => other,
+    }
+    .to_string()
 }
 
 fn text(object: &Object) -> String {

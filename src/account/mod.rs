@@ -5,6 +5,7 @@ mod apply;
 mod autoscaling;
 mod balancing;
 mod classify;
+mod commands;
 mod connect;
 mod error;
 mod facts;

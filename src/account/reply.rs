@@ -53,7 +53,14 @@ const REQUIRED: [Required; 5] = [
 /// The operations this room calls; any other is judged as a query without result.
 fn shape(operation: &str) -> Shape {
     match operation {
-        "GetParameter" | "GetParameters" | "PutParameter" | "DeleteParameter" | "DescribeInstanceInformation" => Shape::Json,
+        "GetParameter"
+        | "GetParameters"
+        | "PutParameter"
+        | "DeleteParameter"
+        | "DescribeInstanceInformation"
+        | "SendCommand"
+        | "ListCommands"
+        | "GetCommandInvocation" => Shape::Json,
         "GetObject" | "HeadObject" | "PutObject" => Shape::Headers,
         "DeleteObject" => Shape::NoContent,
         "ListObjectsV2" => Shape::Xml("ListBucketResult"),

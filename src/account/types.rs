@@ -159,6 +159,15 @@ pub struct ObjectInfo {
     pub etag: String,
 }
 
+/// What became of a command on an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// `Pending`, `InProgress`, `Success`, `Failed`, `TimedOut`, …
+    pub status: String,
+    /// What it wrote to standard error.
+    pub error: String,
+}
+
 /// A plain HTTP request to an instance or a host named in `bgx.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpRequest {

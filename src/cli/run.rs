@@ -16,6 +16,7 @@ use crate::run::{Answers, Halt, Resumes};
 use crate::script::Diagnostic;
 use crate::script::check::questions::Id;
 use crate::script::diagnose::did_you_mean;
+use crate::script::header::Permission;
 use crate::script::params::{self, ParamSpec};
 use crate::script::session::{self, Playbook, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -26,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Flags of `bgx run` and `bgx prove` that take a value: needed to find the playbook before its own flags are known.
-const VALUED: [&str; 16] = [
+const VALUED: [&str; 18] = [
     "env",
     "answer",
     "confirm",
@@ -43,6 +44,8 @@ const VALUED: [&str; 16] = [
     "sample",
     "threads",
     "replay",
+    "seconds",
+    "world",
 ];
 const SWITCHES: [&str; 3] = ["yes", "json", "help"];
 
@@ -157,10 +160,13 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &options)?;
     let lock_wait = matches.get_one::<Duration>("lock-wait").copied().unwrap_or_default();
-    recovery::none_open(config, &host, &env, lock_wait, &interrupt)?;
+    let has_state = !playbook.header.allows(Permission::WithoutState);
+    if has_state {
+        recovery::none_open(config, &host, &env, lock_wait, &interrupt)?;
+    }
     let (run_id, journal) = journal(config, &host, matches.contains_id("seed"))?;
     let host = host.for_run(&run_id);
-    let journal = match journals::store(&env, &host, &run_id) {
+    let journal = match journals::store(&env, &host, &run_id).filter(|_| has_state) {
         Some(store) => journal.stored(store, &Fetched::default()).map_err(|e| Failure::usage(format!("the new journal: {e}")))?,
         None => journal,
     };

@@ -186,6 +186,7 @@ fn line(what: &What) -> Option<String> {
         What::Noticed { step, text } => format!("  {step:3} noticed: {text}"),
         What::Refused { step, text, .. } => format!("  {step:3} refused: {text}"),
         What::Said { step, text, .. } => format!("  {step:3} {text}"),
+        What::Shown { step, table } => format!("  {step:3} {}", table.to_string().replace('\n', "\n      ")),
         What::Effect { step, text, detail, .. } => format!("  {step:3} {text}: {detail}"),
         What::OnUndo { step, request } => format!("  {step:3} when taken back: {request}"),
         What::LeaseReturned { step, action, held_seconds, .. } => {
@@ -269,6 +270,7 @@ fn is_cause(what: &What) -> bool {
         | What::Finished { .. }
         | What::Unchanged { .. }
         | What::Said { .. }
+        | What::Shown { .. }
         | What::OnUndo { .. }
         | What::LeaseReturned { .. }
         | What::Committed { .. }

@@ -91,6 +91,10 @@ impl Screen {
                 let hint = hint.as_ref().map(|h| format!("\n{h}")).unwrap_or_default();
                 self.held = Some(Held::Failure(self.paint.bad(&format!("refused: {text}{hint}"))));
             }
+            What::Shown { table, .. } => {
+                self.end_bar();
+                let _ = writeln!(std::io::stdout(), "{}", clean(&table.to_string()));
+            }
             What::BlockStarted { name } => {
                 self.end_bar();
                 self.print(elapsed, &self.paint.bold(name));
@@ -201,6 +205,7 @@ impl Screen {
             | What::Read { .. }
             | What::ReadFailed { .. }
             | What::Waiting { .. }
+            | What::Shown { .. }
             | What::BlockStarted { .. } => {
                 return None;
             }
@@ -227,6 +232,7 @@ impl Screen {
             }
             What::Approved { given, .. } => paint.bold(&approved(given)),
             What::Noticed { text, .. } => paint.bad(&format!("noticed: {text}")),
+            What::Committed { .. } if !self.touched => return None, // there was nothing to undo
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
             What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),
             What::Abandoned { reason } => paint.bad(&format!("abandoned: {reason}")),

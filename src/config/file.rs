@@ -1,6 +1,6 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Route, SandboxEnv, State, duration, range};
+use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +37,12 @@ struct App {
     discovery: Option<String>,
     /// Path on each instance that answers with the version it runs.
     version_probe: Option<String>,
+    /// Key of an object: while it is there, no new build is taken.
+    build_lock: Option<String>,
+    /// Key of the JSON object whose field `update` users are shown.
+    message: Option<String>,
+    /// `{ shell = "…" }` or `{ powershell = "…" }`: restarts the application on an instance, sent by SSM Run Command.
+    restart: Option<Restart>,
     #[serde(default = "two_colors")]
     colors: [String; 2],
     account: Option<String>,
@@ -73,6 +79,8 @@ struct EnvFile {
     #[serde(default)]
     timeout: TimeoutFile,
     hooks: Option<String>,
+    /// In place of the app's.
+    restart: Option<Restart>,
     #[serde(default)]
     extra: Extra,
     #[serde(default)]
@@ -181,6 +189,9 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         discovery_from: BTreeMap::new(),
         discovery_name: env.discovery_name.clone().unwrap_or_else(|| name.to_owned()),
         version_probe: app.version_probe.clone(),
+        build_lock: app.build_lock.as_deref().map(|key| render(key, name, "")),
+        message: app.message.as_deref().map(|key| render(key, name, "")),
+        restart: env.restart.clone().or_else(|| app.restart.clone()),
         min: env.min,
         guarded: env.guarded,
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,

@@ -44,7 +44,8 @@ pub fn strict(env: &Environment) -> Charter {
     };
     let routes = env.routes.iter().map(route).collect();
     let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);
-    let objects = env.extra.objects.iter().cloned().chain(env.discovery_key(&env.discovery_name, "*")).collect();
+    let named = env.build_lock.iter().chain(&env.message).cloned();
+    let objects = env.extra.objects.iter().cloned().chain(named).chain(env.discovery_key(&env.discovery_name, "*")).collect();
     let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
     Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
 }

@@ -50,6 +50,8 @@ const CALLS: [(&str, &[&str]); 5] = [
             "SetDesiredCapacity",
             "SuspendProcesses",
             "ResumeProcesses",
+            "EnterStandby",
+            "ExitStandby",
         ],
     ),
     (
@@ -66,7 +68,20 @@ const CALLS: [(&str, &[&str]); 5] = [
             "DeregisterTargets",
         ],
     ),
-    ("ssm", &["GetParameter", "GetParameters", "GetParametersByPath", "PutParameter", "DeleteParameter"]),
+    (
+        "ssm",
+        &[
+            "GetParameter",
+            "GetParameters",
+            "GetParametersByPath",
+            "PutParameter",
+            "DeleteParameter",
+            "DescribeInstanceInformation",
+            "SendCommand",
+            "ListCommands",
+            "GetCommandInvocation",
+        ],
+    ),
     ("s3", &["GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject", "ListObjectsV2"]),
     ("sts", &["GetCallerIdentity"]),
 ];
@@ -144,6 +159,7 @@ pub fn text(what: &What) -> String {
         What::Waited { what, .. } => format!("waited for {what}"),
         What::Asked { id, text, .. } => format!("asked {id}: {text}"),
         What::Said { text, .. } | What::Noticed { text, .. } => text.clone(),
+        What::Shown { table, .. } => table.to_string(),
         What::Effect { text, .. } => format!("effect {text}"),
         What::LeaseReturned { action, .. } => format!("lease given back: {action}"),
         What::Committed { .. } => "committed".to_owned(),
@@ -179,6 +195,8 @@ pub fn told(env: &Environment, before: &World, after: &World, events: &[Event], 
         let what = &event.what;
         if let What::Said { text, .. } = what {
             told.said.push(text.clone());
+        } else if let What::Shown { table, .. } = what {
+            told.said.extend(table.to_string().lines().map(str::to_owned));
         } else if let What::Started { action, .. } = what {
             told.actions.push(action.to_string());
         } else if let What::UndoStarted { action, .. } = what {

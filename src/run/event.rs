@@ -1,6 +1,7 @@
 //! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
 
 use super::desk::{Asking, Given};
+use super::table::Table;
 use super::traffic::Topology;
 use super::{EffectRequest, RunError};
 use crate::account::{AccountError, Action, CallRecord, Fields};
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Format version of the journal; raised when a field is added. `docs/journal.md` has the rules and what each version brought.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,6 +148,11 @@ pub enum What {
         step: u64,
         text: String,
         notify: bool,
+    },
+    /// A result in columns.
+    Shown {
+        step: u64,
+        table: Table,
     },
     /// An effect without a state to set, such as a cache clear.
     Effect {

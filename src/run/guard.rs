@@ -8,12 +8,14 @@ use crate::account::{Action, GroupSettings};
 use crate::config::Environment;
 use std::collections::BTreeMap;
 
-/// What a playbook's header allows, always with a reason; guards 2 and 3 yield to nothing else.
+/// What a playbook's header allows, always with a reason; guards 2 and 3 yield to nothing but the first three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Allow {
     TakeDown,
     MixedVersions,
     LessCapacity,
+    /// The run has no lock, and its journal is a file: for an outage of what they are kept in.
+    WithoutState,
 }
 
 /// Guard 1: only what `bgx.toml` names for this environment is written.
@@ -27,10 +29,11 @@ pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -
             return false;
         }
         let discovery = env.discovery_key(&env.discovery_name, "*").is_some_and(|pattern| matches(&pattern, key));
-        env.colors.iter().any(|c| c.version_key == key) || discovery || named(&env.extra.objects, key)
+        let own = env.colors.iter().map(|c| &c.version_key).chain(&env.build_lock).chain(&env.message).any(|own| own == key);
+        own || discovery || named(&env.extra.objects, key)
     };
     let allowed = match action {
-        Action::Capacity { asg, .. } | Action::Processes { asg, .. } => own_asg(asg),
+        Action::Capacity { asg, .. } | Action::Processes { asg, .. } | Action::Standby { asg, .. } => own_asg(asg),
         Action::Forward { env: name, routes, weights } => {
             let known = topology.is_some_and(|t| {
                 routes.iter().all(|r| t.routes.contains(r)) && weights.iter().all(|(arn, w)| *w == 0 || t.color_of(arn).is_some())
@@ -86,6 +89,25 @@ pub fn keeps_serving(group: &GroupSettings, carries_traffic: bool, allow: &[Allo
     Err(RunError::refused(
         format!("`{asg}` serves production traffic with {} instance(s) and would shrink to {lowest}", group.desired),
         "switch traffic to the other colour first, or declare `//! allow: take_down \"reason\"` in the playbook",
+    ))
+}
+
+/// Guards 2 and 3 for one instance: it leaves a group that serves only where the header says so, and where the others are enough to go
+/// on. One that is healthy leaves two others behind, of which AWS may take one.
+pub fn may_leave(instance: &str, is_healthy: bool, group: &GroupSettings, others: u32, allow: &[Allow]) -> Result<(), RunError> {
+    if !allow.contains(&Allow::LessCapacity) {
+        return Err(RunError::refused(
+            format!("`{instance}` serves production traffic in `{}`", group.name),
+            "switch traffic to the other colour first, or declare `//! allow: less_capacity \"reason\"` in the playbook",
+        ));
+    }
+    let needed = if is_healthy { group.desired.saturating_sub(1).max(2) } else { 1 };
+    if others >= needed {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("without `{instance}`, `{}` would serve with {others} healthy target(s), and needs {needed}", group.name),
+        "let the group have one instance more first: scale(…, #{ desired: … })",
     ))
 }
 
@@ -185,6 +207,18 @@ mod tests {
         assert!(keeps_serving(&group(3), true, &[], &suspend("Launch")).unwrap_err().to_string().contains("without Launch nobody"));
         assert!(keeps_serving(&group(3), true, &[], &suspend("AZRebalance")).is_ok());
         assert!(keeps_serving(&group(3), false, &[], &suspend("Launch")).is_ok());
+    }
+
+    #[test]
+    fn an_instance_leaves_a_serving_group_only_where_the_others_are_enough_and_the_header_says_so() {
+        let leaves = |healthy, desired, others, allow: &[Allow]| may_leave("i-1", healthy, &group(desired), others, allow);
+        let declared = [Allow::LessCapacity];
+        assert!(leaves(true, 3, 2, &[]).is_err());
+        assert!(leaves(true, 3, 2, &declared).is_ok());
+        assert!(leaves(true, 4, 2, &declared).is_err());
+        assert!(leaves(false, 4, 1, &declared).is_ok(), "nobody misses it");
+        let last = leaves(true, 2, 1, &declared).unwrap_err().to_string();
+        assert_eq!(last, "without `i-1`, `beta-blue` would serve with 1 healthy target(s), and needs 2");
     }
 
     #[test]

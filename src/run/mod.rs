@@ -6,6 +6,7 @@
 
 pub mod approve;
 mod ask;
+mod command;
 pub mod desk;
 mod diverge;
 mod ending;
@@ -24,6 +25,7 @@ mod rehearse;
 mod release;
 pub mod replay;
 pub mod survey;
+pub mod table;
 pub mod traffic;
 mod undo;
 mod ungated;
@@ -51,6 +53,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use table::Table;
 use tokio::sync::watch;
 use traffic::Topology;
 
@@ -200,10 +203,13 @@ impl Run {
     /// Goes on with a run from its journal, once its lock is this process's: what was done is known, the rest of its state is as its events
     /// say.
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
-        let lock = opening::take_over(&mut opening).await?;
+        let lock = match opening.allow.contains(&Allow::WithoutState) {
+            true => None,
+            false => Some(opening::take_over(&mut opening).await?),
+        };
         let resumed = opening.resumed(command);
         let mut run = Run::known(opening, events);
-        run.lock = Some(lock);
+        run.lock = lock;
         let recorded = match run.record(resumed) {
             Ok(()) => run.keep().await,
             failed => failed,
@@ -243,6 +249,11 @@ impl Run {
 
     pub fn is_committed(&self) -> bool {
         self.committed
+    }
+
+    /// Goes without a lock, reads and writes no object, and its journal is a file: S3 may be out.
+    pub fn is_without_state(&self) -> bool {
+        self.allow.contains(&Allow::WithoutState)
     }
 
     /// True once an action was sent to the account.
@@ -360,6 +371,16 @@ impl Run {
             return Ok(());
         }
         Ok(self.record(What::Said { step, text: text.to_owned(), notify })?)
+    }
+
+    /// Shows what was found: the result that the operator asked for.
+    pub fn show(&mut self, table: Table) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        let step = self.next_step();
+        if self.replay.answers(step) {
+            return Ok(());
+        }
+        Ok(self.record(What::Shown { step, table })?)
     }
 
     /// Guard 3 yields for this colour down to `healthy` targets, once a person said so.

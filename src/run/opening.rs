@@ -99,6 +99,9 @@ impl Run {
             run.ended(Outcome::Refused, Some(halt.to_string()), Vec::new()).await;
             return Err(halt);
         }
+        if run.is_without_state() {
+            return Ok((run, Ok(())));
+        }
         let place = Place::of(&run.env, &run.account, &run.time);
         let mut stop = run.interrupt.clone();
         let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
@@ -109,7 +112,7 @@ impl Run {
     /// Before a write: the lease lives, known without a call, or after it was renewed.
     pub(super) async fn still_locked(&mut self) -> Result<(), Halt> {
         let checked = match &self.lock {
-            _ if self.ungated => Ok(()),
+            _ if self.ungated || self.is_without_state() => Ok(()),
             Some(lock) => lock.check().await,
             None => Err("this run does not have the lock of its environment".to_owned()),
         };

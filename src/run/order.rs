@@ -91,6 +91,7 @@ impl Order {
             | What::Waited { .. }
             | What::Asked { .. }
             | What::Said { .. }
+            | What::Shown { .. }
             | What::AwaitsApproval { .. }
             | What::Approved { .. }
             | What::OnUndo { .. } => self.call(what),
@@ -234,6 +235,7 @@ impl Order {
             | What::Waited { .. }
             | What::Answered { .. }
             | What::Said { .. }
+            | What::Shown { .. }
             | What::Effect { .. }
             | What::OnUndo { .. }
             | What::Signalled { .. } => {}

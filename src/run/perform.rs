@@ -3,14 +3,14 @@
 use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
 use super::invariant;
-use super::lock::Lock;
 use super::replay::Recorded;
 use super::traffic::{self, Traffic};
 use super::undo::strange;
 use super::{Done, Entry, Halt, Run, RunError};
 use crate::account::action::RouteFacts;
-use crate::account::{AccountError, Action, CallRecord, Facts, Fields, Kind, RouteRef};
+use crate::account::{AccountError, Action, CallRecord, Facts, Fields, Kind, MayWrite, RouteRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An effect must be seen within this long after its call.
@@ -169,8 +169,10 @@ impl Run {
         if matches!(action, Action::Forward { .. } | Action::ForwardEach { .. }) {
             self.traffic_moved = Some(self.now());
         }
-        let Some(may_write) = self.lock.as_ref().map(Lock::may_write) else {
-            return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned()));
+        let may_write: MayWrite = match &self.lock {
+            Some(lock) => lock.may_write(),
+            None if self.is_without_state() => Arc::new(|| Duration::MAX),
+            None => return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned())),
         };
         match self.account.apply_while(may_write.clone(), action, facts).await {
             Ok(()) => {
@@ -229,7 +231,9 @@ impl Run {
                 Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
                 Some(_) | None => None,
             },
-            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => None,
+            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => {
+                None
+            }
         };
         let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
         if breach.ours {
@@ -291,6 +295,16 @@ impl Run {
                     None => Ok(()),
                 }
             }
+            (Action::Standby { asg, instance, standby: true, .. }, Facts::Member { group, .. }) => {
+                guard::within(&self.env, None, action)?;
+                match self.carries_traffic(asg).await? {
+                    true => {
+                        let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
+                        guard::may_leave(instance, is_healthy, group, others, &self.allow)
+                    }
+                    false => Ok(()),
+                }
+            }
             (Action::Parameter { .. }, Facts::Parameter(_)) if invariant::is_record(&self.env, action) && !self.undoing => {
                 guard::within(&self.env, None, action)?;
                 let topology = self.topology().await?;
@@ -299,6 +313,15 @@ impl Run {
             }
             _ => guard::within(&self.env, None, action),
         }
+    }
+
+    /// Whether an instance is a healthy target, and how many others of its group are.
+    async fn healthy_beside(&mut self, asg: &str, instance: &str) -> Result<(bool, u32), RunError> {
+        let topology = self.topology().await?;
+        let color = self.env.colors.iter().find(|color| color.asg == asg).map_or("", |color| color.name.as_str());
+        let targets = self.account.target_health(topology.arn(color).unwrap_or_default()).await?;
+        let (own, others): (Vec<_>, Vec<_>) = targets.iter().filter(|target| target.state == "healthy").partition(|t| t.id == instance);
+        Ok((!own.is_empty(), u32::try_from(others.len()).unwrap_or(u32::MAX)))
     }
 
     /// Reads, at this moment, the health of every target group that is to get more traffic, and the capacity that serves now.

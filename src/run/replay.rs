@@ -238,6 +238,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Failed { step, .. }
         | What::Refused { step, .. }
         | What::Said { step, .. }
+        | What::Shown { step, .. }
         | What::Effect { step, .. }
         | What::OnUndo { step, .. }
         | What::Committed { step } => Some(*step),
@@ -287,6 +288,7 @@ fn is_answer(what: &What) -> bool {
             | What::Answered { .. }
             | What::Approved { .. }
             | What::Said { .. }
+            | What::Shown { .. }
     )
 }
 
@@ -298,6 +300,7 @@ fn describe(known: &[(Timestamp, What)]) -> String {
         What::AwaitsApproval { asking, .. } => Some(format!("approval `{}`", asking.id)),
         What::Started { action, .. } | What::Unchanged { action, .. } => Some(action.to_string()),
         What::Said { text, .. } => Some(format!("the text `{text}`")),
+        What::Shown { table, .. } => Some(format!("a table of {} row(s)", table.rows.len())),
         What::Effect { text, .. } => Some(text.clone()),
         What::Committed { .. } => Some("commit".to_owned()),
         _ => None,

@@ -81,7 +81,7 @@ impl Run {
         let step = done.step;
         let facts = self.settled(done).await.map_err(|e| Failed::by(e.into(), done.undo.as_ref()))?;
         let found = facts.fields(&done.action);
-        if found == done.before || self.is_as_first_found(done, &found) {
+        if found == done.before || self.is_as_first_found(done, &found) || done.action.is_moot(&found) {
             return self.record(What::UndoSkipped { step }).map_err(|e| Failed::by(e.into(), None));
         }
         if let Some(why) = strange(&done.action, &done.before, &found) {
@@ -128,7 +128,7 @@ impl Run {
     /// between would be there for as long as the rest of the undo takes, and instances that boot meanwhile would read it.
     fn is_as_first_found(&self, done: &Done, found: &Fields) -> bool {
         let is_value = match &done.action {
-            Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => true,
+            Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => true,
             Action::Capacity { .. } | Action::Processes { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
         };
         let first = self.entries.iter().find_map(|entry| match entry {
@@ -295,6 +295,9 @@ impl Run {
 
 /// Fields that are neither as they were before the step nor as it left them: somebody else changed them. `None`: there are none.
 pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Option<String> {
+    if action.is_moot(found) {
+        return None; // nobody changed it: AWS took it away
+    }
     let wanted = action.wanted();
     let number = |name: &str| found.get(name).cloned().flatten().and_then(|v| v.parse::<u32>().ok());
     // Autoscaling may move `desired` anywhere within the bounds that were left.

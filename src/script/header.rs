@@ -39,16 +39,19 @@ pub enum Permission {
     TakeDown,
     MixedVersions,
     LessCapacity,
+    /// No guard, but the run's own footing: it goes without a lock and without the state in S3.
+    WithoutState,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 3] = [Permission::TakeDown, Permission::MixedVersions, Permission::LessCapacity];
+    pub const ALL: [Permission; 4] = [Permission::TakeDown, Permission::MixedVersions, Permission::LessCapacity, Permission::WithoutState];
 
     pub fn word(self) -> &'static str {
         match self {
             Permission::TakeDown => "take_down",
             Permission::MixedVersions => "mixed_versions",
             Permission::LessCapacity => "less_capacity",
+            Permission::WithoutState => "without_state",
         }
     }
 }

@@ -25,7 +25,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// The stdlib as it was when bgx was built.
-const STDLIB: &[(&str, &str)] = &[("blue_green", include_str!("../../stdlib/blue_green.rhai"))];
+const STDLIB: &[(&str, &str)] = &[
+    ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
+    ("builds", include_str!("../../stdlib/builds.rhai")),
+    ("instances", include_str!("../../stdlib/instances.rhai")),
+    ("serving", include_str!("../../stdlib/serving.rhai")),
+    ("smoke", include_str!("../../stdlib/smoke.rhai")),
+];
 
 /// A playbook that was read and checked; nothing of it has run.
 #[derive(Clone, Debug)]
@@ -134,6 +140,7 @@ impl Playbook {
             Permission::TakeDown => Allow::TakeDown,
             Permission::MixedVersions => Allow::MixedVersions,
             Permission::LessCapacity => Allow::LessCapacity,
+            Permission::WithoutState => Allow::WithoutState,
         };
         self.header.allow.iter().map(|a| allow(a.what)).collect()
     }

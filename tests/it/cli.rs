@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2146 requests, 0 errors (5xx), mixed versions for 3.6 s, never fewer than 2 healthy targets, switched within 3.6 s
-    done in 7 min 9 s of virtual time, 187 calls
+    users: 2132 requests, 0 errors (5xx), mixed versions for 4.2 s, never fewer than 2 healthy targets, switched within 4.2 s
+    done in 7 min 6 s of virtual time, 186 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -23,35 +23,35 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:00 preparation
     00:00 protection
     00:00   → beta-blue: min 2 (lease)
-    00:04 boot
-    00:04   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
-    00:06   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    00:06   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
-    00:06   → beta-green: desired 2, min 2
-    00:10   … beta-green 0/2 in service · i-021b71d1f381ab62e Pending · i-07acbb0dc0ddb767f Pending
-    01:11   … beta-green 1/2 in service · i-021b71d1f381ab62e Pending
-    01:31   beta-green in service: 1 min 21 s
-    01:31   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:33   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 28 s)
-    01:33 health
-    01:33   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:35   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.RegistrationInProgress · i-07acbb0dc0ddb767f unused: Target.NotInUse
-    01:40   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking · i-07acbb0dc0ddb767f initial: Elb.RegistrationInProgress
-    01:45   … beta-green 1/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking
-    02:05   beta-green healthy: 30 s
-    02:05 switch
-    02:05   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:06   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:06   → /compiler-explorer/beta/active-color: set to `green`
-    02:06   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:07 watch
-    02:07   … watching beta-green: 2/2 healthy
-    07:07   watching beta-green: 5 min
-    07:07 committed: from here on nothing is undone by itself
-    07:07 sizes
-    07:07   → beta-green: min 1
-    07:09   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:09 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    00:02 boot
+    00:02   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
+    00:04   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:04   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:04   → beta-green: desired 2, min 2
+    00:08   … beta-green 0/2 in service · i-021b71d1f381ab62e Pending · i-07acbb0dc0ddb767f Pending
+    01:09   … beta-green 1/2 in service · i-021b71d1f381ab62e Pending
+    01:29   beta-green in service: 1 min 21 s
+    01:29   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:30   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 27 s)
+    01:30 health
+    01:30   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:32   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.RegistrationInProgress · i-07acbb0dc0ddb767f initial: Elb.RegistrationInProgress
+    01:37   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking · i-07acbb0dc0ddb767f initial: Elb.InitialHealthChecking
+    01:42   … beta-green 1/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking
+    02:02   beta-green healthy: 30 s
+    02:02 switch
+    02:02   → beta routes: Beta-Blue 0, Beta-Green 100
+    02:03   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:03   → /compiler-explorer/beta/active-color: set to `green`
+    02:03   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    02:04 watch
+    02:04   … watching beta-green: 2/2 healthy
+    07:04   watching beta-green: 5 min
+    07:04 committed: from here on nothing is undone by itself
+    07:04 sizes
+    07:04   → beta-green: min 1
+    07:06   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:06 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
     [exit status: 0]
     ");
 }
@@ -145,8 +145,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 22187 requests, 0 errors (5xx), mixed versions for 2.6 s, never fewer than 6 healthy targets, switched within 2.6 s
-    done in 3 min 5 s of virtual time, 148 calls
+    users: 22687 requests, 0 errors (5xx), mixed versions for 2.8 s, never fewer than 6 healthy targets, switched within 2.8 s
+    done in 3 min 9 s of virtual time, 150 calls
     SANDBOX: nothing real is touched
     ");
 }
@@ -250,11 +250,48 @@ fn bgx_alone_shows_its_commands() {
 #[test]
 fn list_names_the_playbooks_with_their_first_sentence() {
     assert_snapshot!(project().bgx(&["list"]), @r#"
-    deploy           Standard blue-green: boot the idle colour, let the load
-                     balancer prove it healthy at weight 0, move all traffic in one
-                     call per listener, watch it, keep the old colour warm
-    rollback         Send all traffic back to the other colour, with the build that
-                     it runs
+    builds-list            List the builds that can be deployed, the newest first,
+                           and which of them serves
+    builds-set-current     Set the build that the next instance boots, without a
+                           deploy
+    cleanup                Empty the colour that does not serve, and release the
+                           floor that kept it warm
+    deploy                 Standard blue-green: boot the idle colour, let the load
+                           balancer prove it healthy at weight 0, move all traffic
+                           in one call per listener, watch it, keep the old colour
+                           warm
+    health-check           Check that an environment serves well now: enough healthy
+                           targets, instances that answer and run the recorded build
+    instances-list         List the instances of an environment, of both colours:
+                           what Auto Scaling, the load balancer and each of them
+                           says
+    instances-restart      Restart the application on every instance of a colour,
+                           one by one: out of the load balancer, restarted, healthy,
+                           back
+    isolate                Isolate an instance for a look at it: it leaves the load
+                           balancer and keeps running, and another one is launched
+                           in its place
+    lock-builds            Lock builds: keep new ones away from an environment
+    message-clear          Clear the message that users of an environment read
+    message-set            Set the message that users of an environment read, such
+                           as that an update is under way
+    rollback-without-state Roll back while S3 is out: send all traffic to the other
+                           colour, with the instances that it has
+    rollback               Send all traffic back to the other colour, with the build
+                           that it runs
+    shutdown               Take an environment down: empty both colours
+    smoke                  Smoke-test the colour that does not serve, instance by
+                           instance, before users are sent there
+    start                  Start an environment that is down: boot the colour that
+                           the listener names, with the build that its version key
+                           names
+    switch                 Send all traffic to a named colour, once it is large
+                           enough and healthy
+    unlock-builds          Unlock builds: let new ones come to an environment again,
+                           after `bgx run lock-builds`
+    validate               Check that an environment is set up as it must be:
+                           routes, groups, target groups, builds, and that all
+                           records agree
     [exit status: 0]
     "#);
 }

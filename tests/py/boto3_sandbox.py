@@ -119,6 +119,12 @@ def check_instances(asg, name):
 
     eventually("the protection", lambda: listed()["ProtectedFromScaleIn"])
     asg.set_instance_protection(AutoScalingGroupName=name, InstanceIds=[instance], ProtectedFromScaleIn=False)
+    eventually("an instance in service", lambda: listed()["LifecycleState"] == "InService")
+    asg.enter_standby(AutoScalingGroupName=name, InstanceIds=[instance], ShouldDecrementDesiredCapacity=True)
+    eventually("the standby", lambda: listed()["LifecycleState"] == "Standby")
+    [activity] = asg.exit_standby(AutoScalingGroupName=name, InstanceIds=[instance])["Activities"]
+    assert "moved out of standby" in activity["Cause"], activity
+    eventually("the way back", lambda: listed()["LifecycleState"] == "InService")
     activity = asg.terminate_instance_in_auto_scaling_group(InstanceId=instance, ShouldDecrementDesiredCapacity=True)["Activity"]
     assert activity["AutoScalingGroupName"] == name and activity["Progress"] < 100, activity
     refused("ValidationError", 400, asg.terminate_instance_in_auto_scaling_group, InstanceId="i-nobody", ShouldDecrementDesiredCapacity=False)
@@ -234,7 +240,23 @@ def check_parameters(ssm):
         ssm.delete_parameter(Name=each)
     refused("ParameterNotFound", 400, ssm.get_parameter, Name=name)
     refused("ParameterNotFound", 400, ssm.delete_parameter, Name=name)
-    refused("UnknownOperationException", 400, ssm.list_commands)
+    refused("UnknownOperationException", 400, ssm.list_documents)
+
+
+def check_commands(ssm, instance):
+    arguments = {"DocumentName": "AWS-RunShellScript", "InstanceIds": [instance], "Parameters": {"commands": ["true"]}, "Comment": "from boto3"}
+    sent = ssm.send_command(**arguments)["Command"]
+    assert sent["Comment"] in [command["Comment"] for command in ssm.list_commands(InstanceId=instance)["Commands"]]
+    assert sent["CommandId"] in [command["CommandId"] for command in ssm.list_commands()["Commands"]]
+
+    def ended():
+        try:
+            return ssm.get_command_invocation(CommandId=sent["CommandId"], InstanceId=instance)["Status"] == "Success"
+        except ssm.exceptions.InvocationDoesNotExist:
+            return False
+
+    eventually("the end of the command", ended)
+    refused("InvalidInstanceId", 400, ssm.send_command, **{**arguments, "InstanceIds": ["i-nobody"]})
 
 
 def check_nodes(ssm):
@@ -318,6 +340,7 @@ def main(endpoint):
     nodes = check_nodes(ssm)
     check_objects(s3, sys.argv[2] if len(sys.argv) > 2 else "compiler-explorer")
     check_instance_over_proxy(endpoint, nodes)
+    check_commands(ssm, nodes[0]["InstanceId"])
     print("boto3 and the sandbox agree")
 
 

@@ -40,6 +40,7 @@ fn outside(names: &Resolved, scene: &Scene, call: &Call, next: Option<&Happening
             names.is_route(call.resource) && foreign_target(names, scene, call.resource, next).is_none()
         }
         ("elasticloadbalancing", _) => names.color_of_target_group(call.resource).is_some(),
+        ("ssm", "SendCommand") => charter.may_write_group(group),
         ("ssm", _) => charter.may_write_parameter(call.resource),
         ("s3", _) => charter.may_write_object(call.resource),
         _ => false,
@@ -71,6 +72,11 @@ fn shrinks(names: &Resolved, scene: &Scene, call: &Call, next: Option<&Happening
             }
             let healthy = scene.healthy(target_group);
             breach(group, old - desired, format!("{group} serves with {healthy} healthy target(s) and is shrunk from {old} to {desired}"))
+        }
+        "EnterStandby" if !names.charter.allows.less_capacity => {
+            let group = scene.owner.get(call.resource)?;
+            names.color_of_group(group).filter(|(_, arn)| scene.serves(arn))?;
+            breach(group, 1, format!("{} leaves for Standby, and {group} serves", call.resource))
         }
         "TerminateInstanceInAutoScalingGroup" => {
             let group = scene.owner.get(call.resource)?;

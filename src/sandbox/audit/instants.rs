@@ -152,8 +152,11 @@ impl<'a> Walk<'a> {
 
     /// Notes which target groups begin or cease to get requests, and the version that each begins with.
     fn follow(&mut self, now: Time, mark: Option<&Mark>) {
-        self.errors = self.errors.min(mark.map_or(0.0, error_share));
         let bearing = self.scene.bearing();
+        // Where nobody healthy has served yet, what a target that still registers answers by chance is no promise.
+        if bearing.keys().any(|arn| self.scene.healthy(arn) > 0) {
+            self.errors = self.errors.min(mark.map_or(0.0, error_share));
+        }
         for (arn, ended) in self.serving.extract_if(.., |arn, _| !bearing.contains_key(arn)) {
             self.served.entry(arn).or_default().push((ended.since, now));
         }

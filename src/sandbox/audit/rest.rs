@@ -3,7 +3,7 @@
 use super::charter::{Color, Resolved};
 use super::replay::{Scene, Shares, shares, weighted};
 use super::{Breach, Condition, Final, Invariant};
-use crate::sandbox::world::{Actions, Group, Happening, World};
+use crate::sandbox::world::{Actions, Group, Happening, Lifecycle, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Two worlds and what lies between them.
@@ -192,6 +192,7 @@ impl Rest<'_> {
         for color in &charter.colors {
             found.extend(self.group_undone(&color.group));
         }
+        found.extend(self.left_in_standby());
         let parameters: BTreeSet<&String> = self.before.parameters.keys().chain(self.after.parameters.keys()).collect();
         for name in parameters.into_iter().filter(|name| charter.may_write_parameter(name)) {
             let (was, is) = (value(self.before, name), value(self.after, name));
@@ -211,6 +212,14 @@ impl Rest<'_> {
             }
         }
         found
+    }
+
+    /// Instances that are out of service and were not.
+    fn left_in_standby(&self) -> Vec<Condition> {
+        let own = |group: &str| self.names.charter.colors.iter().any(|c| c.group == group);
+        let was = |id: &str| self.before.instances.get(id).is_some_and(|i| i.lifecycle == Lifecycle::Standby);
+        let left = self.after.instances.values().filter(|i| own(&i.group) && i.lifecycle == Lifecycle::Standby && !was(&i.id));
+        left.map(|i| self.finding(Invariant::Undone, &i.id, &i.id, format!("{} of {} is left in Standby", i.id, i.group))).collect()
     }
 
     fn group_undone(&self, name: &str) -> Option<Condition> {

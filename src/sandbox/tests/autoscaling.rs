@@ -187,3 +187,44 @@ async fn asking_too_often_is_throttled_until_the_bucket_fills() {
     sleep(Duration::from_secs(10)).await;
     ask().await.expect("one token came back");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_leaves_for_standby_and_comes_back() {
+    let account = Account::new();
+    let id = group(&account, "beta-blue").await.instances()[0].instance_id().expect("an id").to_owned();
+    let enter = |decrement| {
+        account.asg.enter_standby().auto_scaling_group_name("beta-blue").instance_ids(&id).should_decrement_desired_capacity(decrement)
+    };
+    let out = enter(true).send().await.expect("it goes");
+    assert!(out.activities()[0].cause().expect("a cause").ends_with("shrinking the capacity from 2 to 1."));
+    let blue = group(&account, "beta-blue").await;
+    assert_eq!((blue.desired_capacity, blue.instances().len()), (Some(1), 2));
+    let state = |blue: &aws_sdk_autoscaling::types::AutoScalingGroup| {
+        blue.instances().iter().find(|i| i.instance_id() == Some(id.as_str())).and_then(|i| i.lifecycle_state.clone())
+    };
+    assert_eq!(state(&blue), Some(LifecycleState::Standby));
+    let error = enter(true).send().await.unwrap_err().into_service_error();
+    assert_eq!(error.message(), Some(format!("The instance {id} is not in InService.").as_str()));
+    sleep(Duration::from_secs(30)).await;
+    account.asg.exit_standby().auto_scaling_group_name("beta-blue").instance_ids(&id).send().await.expect("it comes");
+    let blue = group(&account, "beta-blue").await;
+    assert_eq!((blue.desired_capacity, state(&blue)), (Some(2), Some(LifecycleState::InService)));
+    enter(false).send().await.expect("it goes again");
+    sleep(Duration::from_secs(120)).await;
+    let blue = group(&account, "beta-blue").await;
+    assert_eq!((blue.desired_capacity, blue.instances().len()), (Some(2), 3), "another one was launched in its place");
+}
+
+#[tokio::test(start_paused = true)]
+async fn standby_keeps_to_the_bounds_of_the_group() {
+    let account = Account::new();
+    let id = group(&account, "beta-blue").await.instances()[0].instance_id().expect("an id").to_owned();
+    account.asg.update_auto_scaling_group().auto_scaling_group_name("beta-blue").min_size(2).send().await.expect("updated");
+    let enter = account.asg.enter_standby().auto_scaling_group_name("beta-blue").instance_ids(&id).should_decrement_desired_capacity(true);
+    let error = enter.send().await.unwrap_err().into_service_error();
+    assert!(error.message().expect("a text").contains("To place into standby 1 instance"), "{error:?}");
+    let exit = account.asg.exit_standby().auto_scaling_group_name("beta-blue").instance_ids(&id);
+    assert_eq!(exit.send().await.unwrap_err().into_service_error().code(), Some("ValidationError"));
+    let strange = account.asg.exit_standby().auto_scaling_group_name("beta-green").instance_ids(&id).send().await;
+    assert!(strange.unwrap_err().into_service_error().message().expect("a text").contains("is not part of"));
+}

@@ -114,3 +114,34 @@ async fn the_caller_is_the_deployer_of_the_account() {
     assert_eq!(out.arn(), Some("arn:aws:sts::052730242331:assumed-role/deployer/bgx"));
     assert_eq!(out.account(), Some("052730242331"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_command_restarts_the_application_and_is_found_by_its_comment() {
+    let account = Account::new();
+    let (id, ip) = account.with(|sandbox| {
+        let one = sandbox.world.instances.values().find(|i| i.group == "beta-blue").expect("there is one");
+        (one.id.clone(), one.private_ip.clone())
+    });
+    let answers = || account.with(|sandbox| sandbox.world.instance_http(&ip, "GET", "/healthcheck").is_some());
+    assert!(answers());
+    let send = account.ssm.send_command().document_name("AWS-RunShellScript").instance_ids(&id).comment("bgx abc step 3");
+    let sent = send.parameters("commands", vec!["systemctl restart app".to_owned()]).send().await.expect("sent");
+    let command = sent.command.and_then(|c| c.command_id).expect("an id");
+    assert!(!answers(), "it is down while it restarts");
+    let listed = account.ssm.list_commands().instance_id(&id).send().await.expect("listed");
+    assert_eq!(listed.commands()[0].comment(), Some("bgx abc step 3"));
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let ended = account.ssm.get_command_invocation().command_id(&command).instance_id(&id).send().await.expect("known");
+    assert_eq!((ended.status.map(|s| s.as_str().to_owned()), ended.response_code), (Some("Success".to_owned()), 0));
+    account.ssm.get_parameter().name(COLOR).send().await.expect("read");
+    assert!(answers());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_to_nobody_and_one_that_is_not_known_are_refused() {
+    let account = Account::new();
+    let error = account.ssm.send_command().document_name("AWS-RunShellScript").instance_ids("i-0").send().await.unwrap_err();
+    assert_eq!(error.into_service_error().code(), Some("InvalidInstanceId"));
+    let error = account.ssm.get_command_invocation().command_id("00000000-0000-4000-a000-000000000000").instance_id("i-0").send().await;
+    assert!(error.unwrap_err().into_service_error().is_invocation_does_not_exist());
+}

@@ -26,6 +26,7 @@ pub fn handle(world: &mut World, operation: &str, form: &Form) -> Result<Option<
         }
         "SetInstanceProtection" => set_protection(world, form).map(Some),
         "TerminateInstanceInAutoScalingGroup" => terminate(world, form).map(Some),
+        "EnterStandby" | "ExitStandby" => standby(world, operation, form).map(Some),
         _ => Err(no_operation(operation, "2011-01-01")),
     }
 }
@@ -50,6 +51,24 @@ fn set_protection(world: &mut World, form: &Form) -> Result<Xml, Fault> {
     let protected = form.flag("ProtectedFromScaleIn")?.ok_or_else(|| null("ProtectedFromScaleIn"))?;
     world.protect_instances(form.required("AutoScalingGroupName")?, &ids, protected)?;
     Ok(Xml::new())
+}
+
+fn standby(world: &mut World, operation: &str, form: &Form) -> Result<Xml, Fault> {
+    form.only(&["AutoScalingGroupName", "InstanceIds", "ShouldDecrementDesiredCapacity"])?;
+    let (name, ids) = (form.required("AutoScalingGroupName")?, form.list("InstanceIds"));
+    if ids.is_empty() {
+        return Err(null("InstanceIds"));
+    }
+    at_most(20, ids.len(), "instance IDs")?;
+    let activities = if operation == "EnterStandby" {
+        let decrement = form.flag("ShouldDecrementDesiredCapacity")?.ok_or_else(|| null("ShouldDecrementDesiredCapacity"))?;
+        world.enter_standby(name, &ids, decrement)?
+    } else {
+        world.exit_standby(name, &ids)?
+    };
+    let mut xml = Xml::new();
+    xml.members("Activities", &activities, activity);
+    Ok(xml)
 }
 
 fn terminate(world: &mut World, form: &Form) -> Result<Xml, Fault> {

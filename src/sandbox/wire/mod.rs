@@ -8,6 +8,7 @@ use serde_json::Value;
 mod actions;
 mod autoscaling;
 mod chunked;
+mod commands;
 mod elbv2;
 mod instances;
 mod page;

@@ -1,5 +1,6 @@
 //! Systems Manager, awsJson 1.1: parameters, and the nodes whose agent answers.
 
+use super::commands;
 use super::page::page;
 use crate::sandbox::Request;
 use crate::sandbox::world::{Fault, Instance, Lifecycle, Parameter, Time, World};
@@ -26,6 +27,9 @@ pub fn handle(world: &mut World, operation: &str, input: &Value) -> Result<Value
             world.delete_parameter(text(input, "Name")?).map(|()| json!({}))
         }
         "DescribeInstanceInformation" => describe_nodes(world, input),
+        "SendCommand" => commands::send(world, input),
+        "ListCommands" => commands::list(world, input),
+        "GetCommandInvocation" => commands::invocation(world, input),
         _ => Err(Fault::new(400, "UnknownOperationException", format!("the sandbox does not simulate `{operation}`"))),
     }
 }
@@ -160,15 +164,15 @@ fn node(world: &World, instance: &Instance) -> Value {
     })
 }
 
-fn epoch(at: Time) -> f64 {
+pub(super) fn epoch(at: Time) -> f64 {
     at.0 as f64 / 1000.0
 }
 
-fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, Fault> {
+pub(super) fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, Fault> {
     input[name].as_str().ok_or_else(|| constraint(&name.to_lowercase(), "Member must not be null"))
 }
 
-fn texts(input: &Value, name: &str) -> Vec<String> {
+pub(super) fn texts(input: &Value, name: &str) -> Vec<String> {
     input[name].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
@@ -193,7 +197,7 @@ fn with_token(mut answer: Value, next: Option<String>) -> Value {
 }
 
 /// Refuses members that the sandbox does not act on.
-fn only(input: &Value, names: &[&str]) -> Result<(), Fault> {
+pub(super) fn only(input: &Value, names: &[&str]) -> Result<(), Fault> {
     let Some(members) = input.as_object() else {
         return Err(Fault::new(400, "SerializationException", "the input is not a JSON object"));
     };
@@ -203,7 +207,7 @@ fn only(input: &Value, names: &[&str]) -> Result<(), Fault> {
     }
 }
 
-fn constraint(member: &str, constraint: &str) -> Fault {
+pub(super) fn constraint(member: &str, constraint: &str) -> Fault {
     Fault::new(
         400,
         "ValidationException",

@@ -25,6 +25,8 @@ fn buckets(service: Service, operation: &str) -> &'static [&'static str] {
         Service::LoadBalancing if matches!(operation, "RegisterTargets" | "DeregisterTargets") => &["elbv2", "elbv2-targets"],
         Service::LoadBalancing => &["elbv2", "elbv2-mutate"],
         Service::AutoScaling => &["autoscaling"],
+        // Run Command has rates of its own, which are not published.
+        Service::Ssm if operation.contains("Command") => &[],
         Service::Ssm if operation.starts_with("Get") || operation.starts_with("Describe") => &["ssm-get"],
         Service::Ssm => &["ssm-put"],
         Service::S3 | Service::Sts | Service::Instance => &[],

@@ -239,14 +239,14 @@ impl World {
     }
 
     /// Bounds as they stand and the desired capacity that a call gives the group now.
-    fn record_size(&mut self, name: &str, desired: u32) {
+    pub(super) fn record_size(&mut self, name: &str, desired: u32) {
         let Some(group) = self.groups.get(name) else { return };
         let (min, max) = (group.min, group.max);
         self.record(Happening::Resized { group: name.to_owned(), min, max, desired });
     }
 
     /// Keeps what Describe shows now, for the time in which it may lag behind the write that follows.
-    fn remember_view(&mut self, name: &str) {
+    pub(super) fn remember_view(&mut self, name: &str) {
         let until = self.now.after_ms(self.timing.group_staleness.draw(&mut self.rng));
         let now = self.now;
         if until <= now {

@@ -127,6 +127,7 @@ impl World {
             target_groups: BTreeMap::new(),
             parameters: BTreeMap::new(),
             buckets: BTreeMap::from([(spec.bucket.clone(), BTreeMap::new())]),
+            commands: BTreeMap::new(),
             flows: Vec::new(),
             throttles: throttles(spec.start),
             log: Vec::new(),

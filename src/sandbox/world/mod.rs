@@ -13,12 +13,14 @@ mod build;
 mod capacity;
 mod check;
 mod clock;
+mod commands;
 mod instances;
 mod log;
 mod mishaps;
 mod motion;
 mod policies;
 mod probes;
+mod standby;
 mod storage;
 mod targets;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use autoscaling::{GroupUpdate, GroupView};
 pub use balancing::{TargetState, TargetView};
 pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
 pub use clock::{Past, Rng, Time};
+pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};
 pub use policies::{Alarm, Side};
 pub use probes::InstanceReply;
@@ -59,6 +62,9 @@ pub struct World {
     pub parameters: BTreeMap<String, Parameter>,
     /// Bucket name -> key -> object.
     pub buckets: BTreeMap<String, BTreeMap<String, Object>>,
+    /// Run Command, by id.
+    #[serde(default)]
+    pub commands: BTreeMap<String, Command>,
     /// User traffic by route.
     pub flows: Vec<Flow>,
     /// API throttle buckets by name (`elbv2`, `elbv2-describe`, `elbv2-mutate`, `elbv2-targets`, `autoscaling`, `ssm-get`, `ssm-put`).

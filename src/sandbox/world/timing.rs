@@ -41,6 +41,12 @@ pub struct Timing {
     pub propagation: Range,
     /// GetParameter after PutParameter (0 to 5 s).
     pub parameter_staleness: Range,
+    /// SendCommand until GetCommandInvocation knows it (0 to 30 s).
+    #[serde(default = "seen")]
+    pub command_seen: Range,
+    /// From then until the command has ended.
+    #[serde(default = "ended")]
+    pub command: Range,
     /// From InService->Terminating until the instance is gone, after the target has drained.
     pub termination: Range,
     /// How long a terminated instance is still listed.
@@ -67,6 +73,8 @@ impl Default for Timing {
             registration: Range::seconds(1, 10),
             propagation: Range::ms(500, 5_000),
             parameter_staleness: Range::ms(0, 0),
+            command_seen: seen(),
+            command: ended(),
             termination: Range::seconds(20, 60),
             terminated_listed: Range::seconds(0, 60),
             ec2_check: Range::seconds(0, 10),
@@ -76,4 +84,12 @@ impl Default for Timing {
             weight_zero_is_checked: true,
         }
     }
+}
+
+fn seen() -> Range {
+    Range::ms(0, 3_000)
+}
+
+fn ended() -> Range {
+    Range::seconds(1, 5)
 }

@@ -1,5 +1,6 @@
 //! Verbs about the environment as a whole: what it is called, which colour is live, whether a deploy may begin.
 
+use super::builds::locked;
 use super::{Answer, field, raise, text, with};
 use crate::account::Object;
 use crate::config::{ColorNames, Environment};
@@ -17,7 +18,7 @@ pub static VERBS: &[Verb] = &[
         name: "env",
         params: &[],
         options: &[],
-        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket",
+        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket, restart",
         summary: "What bgx.toml says about the environment.",
         errors: &[],
         example: "env().name",
@@ -46,7 +47,7 @@ pub static VERBS: &[Verb] = &[
             Opt::new("stickiness", Kind::Text, "\"refuse\": target group stickiness is an error"),
         ],
         returns: "nothing",
-        summary: "Checks before anything is changed: disagreements, MaxSize, the target group attached, stickiness.",
+        summary: "Checks before anything is changed: disagreements, MaxSize, the target group attached, stickiness, builds not locked.",
         errors: &["refused", "failed"],
         example: "preflight(colors(), #{ capacity: 2 })",
         effect: Effect::Ask,
@@ -54,16 +55,16 @@ pub static VERBS: &[Verb] = &[
         call: preflight,
     },
     Verb {
-        name: "resolve_version",
-        params: &[Param::required("version", Kind::Any, "\"gh-123\", \"123\", \"latest\", or the full text of a version key")],
+        name: "drift",
+        params: &[],
         options: &[],
-        returns: "the text to write into the version key",
-        summary: "Finds the build that a short name means; it must exist.",
-        errors: &["not_found", "denied"],
-        example: "resolve_version(\"latest\")",
+        returns: "a list of texts, empty where all agrees",
+        summary: "Where listener, SSM, version keys and instances disagree, and what of a colour that serves is pinned or suspended.",
+        errors: &["denied", "failed"],
+        example: "drift().len()",
         effect: Effect::Read,
         since: 1,
-        call: resolve_version,
+        call: drift,
     },
 ];
 
@@ -84,6 +85,7 @@ fn env(call: &Call) -> Answer {
                 ("timeout", Dynamic::from(timeout)),
                 ("region", Dynamic::from(env.region.clone())),
                 ("bucket", Dynamic::from(env.bucket.clone())),
+                ("restart", text(env.restart.as_ref().map(|restart| restart.command().to_owned()))),
             ],
         )))
     })
@@ -140,6 +142,7 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
         versions: BTreeMap::new(),
         keys: BTreeMap::new(),
     };
+    let reads_keys = !run.is_without_state();
     for color in &env.colors {
         let group = groups.get(&color.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", color.asg)))?;
         seen.desired.insert(color.name.clone(), group.desired);
@@ -149,7 +152,7 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
         let other = env.colors.iter().find(|c| c.version_key == color.version_key && seen.keys.contains_key(&c.name));
         if let Some(text) = other.map(|c| seen.keys[&c.name].clone()) {
             seen.keys.insert(color.name.clone(), text);
-        } else if let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
+        } else if reads_keys && let Some(object) = run.account.object(&env.bucket, &color.version_key).await? {
             let text =
                 String::from_utf8(object.body).map_err(|_| RunError::failed(format!("`{}` is not UTF-8 text", color.version_key)))?;
             seen.keys.insert(color.name.clone(), text.trim().to_owned());
@@ -217,10 +220,17 @@ fn preflight(call: &Call) -> Answer {
     let idle = colors.get("idle").cloned().and_then(Dynamic::try_cast::<Record>);
     let idle = idle.ok_or_else(|| Raised::argument("preflight: wants what colors() gave"))?;
     let capacity = call.opt_count("capacity")?;
+    let takes_build = call.option("version").is_some();
     let refuse_stickiness = call.opt_text("stickiness").as_deref() == Some("refuse");
     with(call, async |run| {
         let name = field(&idle, "name");
         let seen = run.read("preflight", &name, async |run| before_flight(run, &name).await).await?;
+        if let Some(why) = seen.locked.filter(|_| takes_build) {
+            return Err(RunError::refused(
+                format!("new builds are locked away from {}: {why}", run.env.name),
+                format!("bgx run unlock-builds --env {}", run.env.name),
+            ));
+        }
         if let Some(wanted) = capacity.filter(|n| *n > seen.max) {
             return Err(RunError::refused(
                 format!("`{}` can hold {} instance(s), {wanted} are wanted", seen.asg, seen.max),
@@ -254,6 +264,9 @@ struct Preflight {
     registers: bool,
     sticky: bool,
     disagreements: Vec<String>,
+    /// Why no new build may come.
+    #[serde(default)]
+    locked: Option<String>,
 }
 
 async fn before_flight(run: &mut Run, color: &str) -> Result<Preflight, RunError> {
@@ -266,9 +279,23 @@ async fn before_flight(run: &mut Run, color: &str) -> Result<Preflight, RunError
         registers: topology.arn(color).is_some_and(|arn| group.target_groups.iter().any(|t| t == arn)),
         sticky: seen.sticky,
         disagreements: seen.disagreements.into_iter().map(|d| d.text).collect(),
+        locked: locked(run).await?,
         asg: names.asg,
         target_group: names.target_group,
     })
+}
+
+fn drift(call: &Call) -> Answer {
+    let found = with(call, async |run| {
+        run.read("drift", "", async |run| {
+            let topology = run.topology().await?;
+            let check = survey::check(&run.account, &run.env, &topology, survey::Ask::Version).await?;
+            let sticky = check.sticky.then(|| "target group stickiness is on: a cookie outlives a switch".to_owned());
+            Ok(check.disagreements.into_iter().map(|d| d.text).chain(sticky).collect::<Vec<String>>())
+        })
+        .await
+    })?;
+    Ok(Dynamic::from(found.into_iter().map(Dynamic::from).collect::<rhai::Array>()))
 }
 
 /// Disagreements that were there before: a person decides whether to go on.
@@ -290,49 +317,6 @@ fn disagreements(run: &mut Run, seen: &[String]) -> Result<(), RunError> {
     }
 }
 
-fn resolve_version(call: &Call) -> Answer {
-    let given = call.args[0].clone().try_cast::<rhai::ImmutableString>();
-    let given = given.ok_or_else(|| Raised::failed("no version is known for the live colour").hint("give one with --version"))?;
-    with(call, async |run| run.read("resolve_version", &given, async |run| find_build(run, &given).await).await).map(Dynamic::from)
-}
-
-async fn find_build(run: &Run, given: &str) -> Result<String, RunError> {
-    let Some(pattern) = run.env.builds.clone() else { return Ok(given.to_owned()) };
-    let bucket = &run.env.bucket;
-    if number_of(&pattern, given).is_some() {
-        return match run.account.object_exists(bucket, given).await? {
-            true => Ok(given.to_owned()),
-            false => Err(RunError::failed(format!("there is no build `{given}` in `{bucket}`"))),
-        };
-    }
-    let prefix = pattern.split('{').next().unwrap_or_default();
-    let objects = run.account.list_objects(bucket, prefix).await?;
-    let builds = objects.iter().filter_map(|o| Some((number_of(&pattern, &o.key)?, o.key.as_str())));
-    let wanted = given.trim_start_matches("gh-");
-    let found: Vec<(u64, &str)> = match (given, wanted.parse::<u64>()) {
-        ("latest", _) => builds.max().into_iter().collect(),
-        (_, Ok(number)) => builds.filter(|(n, _)| *n == number).collect(),
-        (_, Err(_)) => return Err(RunError::failed(format!("`{given}` is not a build; write gh-123, 123 or latest"))),
-    };
-    match found.as_slice() {
-        [(_, key)] => Ok((*key).to_owned()),
-        [] => Err(RunError::failed(format!("there is no build `{given}` under `{prefix}`"))),
-        many => {
-            let keys = many.iter().map(|(_, key)| *key).collect::<Vec<_>>().join(", ");
-            Err(RunError::failed(format!("`{given}` is ambiguous: {keys}; give the whole key")))
-        }
-    }
-}
-
-/// The number of a build whose key follows the pattern `…{branch}…{number}…`.
-fn number_of(pattern: &str, key: &str) -> Option<u64> {
-    let (head, rest) = pattern.split_once("{branch}").unwrap_or(("", pattern));
-    let (middle, tail) = rest.split_once("{number}")?;
-    let inner = key.strip_prefix(head)?.strip_suffix(tail)?;
-    let number = if pattern.contains("{branch}") { inner.rsplit_once(middle)?.1 } else { inner.strip_prefix(middle)? };
-    number.parse().ok()
-}
-
 /// For other rooms of verbs: the record's colour must be one of the environment's.
 pub(super) fn own_color(run: &Run, color: &Record) -> Result<ColorNames, RunError> {
     let name = field(color, "name");
@@ -345,18 +329,4 @@ pub(super) fn environment(call: &Call) -> Result<Environment, crate::script::Ver
     let run = super::lock(stage);
     run.check_interrupt().map_err(|halt| raise(halt.into()))?;
     Ok(run.env.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number_of;
-
-    #[test]
-    fn a_build_key_gives_its_number() {
-        let pattern = "dist/gh/{branch}/{number}.tar.xz";
-        assert_eq!(number_of(pattern, "dist/gh/main/41000.tar.xz"), Some(41000));
-        assert_eq!(number_of(pattern, "dist/gh/feature/x/7.tar.xz"), Some(7));
-        assert_eq!(number_of(pattern, "dist/gh/main/41000.txt"), None);
-        assert_eq!(number_of(pattern, "gh-41000"), None);
-    }
 }

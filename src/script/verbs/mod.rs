@@ -1,7 +1,9 @@
 //! The verbs of the gate, one row each, by what they are about; here is what their bodies share.
 
+mod builds;
 mod environment;
 mod groups;
+mod instances;
 mod reads;
 mod records;
 mod talk;
@@ -29,7 +31,17 @@ pub struct Stage {
 /// Every verb but the language's own, sorted by name.
 pub fn all() -> &'static [Verb] {
     static ALL: LazyLock<Vec<Verb>> = LazyLock::new(|| {
-        let rooms = [environment::VERBS, groups::VERBS, reads::VERBS, records::VERBS, talk::VERBS, traffic::VERBS, waits::VERBS];
+        let rooms = [
+            builds::VERBS,
+            environment::VERBS,
+            groups::VERBS,
+            instances::VERBS,
+            reads::VERBS,
+            records::VERBS,
+            talk::VERBS,
+            traffic::VERBS,
+            waits::VERBS,
+        ];
         let mut all: Vec<Verb> = rooms.concat();
         all.sort_by_key(|verb| verb.name);
         all

@@ -17,7 +17,7 @@ pub static VERBS: &[Verb] = &[
         name: "asg",
         params: &[COLOR],
         options: &[],
-        returns: "name, desired, min, max, total, in_service, pending, healthy, suspended",
+        returns: "name, desired, min, max, total, in_service, pending, healthy, suspended, target_groups (ARNs), health_check",
         summary: "The Auto Scaling group of a colour as it is now.",
         errors: &["denied", "failed"],
         example: "asg(c.live).desired",
@@ -41,7 +41,7 @@ pub static VERBS: &[Verb] = &[
         name: "instances",
         params: &[COLOR],
         options: &[],
-        returns: "a list with id, lifecycle, zone, type, target, address, version; without `version_probe`, or the right to list addresses, address and version are ()",
+        returns: "a list with id, asg, lifecycle, zone, type, target, address, version; without `version_probe`, or the right to list addresses, address and version are ()",
         summary: "The instances of a colour, with the version that each says it runs.",
         errors: &["denied", "failed"],
         example: "instances(c.idle).len()",
@@ -141,6 +141,8 @@ fn group_record(group: &Group) -> Record {
             ("pending", number(group.instances.iter().filter(|i| i.lifecycle.starts_with("Pending")).count())),
             ("healthy", number(group.instances.iter().filter(|i| i.healthy).count())),
             ("suspended", Dynamic::from(suspended)),
+            ("target_groups", Dynamic::from(group.target_groups.iter().cloned().map(Dynamic::from).collect::<Array>())),
+            ("health_check", Dynamic::from(group.health_check_type.clone())),
         ],
     )
 }
@@ -184,6 +186,8 @@ pub(super) fn states(targets: &[Target]) -> BTreeMap<String, usize> {
 /// The instances of a colour as four reads see them.
 #[derive(Serialize, Deserialize)]
 struct Members {
+    #[serde(default)]
+    asg: String,
     members: Vec<Instance>,
     targets: Vec<Target>,
     addresses: BTreeMap<String, String>,
@@ -202,7 +206,7 @@ fn instances(call: &Call) -> Answer {
             let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
             let addresses = known_addresses(run, &ids).await?;
             let versions = ask_versions(run, &addresses).await;
-            Ok(Members { members: group.instances, targets: targets?, addresses, versions })
+            Ok(Members { asg: asg.clone(), members: group.instances, targets: targets?, addresses, versions })
         })
         .await
     })?;
@@ -238,6 +242,7 @@ fn instance_records(found: &Members) -> Array {
             "instance",
             [
                 ("id", Dynamic::from(member.id.clone())),
+                ("asg", Dynamic::from(found.asg.clone())),
                 ("lifecycle", Dynamic::from(member.lifecycle.clone())),
                 ("zone", Dynamic::from(member.zone.clone())),
                 ("type", Dynamic::from(member.instance_type.clone())),

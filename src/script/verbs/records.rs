@@ -1,12 +1,13 @@
 //! Verbs that write what others read: the active colour, the version that instances boot, discovery files.
 
 use super::environment::own_color;
-use super::{Answer, perform, with};
+use super::{Answer, perform, text, with};
 use crate::account::Action;
-use crate::run::RunError;
+use crate::run::{Run, RunError};
 use crate::script::Call;
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use rhai::Dynamic;
+use serde_json::{Map, Value};
 
 const COLOR: Param = Param::required("color", Kind::Color, "such as c.idle");
 
@@ -61,6 +62,30 @@ pub static VERBS: &[Verb] = &[
         effect: Effect::Write,
         since: 1,
         call: copy_discovery,
+    },
+    Verb {
+        name: "message",
+        params: &[],
+        options: &[],
+        returns: "the text, or () where there is none",
+        summary: "What the environment's users are told now.",
+        errors: &["denied", "failed"],
+        example: "message()",
+        effect: Effect::Read,
+        since: 1,
+        call: message,
+    },
+    Verb {
+        name: "set_message",
+        params: &[Param::required("text", Kind::Any, "what its users read; () takes it away")],
+        options: &[],
+        returns: "true if something was changed",
+        summary: "Writes what the environment's users are told; whatever else the message object holds stays as it is.",
+        errors: &["refused", "failed", "denied"],
+        example: "set_message(\"an update is under way\")",
+        effect: Effect::Write,
+        since: 1,
+        call: set_message,
     },
 ];
 
@@ -118,4 +143,37 @@ fn copy_discovery(call: &Call) -> Answer {
         Ok(Action::Copy { bucket: env.bucket.clone(), from: key(source)?, to: key(&env.discovery_name)? })
     })?;
     perform(call, action, false).map(Dynamic::from)
+}
+
+/// The field of the message object that users read during an update.
+const MESSAGE: &str = "update";
+
+/// The message object as it is now, with its key; an absent one is empty.
+async fn message_object(run: &Run) -> Result<(String, Map<String, Value>), RunError> {
+    let key = run.env.message.clone().ok_or_else(|| RunError::failed("bgx.toml names no `message` key under [app]"))?;
+    let Some(object) = run.account.object(&run.env.bucket, &key).await? else { return Ok((key, Map::new())) };
+    let read = serde_json::from_slice::<Map<String, Value>>(&object.body);
+    let fields = read.map_err(|e| RunError::failed(format!("the object `{key}` is not a JSON object, and is left alone: {e}")))?;
+    Ok((key, fields))
+}
+
+fn message(call: &Call) -> Answer {
+    let read = async |run: &mut Run| {
+        let (_, fields) = message_object(run).await?;
+        Ok(fields.get(MESSAGE).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned))
+    };
+    with(call, async |run| run.read("message", "", read).await).map(text)
+}
+
+fn set_message(call: &Call) -> Answer {
+    let wanted = if call.args[0].is_unit() { String::new() } else { call.args[0].to_string() };
+    let (bucket, key, body) = with(call, async |run| {
+        run.read("set_message", &wanted, async |run| {
+            let (key, mut fields) = message_object(run).await?;
+            fields.insert(MESSAGE.to_owned(), Value::String(wanted.clone()));
+            Ok((run.env.bucket.clone(), key, Value::Object(fields).to_string()))
+        })
+        .await
+    })?;
+    perform(call, Action::Object { bucket, key, text: Some(body) }, false).map(Dynamic::from)
 }

@@ -2,6 +2,7 @@
 
 use super::{Answer, environment, with};
 use crate::run::approve::{Approval, OnTimeout};
+use crate::run::table::Table;
 use crate::run::{EffectRequest, Halt, Question};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, VerbError};
@@ -33,6 +34,21 @@ pub static VERBS: &[Verb] = &[
         effect: Effect::Say,
         since: 1,
         call: |call| with(call, async |run| run.say(&call.text(0), true)).map(Dynamic::from),
+    },
+    Verb {
+        name: "table",
+        params: &[
+            Param::required("columns", Kind::List, "a text for the head of each column"),
+            Param::required("rows", Kind::List, "of lists, a cell for each column; () is an empty one"),
+        ],
+        options: &[],
+        returns: "nothing",
+        summary: "Shows what was found in columns, on standard output: the result that the operator asked for.",
+        errors: &[],
+        example: "table([\"Colour\", \"Instances\"], [[c.live.name, asg(c.live).total]])",
+        effect: Effect::Say,
+        since: 1,
+        call: table,
     },
     Verb {
         name: "confirm",
@@ -152,6 +168,15 @@ pub static VERBS: &[Verb] = &[
         call: run_hooks,
     },
 ];
+
+fn table(call: &Call) -> Answer {
+    let cells = |list: Array| list.into_iter().map(|cell| if cell.is_unit() { String::new() } else { cell.to_string() }).collect();
+    let columns: Vec<String> = cells(call.list(0));
+    let wrong = || Raised::argument(format!("table: each row is a list of {} cell(s), as many as there are columns", columns.len()));
+    let row = |row: Dynamic| row.try_cast::<Array>().map(cells).filter(|row: &Vec<String>| row.len() == columns.len()).ok_or_else(wrong);
+    let rows = call.list(1).into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    with(call, async |run| run.show(Table { columns, rows })).map(Dynamic::from)
+}
 
 fn confirm(call: &Call) -> Answer {
     let question = Question {

@@ -12,7 +12,7 @@ use rhai::Dynamic;
 use std::time::Duration;
 
 /// Between two looks at the account: often enough to lose no time, far below the published API rates with nine environments at once.
-const EVERY: Duration = Duration::from_secs(5);
+pub(super) const EVERY: Duration = Duration::from_secs(5);
 /// Between two looks while instances boot, which takes minutes.
 const BOOT_EVERY: Duration = Duration::from_secs(10);
 /// Scaling activities are asked for at every so many looks: they only explain why an instance does not come.
@@ -197,7 +197,7 @@ fn unwell(targets: &[Target]) -> Vec<String> {
 }
 
 /// Looks again and again until `look` gives `None`.
-async fn poll(
+pub(super) async fn poll(
     run: &mut Run,
     mut wait: Wait,
     every: Duration,

@@ -50,6 +50,19 @@ fn desired_capacity_and_terminations_count_too() {
 }
 
 #[test]
+fn an_instance_leaves_for_standby_only_where_less_capacity_is_declared() {
+    let before = world();
+    let mut after = before.clone();
+    let id = after.ids(BLUE)[0].clone();
+    after.enter_standby(BLUE, &[id], true).expect("the instance is in service");
+    assert_eq!(the(&crashed(&before, &after), "I9").subject, BLUE);
+    let declared = Charter { allows: Allows { less_capacity: true, ..Allows::default() }, ..charter() };
+    assert!(judge(&before, &after, &declared, &Phase::Crashed).is_clean());
+    let undone = Phase::AtRest { finals: Vec::new(), undone: true, lock_owner: None };
+    assert!(judge(&before, &after, &declared, &undone).breaches.iter().any(|b| b.what.contains("is left in Standby")));
+}
+
+#[test]
 fn the_old_group_serves_until_every_node_follows() {
     for (wait, breached) in [(1, true), (3, false)] {
         let before = world();

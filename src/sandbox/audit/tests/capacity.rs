@@ -252,3 +252,20 @@ fn a_playbook_that_may_take_the_environment_down_is_not_blamed_for_it() {
     let charter = Charter { allows: Allows { take_down: true, ..Allows::default() }, ..charter() };
     assert!(judge(&before, &after, &charter, &Phase::Crashed).is_clean());
 }
+
+#[test]
+fn what_dies_before_anybody_healthy_has_served_makes_nothing_worse() {
+    let mut before = world();
+    resize(&mut before, BLUE, Some(0), None, Some(0));
+    before.wait(180);
+    for (healthy_for, blamed) in [(0, false), (60, false)] {
+        let mut after = before.clone();
+        resize(&mut after, BLUE, Some(0), None, Some(1));
+        after.wait(66 + healthy_for);
+        let id = after.instances.values().find(|i| i.group == BLUE && i.answers_from.is_some()).expect("it has booted").id.clone();
+        after.kill_instance(&id);
+        after.wait(20);
+        let findings = judge(&before, &after, &charter(), &Phase::Crashed);
+        assert_eq!(findings.breaches.iter().any(|b| b.what.contains("5xx")), blamed, "{healthy_for}: {findings}");
+    }
+}

@@ -188,3 +188,14 @@ fn every_action_goes_through_a_journal_unchanged() {
     let line = serde_json::to_string(&action).unwrap();
     assert_eq!(serde_json::from_str::<Action>(&line).unwrap(), action);
 }
+
+#[test]
+fn a_split_is_two_target_groups_with_requests_on_one_route() {
+    let action = forward(&["80 default", "443 default"], &[("Blue", 50), ("Green", 50)]);
+    let found =
+        |first: &[(&str, u32)], second: &[(&str, u32)]| route_facts(&[("80 default", first), ("443 default", second)]).fields(&action);
+    assert!(action.is_split(&found(&[("Blue", 95), ("Green", 5)], &[("Blue", 100), ("Green", 0)])));
+    assert!(!action.is_split(&found(&[("Blue", 100), ("Green", 0)], &[("Blue", 100), ("Green", 0)])));
+    assert!(!action.is_split(&found(&[("Blue", 1)], &[("Green", 1)])), "routes that differ are no split of one");
+    assert!(!capacity(Some(1), None, None).is_split(&fields(&[("min", Some("1"))])));
+}

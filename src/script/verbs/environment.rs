@@ -17,7 +17,7 @@ pub static VERBS: &[Verb] = &[
         name: "env",
         params: &[],
         options: &[],
-        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket",
+        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket, alarms",
         summary: "What bgx.toml says about the environment.",
         errors: &[],
         example: "env().name",
@@ -84,6 +84,7 @@ fn env(call: &Call) -> Answer {
                 ("timeout", Dynamic::from(timeout)),
                 ("region", Dynamic::from(env.region.clone())),
                 ("bucket", Dynamic::from(env.bucket.clone())),
+                ("alarms", Dynamic::from(env.alarms.iter().cloned().map(Dynamic::from).collect::<rhai::Array>())),
             ],
         )))
     })
@@ -169,6 +170,7 @@ fn unclear(run: &mut Run, guess: Option<String>, text: &str) -> Result<String, R
         choices: vec![("go".to_owned(), format!("go on; {guess} is live")), ("stop".to_owned(), "stop here".to_owned())],
         unattended: None,
         human: true,
+        timeout: None,
     };
     match run.ask(&question)?.as_str() {
         "go" => Ok(guess),
@@ -283,6 +285,7 @@ fn disagreements(run: &mut Run, seen: &[String]) -> Result<(), RunError> {
         choices: vec![("go".to_owned(), "go on; the listener is the truth".to_owned()), ("stop".to_owned(), "stop here".to_owned())],
         unattended: None,
         human: true,
+        timeout: None,
     };
     match run.ask(&question)?.as_str() {
         "go" => Ok(()),

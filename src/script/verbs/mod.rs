@@ -2,12 +2,14 @@
 
 mod environment;
 mod groups;
+mod metrics;
 mod reads;
 mod records;
 mod talk;
 mod traffic;
 mod ungated;
 mod waits;
+mod watches;
 
 use super::call::Call;
 use super::raised::{Raised, VerbError};
@@ -29,7 +31,17 @@ pub struct Stage {
 /// Every verb but the language's own, sorted by name.
 pub fn all() -> &'static [Verb] {
     static ALL: LazyLock<Vec<Verb>> = LazyLock::new(|| {
-        let rooms = [environment::VERBS, groups::VERBS, reads::VERBS, records::VERBS, talk::VERBS, traffic::VERBS, waits::VERBS];
+        let rooms = [
+            environment::VERBS,
+            groups::VERBS,
+            metrics::VERBS,
+            reads::VERBS,
+            records::VERBS,
+            talk::VERBS,
+            traffic::VERBS,
+            waits::VERBS,
+            watches::VERBS,
+        ];
         let mut all: Vec<Verb> = rooms.concat();
         all.sort_by_key(|verb| verb.name);
         all

@@ -250,6 +250,9 @@ fn bgx_alone_shows_its_commands() {
 #[test]
 fn list_names_the_playbooks_with_their_first_sentence() {
     assert_snapshot!(project().bgx(&["list"]), @r#"
+    canary           Canary: a new build gets the traffic in rising shares, and at
+                     each its errors are judged against the live colour's, minute
+                     by minute
     deploy           Standard blue-green: boot the idle colour, let the load
                      balancer prove it healthy at weight 0, move all traffic in one
                      call per listener, watch it, keep the old colour warm

@@ -86,6 +86,8 @@ pub struct SandboxEnv {
     pub cpu_target: Option<f64>,
     pub requests_per_second: f64,
     pub full_load_per_instance: f64,
+    /// Share of the requests that a build, by its number, answers with a 500.
+    pub build_errors: BTreeMap<String, f64>,
     /// Routers beside it that answer `/admin/clear-cache`: group name and size.
     pub routers: Option<(String, u32)>,
 }
@@ -106,6 +108,7 @@ impl Default for SandboxEnv {
             cpu_target: None,
             requests_per_second: 5.0,
             full_load_per_instance: 20.0,
+            build_errors: BTreeMap::new(),
             routers: None,
         }
     }
@@ -156,6 +159,8 @@ pub struct Environment {
     pub healthy_timeout: Duration,
     /// Logical module name, e.g. `team/compiler_explorer`.
     pub hooks: Option<String>,
+    /// Alarms of CloudWatch that stop a run while it watches.
+    pub alarms: Vec<String>,
     pub extra: Extra,
     pub account: Option<String>,
     pub region: String,
@@ -424,6 +429,21 @@ mod tests {
     fn two_environments_may_not_share_a_route() {
         let text = format!("{SMALL}\n[env.gamma]\nroute = {{ path = \"/beta*\" }}\n");
         assert!(parse(&text).unwrap_err().contains("same route: https:443 /beta*"));
+    }
+
+    #[test]
+    fn alarms_and_errors_of_builds_are_checked() {
+        let beta = parse(&format!("{SMALL}alarms = [\"a\"]\n[env.beta.sandbox]\nbuild_errors = {{ \"7\" = 0.5 }}\n")).unwrap().envs["beta"]
+            .clone();
+        assert_eq!((beta.alarms, beta.sandbox.build_errors), (vec!["a".to_owned()], BTreeMap::from([("7".to_owned(), 0.5)])));
+        for (odd, part) in [
+            ("alarms = [\"\"]", "empty name"),
+            ("sandbox = { build_errors = { \"7\" = 2.0 } }", "from 0 to 1"),
+            ("sandbox = { build_errors = { x = 0.1 } }", "no build number"),
+        ] {
+            let error = parse(&format!("{SMALL}{odd}\n")).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -116,3 +116,24 @@ fn every_playbook_checks_for_every_environment() {
         }
     }
 }
+
+/// Guards yield to a header alone: which of the shipped ones say so is decided here, and not in passing.
+#[test]
+fn the_playbooks_to_which_a_guard_yields_are_these() {
+    let mut allowed = BTreeMap::new();
+    for path in playbooks(&root().join("playbooks")) {
+        let playbook = Playbook::load(&path, &config(), None).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let name = path.file_stem().expect("a playbook has a name").to_string_lossy().into_owned();
+        let words: Vec<&str> = playbook.header.allow.iter().map(|allow| allow.what.word()).collect();
+        if !words.is_empty() {
+            allowed.insert(name, words);
+        }
+    }
+    let known = [
+        ("instances-restart", vec!["less_capacity"]),
+        ("isolate", vec!["less_capacity"]),
+        ("rollback-without-state", vec!["without_state"]),
+        ("shutdown", vec!["take_down"]),
+    ];
+    assert_eq!(allowed, known.map(|(name, words)| (name.to_owned(), words)).into());
+}

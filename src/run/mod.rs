@@ -16,6 +16,7 @@ pub mod guard;
 pub mod history;
 mod invariant;
 pub mod journal;
+pub mod judge;
 pub mod lock;
 mod opening;
 pub mod order;

@@ -49,7 +49,7 @@ fn mutating(call: &Traced) -> bool {
 
 /// Services that answer with text that means something only as a whole; S3 and instances say how long a body is.
 fn whole_text(call: &Traced) -> bool {
-    matches!(call.service.as_str(), "autoscaling" | "elasticloadbalancing" | "ssm" | "ec2")
+    matches!(call.service.as_str(), "autoscaling" | "elasticloadbalancing" | "ssm" | "ec2" | "monitoring")
 }
 
 fn any(_: &Traced) -> bool {

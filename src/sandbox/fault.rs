@@ -12,7 +12,7 @@ pub struct Rules {
 /// Spoils the calls that match it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Service as in the host name: `autoscaling`, `elasticloadbalancing`, `ssm`, `s3`, `sts`, and `instance` for HTTP to an instance; `None`: any.
+    /// Service as in the host name: `autoscaling`, `elasticloadbalancing`, `ssm`, `s3`, `sts`, `monitoring` (CloudWatch), and `instance` for HTTP to an instance; `None`: any.
     pub service: Option<String>,
     /// Operation, e.g. `ModifyRule`; for an instance e.g. `GET /healthcheck`; `None`: any.
     pub operation: Option<String>,
@@ -76,6 +76,8 @@ pub enum Mishap {
     Object { bucket: String, key: String, body: Option<String> },
     /// Somebody else changes the actions of a rule or listener (by ARN).
     Actions { resource: String, actions: Vec<Action> },
+    /// An alarm goes into this state.
+    Alarm { name: String, state: String },
 }
 
 impl Mishap {
@@ -107,6 +109,13 @@ impl Mishap {
                 world.by_somebody_else(|w| w.modify_listener(resource, actions.clone()).is_ok())
             }
             Mishap::Actions { resource, actions } => world.by_somebody_else(|w| w.modify_rule(resource, actions.clone()).is_ok()),
+            Mishap::Alarm { name, state } => {
+                let there = world.alarms.contains_key(name);
+                if there {
+                    world.set_alarm(name, false, state);
+                }
+                there
+            }
         }
     }
 }

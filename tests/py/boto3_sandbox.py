@@ -4,6 +4,7 @@ Another implementation of AWS's formats than the Rust SDK reads what the sandbox
 environment whose colours are in use and idle; it changes that world and gives back what it can. Exit 0: all is well.
 """
 
+import datetime
 import sys
 import time
 import urllib.error
@@ -303,6 +304,23 @@ def check_objects(s3, bucket):
     refused("NotImplemented", 501, s3.create_multipart_upload, Bucket=bucket, Key=key)
 
 
+def check_cloudwatch(watch, balancer):
+    """Today's boto3 speaks awsJson 1.0 with CloudWatch; the CBOR of the same operations is read by the Rust SDK in its own tests."""
+    assert watch.meta.service_model.resolved_protocol in ("json", "smithy-rpc-v2-cbor"), watch.meta.service_model.resolved_protocol
+    now = watch.describe_alarms()["ResponseMetadata"]["HTTPHeaders"]["date"]
+    now = datetime.datetime.strptime(now, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=datetime.timezone.utc)
+    dimensions = [{"Name": "LoadBalancer", "Value": balancer["LoadBalancerArn"].split(":loadbalancer/")[1]}]
+    metric = {"Namespace": "AWS/ApplicationELB", "MetricName": "RequestCount", "Dimensions": dimensions}
+    queries = [{"Id": "n", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}]
+    span = {"StartTime": now - datetime.timedelta(minutes=10), "EndTime": now}
+    [result] = watch.get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"]
+    assert result["StatusCode"] == "Complete" and all(value > 0 for value in result["Values"]), result
+    assert result["Timestamps"] == sorted(result["Timestamps"], reverse=True), result
+    refused("ValidationError", 400, watch.get_metric_data, MetricDataQueries=queries, StartTime=span["EndTime"], EndTime=span["StartTime"])
+    assert watch.describe_alarms(AlarmNames=["nobody"])["MetricAlarms"] == []
+    refused("UnknownOperationException", 400, watch.list_metrics)
+
+
 def check_instance_over_proxy(endpoint, nodes):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": endpoint}))
     answers = []
@@ -315,7 +333,8 @@ def check_instance_over_proxy(endpoint, nodes):
 
 
 def main(endpoint):
-    asg, elb, ssm, s3, sts = (client(name, endpoint) for name in ("autoscaling", "elbv2", "ssm", "s3", "sts"))
+    names = ("autoscaling", "elbv2", "ssm", "s3", "sts", "cloudwatch")
+    asg, elb, ssm, s3, sts, watch = (client(name, endpoint) for name in names)
     check_sts(sts)
     check_groups(asg)
     balancer, listeners, rules = check_load_balancers(elb)
@@ -341,6 +360,7 @@ def main(endpoint):
     check_objects(s3, sys.argv[2] if len(sys.argv) > 2 else "compiler-explorer")
     check_instance_over_proxy(endpoint, nodes)
     check_commands(ssm, nodes[0]["InstanceId"])
+    check_cloudwatch(watch, balancer)
     print("boto3 and the sandbox agree")
 
 

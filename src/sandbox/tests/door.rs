@@ -51,7 +51,7 @@ async fn every_reply_has_an_id_and_the_date_of_the_world() {
 #[tokio::test(start_paused = true)]
 async fn a_request_for_no_service_is_a_clear_400() {
     let account = Account::new();
-    for host in ["example.com", "monitoring.us-east-1.amazonaws.com"] {
+    for host in ["example.com", "sqs.us-east-1.amazonaws.com"] {
         let reply = account.door.send(&request("GET", host, "/", "")).await.expect("answered");
         assert_eq!(reply.status, 400);
         assert!(String::from_utf8_lossy(&reply.body).contains("UnknownService"));

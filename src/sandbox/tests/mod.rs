@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod autoscaling;
+mod cloudwatch;
 mod door;
 mod elbv2;
 mod faults;
@@ -31,6 +32,7 @@ struct Account {
     ssm: aws_sdk_ssm::Client,
     s3: aws_sdk_s3::Client,
     sts: aws_sdk_sts::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
 impl Account {
@@ -60,6 +62,7 @@ impl Account {
             ssm: aws_sdk_ssm::Client::new(&config),
             s3: aws_sdk_s3::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
         }
     }
 

@@ -7,8 +7,10 @@ use serde_json::Value;
 
 mod actions;
 mod autoscaling;
+mod cbor;
 mod chunked;
 mod commands;
+mod cloudwatch;
 mod elbv2;
 mod instances;
 mod page;
@@ -48,7 +50,7 @@ impl Call {
     pub fn mutates(&self) -> bool {
         match self.service {
             Service::Instance => !self.operation.starts_with("GET ") && !self.operation.starts_with("HEAD "),
-            Service::AutoScaling | Service::LoadBalancing | Service::Ssm | Service::S3 | Service::Sts => {
+            Service::AutoScaling | Service::LoadBalancing | Service::Ssm | Service::S3 | Service::Sts | Service::CloudWatch => {
                 !["Describe", "Get", "List", "Head"].iter().any(|verb| self.operation.starts_with(verb))
             }
         }
@@ -71,6 +73,7 @@ pub fn read(request: &Request) -> Result<Call, Fault> {
             (form.required("Action").map_err(|_| missing_action())?.to_owned(), Input::Form(form))
         }
         Service::Ssm => ssm::read(request).map(|(operation, input)| (operation, Input::Json(input)))?,
+        Service::CloudWatch => cloudwatch::read(request).map(|(operation, input)| (operation, Input::Json(input)))?,
         Service::S3 => {
             let place = s3::Place::of(request);
             (s3::operation(request, &place), Input::Object(place))
@@ -97,9 +100,12 @@ fn dispatch(world: &mut World, call: &Call, request: &Request, id: &str) -> Resu
             let result = match call.service {
                 Service::AutoScaling => autoscaling::handle(world, operation, form)?,
                 Service::LoadBalancing => Some(elbv2::handle(world, operation, form)?),
-                Service::Sts | Service::Ssm | Service::S3 | Service::Instance => Some(sts::handle(world, operation)?),
+                Service::Sts | Service::Ssm | Service::S3 | Service::CloudWatch | Service::Instance => Some(sts::handle(world, operation)?),
             };
             query_reply(call.service, operation, id, result.as_ref())
+        }
+        Input::Json(input) if call.service == Service::CloudWatch => {
+            cloudwatch::reply(200, &cloudwatch::handle(world, operation, input)?, request)
         }
         Input::Json(input) => json_reply(200, &ssm::handle(world, operation, input)?),
         Input::Object(place) => s3::handle(world, operation, place, request)?,
@@ -114,6 +120,7 @@ pub fn error(service: Service, request: &Request, fault: &Fault, id: &str) -> Re
         Service::AutoScaling | Service::LoadBalancing | Service::Sts => query_error(service.namespace(), fault, id),
         Service::Ssm => json_reply(fault.status, &serde_json::json!({ "__type": fault.code, "message": fault.message })),
         Service::S3 => s3::error(request, fault, id),
+        Service::CloudWatch => cloudwatch::error(fault, request),
         Service::Instance => {
             Reply { status: fault.status, headers: vec![content_type("text/plain")], body: fault.message.clone().into_bytes() }
         }

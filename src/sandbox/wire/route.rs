@@ -12,6 +12,7 @@ pub enum Service {
     Ssm,
     S3,
     Sts,
+    CloudWatch,
     /// The application on an instance, at its private address.
     Instance,
 }
@@ -25,6 +26,7 @@ impl Service {
             Service::Ssm => "ssm",
             Service::S3 => "s3",
             Service::Sts => "sts",
+            Service::CloudWatch => "monitoring",
             Service::Instance => "instance",
         }
     }
@@ -36,12 +38,13 @@ impl Service {
             Service::LoadBalancing => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
             Service::S3 => "http://s3.amazonaws.com/doc/2006-03-01/",
-            Service::Ssm | Service::Instance => "",
+            Service::Ssm | Service::CloudWatch | Service::Instance => "",
         }
     }
 
     fn named(name: &str) -> Option<Service> {
-        [Service::AutoScaling, Service::LoadBalancing, Service::Ssm, Service::S3, Service::Sts].into_iter().find(|s| s.name() == name)
+        let all = [Service::AutoScaling, Service::LoadBalancing, Service::Ssm, Service::S3, Service::Sts, Service::CloudWatch];
+        all.into_iter().find(|s| s.name() == name)
     }
 }
 
@@ -83,6 +86,8 @@ fn by_target(request: &Request) -> Option<Result<Service, Fault>> {
     let target = request.header("x-amz-target")?;
     Some(if target.starts_with("AmazonSSM.") {
         Ok(Service::Ssm)
+    } else if target.starts_with("GraniteServiceVersion20100801.") {
+        Ok(Service::CloudWatch)
     } else {
         Err(unknown(&format!("the sandbox does not simulate `{target}`")))
     })
@@ -125,6 +130,7 @@ mod tests {
             ("elasticloadbalancing.us-east-1.amazonaws.com", Service::LoadBalancing),
             ("ssm.eu-west-2.amazonaws.com", Service::Ssm),
             ("sts.amazonaws.com", Service::Sts),
+            ("monitoring.us-east-1.amazonaws.com", Service::CloudWatch),
             ("s3.us-east-1.amazonaws.com", Service::S3),
             ("a.dotted.bucket.s3.us-east-1.amazonaws.com", Service::S3),
             ("bucket.s3.amazonaws.com", Service::S3),
@@ -151,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_request_without_a_service_is_told_so() {
-        for host in ["127.0.0.1", "monitoring.us-east-1.amazonaws.com", "example.com"] {
+        for host in ["127.0.0.1", "sqs.us-east-1.amazonaws.com", "example.com"] {
             let fault = service(&request(host, &[], "", "")).unwrap_err();
             assert_eq!((fault.status, fault.code.as_str()), (400, "UnknownService"), "{host}");
         }

@@ -29,6 +29,8 @@ fn buckets(service: Service, operation: &str) -> &'static [&'static str] {
         Service::Ssm if operation.contains("Command") => &[],
         Service::Ssm if operation.starts_with("Get") || operation.starts_with("Describe") => &["ssm-get"],
         Service::Ssm => &["ssm-put"],
+        Service::CloudWatch if operation == "DescribeAlarms" => &["alarms"],
+        Service::CloudWatch => &["metrics"],
         Service::S3 | Service::Sts | Service::Instance => &[],
     }
 }

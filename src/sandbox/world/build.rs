@@ -132,6 +132,9 @@ impl World {
             throttles: throttles(spec.start),
             log: Vec::new(),
             traffic: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            build_errors: BTreeMap::new(),
             next_id: 0,
             stir: super::motion::Stir::default(),
         }
@@ -360,7 +363,8 @@ fn target_group(arn: &str, color: &ColorSpec) -> TargetGroup {
     }
 }
 
-/// Buckets of AWS page "Throttling for the Elastic Load Balancing API"; those of the other services are not published.
+/// Buckets of AWS pages "Throttling for the Elastic Load Balancing API" and "CloudWatch service quotas" (requests a second of GetMetricData
+/// and DescribeAlarms); those of the other services are not published.
 fn throttles(at: Time) -> BTreeMap<String, Throttle> {
     let buckets = [
         ("elbv2", 40.0, 10.0),
@@ -370,6 +374,8 @@ fn throttles(at: Time) -> BTreeMap<String, Throttle> {
         ("autoscaling", 20.0, 5.0),
         ("ssm-get", 40.0, 40.0),
         ("ssm-put", 10.0, 3.0),
+        ("metrics", 50.0, 50.0),
+        ("alarms", 9.0, 9.0),
     ];
     let full = |(name, capacity, per_second): (&str, f64, f64)| (name.to_owned(), Throttle { capacity, per_second, tokens: capacity, at });
     buckets.into_iter().map(full).collect()

@@ -16,6 +16,7 @@ mod clock;
 mod commands;
 mod instances;
 mod log;
+mod metrics;
 mod mishaps;
 mod motion;
 mod policies;
@@ -34,6 +35,7 @@ pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
 pub use clock::{Past, Rng, Time};
 pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};
+pub use metrics::{Asked, Gauge, MetricAlarm, Rates};
 pub use policies::{Alarm, Side};
 pub use probes::InstanceReply;
 pub use storage::{ObjectMeta, PutCondition};
@@ -67,11 +69,20 @@ pub struct World {
     pub commands: BTreeMap<String, Command>,
     /// User traffic by route.
     pub flows: Vec<Flow>,
-    /// API throttle buckets by name (`elbv2`, `elbv2-describe`, `elbv2-mutate`, `elbv2-targets`, `autoscaling`, `ssm-get`, `ssm-put`).
+    /// API throttle buckets by name (`elbv2`, `elbv2-describe`, `elbv2-mutate`, `elbv2-targets`, `autoscaling`, `ssm-get`, `ssm-put`, `metrics`, `alarms`).
     pub throttles: BTreeMap<String, Throttle>,
     pub log: Vec<Entry>,
     /// What users are served, by environment: one mark a change, in force until the next.
     pub traffic: BTreeMap<String, Vec<Mark>>,
+    /// What CloudWatch measures, by ARN of a target group or load balancer: one gauge a change.
+    #[serde(default)]
+    pub gauges: BTreeMap<String, Vec<Gauge>>,
+    /// By name.
+    #[serde(default)]
+    pub alarms: BTreeMap<String, MetricAlarm>,
+    /// Share of the requests that a build answers with a 500, by the text of its version key.
+    #[serde(default)]
+    pub build_errors: BTreeMap<String, f64>,
     pub next_id: u64,
     /// What a change touched and has not been followed up yet; empty between two calls.
     #[serde(skip)]

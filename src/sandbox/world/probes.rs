@@ -46,7 +46,7 @@ impl World {
 
 impl Instance {
     /// The machine is there and its application has started; it may have broken since.
-    fn listens(&self, now: Time) -> bool {
+    pub(super) fn listens(&self, now: Time) -> bool {
         let up = match self.lifecycle {
             Lifecycle::InService | Lifecycle::Standby | Lifecycle::Terminating => true,
             Lifecycle::Pending | Lifecycle::Terminated => false,

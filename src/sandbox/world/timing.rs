@@ -57,6 +57,9 @@ pub struct Timing {
     pub launch_retry: Range,
     /// An instance that came InService less than this many milliseconds ago is warming up: target tracking does not scale in meanwhile.
     pub warmup: u64,
+    /// A moment until what happened then is in CloudWatch's metrics, in milliseconds (60 to 180 s).
+    #[serde(default = "metric_lag")]
+    pub metric_lag: u64,
     /// UpdateAutoScalingGroup compares MinSize and MaxSize with the desired capacity (`false`) or with the number of instances (`true`): not documented.
     pub current_size_is_instances: bool,
     /// Whether targets of a group that stands in a rule at weight 0 only are health-checked (documented only indirectly).
@@ -80,6 +83,7 @@ impl Default for Timing {
             ec2_check: Range::seconds(0, 10),
             launch_retry: Range::seconds(20, 40),
             warmup: 300_000,
+            metric_lag: metric_lag(),
             current_size_is_instances: false,
             weight_zero_is_checked: true,
         }
@@ -92,4 +96,8 @@ fn seen() -> Range {
 
 fn ended() -> Range {
     Range::seconds(1, 5)
+}
+
+fn metric_lag() -> u64 {
+    90_000
 }

@@ -1,5 +1,6 @@
 //! User traffic: requests by listener weight and target health, integrated between two changes of the world.
 
+use super::metrics::Rates;
 use super::{Action, Condition, Flow, Listener, TargetState, Time, Users, Weighted, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,10 +22,25 @@ pub struct Mark {
 struct Served<'a> {
     errors: f64,
     versions: Vec<(&'a str, f64)>,
-    /// Target group, its share, and the targets that get requests.
-    groups: Vec<(&'a str, f64, u32)>,
+    groups: Vec<Reached<'a>>,
+    /// No target could be chosen.
+    nowhere: f64,
     healthy: u32,
 }
+
+/// What a target group gets of a route's requests, as shares of all of them.
+#[derive(Clone)]
+struct Reached<'a> {
+    target_group: &'a str,
+    share: f64,
+    /// Those that get requests.
+    targets: u32,
+    target_errors: f64,
+    connection_errors: f64,
+}
+
+/// What is measured at each node, by target group and load balancer.
+type Measured = BTreeMap<String, Vec<Rates>>;
 
 /// Load of one target group: instances' worth of full load, and targets that share it.
 type Loads = BTreeMap<String, (f64, u32)>;
@@ -58,11 +74,11 @@ impl World {
 
     /// Marks how users are served from now on, and the CPU that this gives the groups.
     pub(super) fn note_traffic(&mut self) {
-        let mut loads = Loads::new();
+        let (mut loads, mut measured) = (Loads::new(), Measured::new());
         let mut marks: BTreeMap<String, (Mark, u32)> = BTreeMap::new();
         for flow in &self.flows {
             let (mark, flows) = marks.entry(flow.env.clone()).or_default();
-            let healthy = self.note_flow(flow, mark, &mut loads);
+            let healthy = self.note_flow(flow, mark, &mut loads, &mut measured);
             mark.healthy = if *flows == 0 { healthy } else { mark.healthy.min(healthy) };
             *flows += 1;
         }
@@ -70,10 +86,11 @@ impl World {
             mark.at = self.now;
             push_mark(self.traffic.entry(env).or_default(), mark);
         }
+        self.note_gauges(measured);
         self.note_cpu(&loads);
     }
 
-    fn note_flow(&self, flow: &Flow, mark: &mut Mark, loads: &mut Loads) -> u32 {
+    fn note_flow(&self, flow: &Flow, mark: &mut Mark, loads: &mut Loads, measured: &mut Measured) -> u32 {
         let nodes = self.load_balancers.get(&flow.load_balancer).map_or(1, |lb| lb.nodes.max(1)) as usize;
         let found = self.listeners.values().find(|l| l.load_balancer == flow.load_balancer && l.port == flow.port);
         let per_node: Vec<&[Action]> = match found {
@@ -88,9 +105,10 @@ impl World {
             let alike = (index..nodes).take_while(|n| per_node.get(*n).copied().unwrap_or_default() == actions).count();
             let share = alike as f64 / nodes as f64;
             let served = self.serve(actions);
+            measure(measured, flow, nodes, index..index + alike, &served);
             total.errors += served.errors * share;
             total.versions.extend(served.versions.into_iter().map(|(version, part)| (version, part * share)));
-            total.groups.extend(served.groups.into_iter().map(|(arn, part, targets)| (arn, part * share, targets)));
+            total.groups.extend(served.groups.into_iter().map(|group| Reached { share: group.share * share, ..group }));
             total.healthy = total.healthy.min(served.healthy);
             index += alike;
         }
@@ -107,9 +125,9 @@ impl World {
                 *mark.versions.entry(version.to_owned()).or_default() += served;
             }
         }
-        for (arn, part, targets) in total.groups {
-            let load = loads.entry(arn.to_owned()).or_default();
-            *load = (load.0 + flow.per_second * part / flow.full_load_per_instance.max(1e-9), targets);
+        for group in total.groups {
+            let load = loads.entry(group.target_group.to_owned()).or_default();
+            *load = (load.0 + flow.per_second * group.share / flow.full_load_per_instance.max(1e-9), group.targets);
         }
         total.healthy
     }
@@ -127,7 +145,7 @@ impl World {
             Some(Action::Forward { targets, .. }) => {
                 let total: u32 = targets.iter().map(|w| w.weight).sum();
                 if total == 0 {
-                    served.errors = 1.0;
+                    (served.errors, served.nowhere) = (1.0, 1.0);
                 }
                 for weighted in targets.iter().filter(|w| w.weight > 0) {
                     self.forward(weighted, f64::from(weighted.weight) / f64::from(total), &mut served);
@@ -135,7 +153,7 @@ impl World {
             }
             Some(Action::FixedResponse { status, .. }) => served.errors = if *status >= 500 { 1.0 } else { 0.0 },
             Some(Action::Redirect { .. }) => {}
-            None => served.errors = 1.0,
+            None => (served.errors, served.nowhere) = (1.0, 1.0),
         }
         served
     }
@@ -144,6 +162,7 @@ impl World {
     fn forward<'a>(&'a self, weighted: &Weighted, share: f64, served: &mut Served<'a>) {
         let Some((arn, group)) = self.target_groups.get_key_value(&weighted.target_group) else {
             served.errors += share;
+            served.nowhere += share;
             return;
         };
         let healthy = group.targets.values().filter(|t| t.state == TargetState::Healthy).count() as u32;
@@ -154,17 +173,27 @@ impl World {
         });
         let reached: Vec<_> = reached.map(|t| self.instances.get(&t.id)).collect();
         served.healthy += healthy;
-        served.groups.push((arn, share, reached.len() as u32));
         if reached.is_empty() {
             served.errors += share;
+            served.nowhere += share;
         }
         let part = share / reached.len().max(1) as f64;
+        let targets = reached.len() as u32;
+        let mut got = Reached { target_group: arn, share, targets, target_errors: 0.0, connection_errors: 0.0 };
         for instance in reached {
-            match instance.filter(|i| i.answers(self.now)) {
-                Some(instance) => served.versions.push((instance.version.as_deref().unwrap_or_default(), part)),
-                None => served.errors += part,
+            match instance {
+                Some(instance) if instance.answers(self.now) => {
+                    let version = instance.version.as_deref().unwrap_or_default();
+                    let failing = part * self.build_errors.get(version).copied().unwrap_or(0.0);
+                    got.target_errors += failing;
+                    served.versions.push((version, part - failing));
+                }
+                Some(instance) if instance.listens(self.now) => got.target_errors += part,
+                Some(_) | None => got.connection_errors += part,
             }
         }
+        served.errors += got.target_errors + got.connection_errors;
+        served.groups.push(got);
     }
 
     /// CPU of each group that has a scaling policy, from the load of its target groups.
@@ -185,6 +214,27 @@ impl World {
         }
         self.stir.groups.extend(changed);
     }
+}
+
+/// Adds what these nodes of a load balancer answer to one flow.
+fn measure(measured: &mut Measured, flow: &Flow, nodes: usize, which: std::ops::Range<usize>, served: &Served<'_>) {
+    let rate = |share: f64| (flow.per_second * 1e6 * share / nodes as f64).round() as u64;
+    let mut add = |arn: &str, more: Rates| {
+        let rates = measured.entry(arn.to_owned()).or_insert_with(|| vec![Rates::default(); nodes]);
+        for node in &mut rates[which.clone()] {
+            node.requests += more.requests;
+            node.target_errors += more.target_errors;
+            node.connection_errors += more.connection_errors;
+            node.balancer_errors += more.balancer_errors;
+        }
+    };
+    for group in served.groups.iter().filter(|group| group.targets > 0) {
+        let (target_errors, connection_errors) = (rate(group.target_errors), rate(group.connection_errors));
+        let rates = Rates { requests: rate(group.share), target_errors, connection_errors, balancer_errors: connection_errors };
+        add(group.target_group, rates);
+        add(&flow.load_balancer, rates);
+    }
+    add(&flow.load_balancer, Rates { balancer_errors: rate(served.nowhere), ..Rates::default() });
 }
 
 /// Adds `ms` milliseconds of what the mark says.

@@ -4,6 +4,7 @@ mod autoscaling;
 mod balancing;
 mod build;
 mod health;
+mod metrics;
 mod policies;
 mod properties;
 mod storage;

@@ -121,6 +121,12 @@ impl Action {
         }
     }
 
+    /// Whether `fields`, of an action that changes traffic, give several target groups of one route requests.
+    pub fn is_split(&self, fields: &Fields) -> bool {
+        let gets = |name: &str| fields.get(name).is_some_and(|weight| weight.as_deref().is_some_and(|weight| weight != "0"));
+        self.forwards().iter().any(|(route, weights)| weights.keys().filter(|arn| gets(&weight_field(route, arn))).count() > 1)
+    }
+
     /// The fields as they shall be.
     pub fn wanted(&self) -> Fields {
         let one = |value: &Option<String>| Fields::from([("value".to_string(), value.clone())]);

@@ -209,3 +209,14 @@ fn standby_is_a_lifecycle_state_that_is_taken_back_unless_aws_took_the_instance(
     assert!(!action(true).is_moot(&found(Some("Standby"))));
     assert_eq!(action(true).to_string(), "i-1: to Standby in g");
 }
+
+#[test]
+fn a_split_is_two_target_groups_with_requests_on_one_route() {
+    let action = forward(&["80 default", "443 default"], &[("Blue", 50), ("Green", 50)]);
+    let found =
+        |first: &[(&str, u32)], second: &[(&str, u32)]| route_facts(&[("80 default", first), ("443 default", second)]).fields(&action);
+    assert!(action.is_split(&found(&[("Blue", 95), ("Green", 5)], &[("Blue", 100), ("Green", 0)])));
+    assert!(!action.is_split(&found(&[("Blue", 100), ("Green", 0)], &[("Blue", 100), ("Green", 0)])));
+    assert!(!action.is_split(&found(&[("Blue", 1)], &[("Green", 1)])), "routes that differ are no split of one");
+    assert!(!capacity(Some(1), None, None).is_split(&fields(&[("min", Some("1"))])));
+}

@@ -1,4 +1,4 @@
-//! Where the account is and as whom we speak to it: the five SDK clients over one HTTP client, one clock and no retries of their own.
+//! Where the account is and as whom we speak to it: the SDK clients over one HTTP client, one clock and no retries of their own.
 
 use super::reply::ReplyJudge;
 use super::retry::CallRecord;
@@ -93,7 +93,7 @@ impl Connection {
         }
     }
 
-    /// What the five clients have in common. Retries are ours alone; so is the limit of an attempt, which has to span the reading of a body.
+    /// What the clients have in common. Retries are ours alone; so is the limit of an attempt, which has to span the reading of a body.
     fn config(&self) -> SdkConfig {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -132,6 +132,7 @@ pub struct Account {
     pub(super) ssm: aws_sdk_ssm::Client,
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) sts: aws_sdk_sts::Client,
+    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(super) http_client: SharedHttpClient,
     /// What plain HTTP requests are made with; known from the first of them on.
     pub(super) components: OnceLock<RuntimeComponents>,
@@ -149,6 +150,7 @@ impl Account {
         // Other servers have no bucket in their host name.
         let path_style = connection.endpoint.is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config).interceptor(ReplyJudge).force_path_style(path_style).build();
+        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(ReplyJudge).build();
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReplyJudge).build();
         Account {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
@@ -156,6 +158,7 @@ impl Account {
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch),
             http_client: connection.http_client.clone(),
             components: OnceLock::new(),
             jitter: Mutex::new(fastrand::Rng::with_seed(connection.seed)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[error("{service}:{operation} on `{resource}`: {message}")]
 pub struct AccountError {
     pub kind: Kind,
-    /// As in IAM: `autoscaling`, `elasticloadbalancing`, `ssm`, `s3`, `sts`, `http`.
+    /// As in IAM: `autoscaling`, `elasticloadbalancing`, `ssm`, `s3`, `sts`, `cloudwatch`, `http`.
     pub service: String,
     pub operation: String,
     pub resource: String,

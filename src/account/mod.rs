@@ -12,6 +12,7 @@ mod facts;
 pub mod failpoint;
 mod http;
 mod identity;
+mod metrics;
 mod objects;
 mod pages;
 mod parameters;

@@ -14,6 +14,8 @@ enum Shape {
     Query { has_result: bool },
     /// A JSON object.
     Json,
+    /// A CBOR map to its end.
+    Cbor,
     /// An XML document with this root.
     Xml(&'static str),
     /// An object's headers: there is always an ETag, and S3's request id.
@@ -61,6 +63,7 @@ fn shape(operation: &str) -> Shape {
         | "SendCommand"
         | "ListCommands"
         | "GetCommandInvocation" => Shape::Json,
+        "GetMetricData" | "DescribeAlarms" => Shape::Cbor,
         "GetObject" | "HeadObject" | "PutObject" => Shape::Headers,
         "DeleteObject" => Shape::NoContent,
         "ListObjectsV2" => Shape::Xml("ListBucketResult"),
@@ -86,6 +89,8 @@ fn judge(operation: &str, status: u16, has_marks: bool, body: Option<&[u8]>) -> 
         }
         Shape::Json if is_json_object(body.unwrap_or_default()) => Ok(()),
         Shape::Json => not_one("JSON object"),
+        Shape::Cbor if is_cbor_map(body.unwrap_or_default()) => Ok(()),
+        Shape::Cbor => not_one("CBOR map"),
         Shape::Xml(root) if xml::root(text()?) == Some(root) => Ok(()),
         Shape::Xml(root) => not_one(root),
         Shape::Headers if has_marks => Ok(()),
@@ -98,6 +103,13 @@ fn judge(operation: &str, status: u16, has_marks: bool, body: Option<&[u8]>) -> 
 /// Reads it to its end and keeps nothing.
 fn is_json_object(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+/// The same for CBOR.
+fn is_cbor_map(body: &[u8]) -> bool {
+    let mut decoder = minicbor::Decoder::new(body);
+    let is_map = matches!(decoder.datatype(), Ok(minicbor::data::Type::Map | minicbor::data::Type::MapIndef));
+    is_map && decoder.skip().is_ok() && decoder.position() == body.len()
 }
 
 /// What a document is, as far as the judge wants to know.
@@ -188,6 +200,8 @@ mod tests {
             "GetObject",
             "DeleteObject",
             "GetCallerIdentity",
+            "GetMetricData",
+            "DescribeAlarms",
         ];
         for operation in operations {
             for body in ["", "<html><body>sign in</body></html>", "null", "[]"] {

@@ -20,6 +20,11 @@ pub enum Canned {
         headers: Vec<(&'static str, &'static str)>,
         body: String,
     },
+    Bytes {
+        status: u16,
+        headers: Vec<(&'static str, &'static str)>,
+        body: Vec<u8>,
+    },
     /// The connection broke after the request was sent.
     Reset,
     /// Nobody listens there.
@@ -100,7 +105,8 @@ impl HttpConnector for Connector {
         log.push(sent);
         HttpConnectorFuture::new(async move {
             match canned {
-                Canned::Reply { status, headers, body } => Ok(response(status, &headers, body)),
+                Canned::Reply { status, headers, body } => Ok(response(status, &headers, body.into_bytes())),
+                Canned::Bytes { status, headers, body } => Ok(response(status, &headers, body)),
                 Canned::Reset => Err(ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into())),
                 Canned::Refused => Err(ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into())),
                 Canned::Unsent => Err(ConnectorError::user("the process is dead".into())),
@@ -110,7 +116,7 @@ impl HttpConnector for Connector {
     }
 }
 
-fn response(status: u16, headers: &[(&'static str, &'static str)], body: String) -> HttpResponse {
+fn response(status: u16, headers: &[(&'static str, &'static str)], body: Vec<u8>) -> HttpResponse {
     let length = body.len().to_string();
     let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
     response.headers_mut().insert("content-length", length);

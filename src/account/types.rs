@@ -182,3 +182,24 @@ pub struct HttpReply {
     pub status: u16,
     pub body: String,
 }
+
+/// One metric of CloudWatch. Its dimensions must be a set that is published, or there is no data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    pub namespace: String,
+    pub name: String,
+    pub dimensions: BTreeMap<String, String>,
+    /// `Sum`, `Average`, `p99`, …
+    pub statistic: String,
+}
+
+/// A metric by minute: the minute's first second since 1970, and its value.
+pub type Series = BTreeMap<i64, f64>;
+
+/// What CloudWatch says of an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+    pub state: String,
+    pub reason: String,
+}

@@ -1,15 +1,15 @@
 //! From CloudWatch's series to minutes that can be judged, and from the stable side alone to how much its errors clump.
 
 use super::{Minute, Side};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const MINUTE: i64 = 60;
-/// Below so many degrees of freedom the estimate of φ says little, and this stands in for it.
+/// Below so many degrees of freedom the estimate of φ says little.
 const FREEDOM_LEAST: usize = 20;
-const DISPERSION_UNKNOWN: f64 = 3.0;
+/// φ where nothing is known of it.
+pub const DISPERSION_UNKNOWN: f64 = 3.0;
 
-/// First second of a minute, since 1970, to the sum over it.
-pub type Series = BTreeMap<i64, f64>;
+pub use crate::account::Series;
 
 /// What CloudWatch has about one target group.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -140,7 +140,9 @@ fn where_nothing_fails_enough_requests_pass_and_few_say_how_many_more() {
     assert!(few.to_string().starts_with(text) && few.to_string().ends_with("min at the present rate"), "{few}");
     let enough = judge(&[minute(0, [300 + more, 0, 2700, 0])], POLICY);
     assert_eq!(enough.verdict, Verdict::Pass);
-    assert!(enough.to_string().ends_with("3 times worse is ruled out"), "{enough}");
+    assert!(enough.to_string().ends_with("an error rate of 0.5 % is ruled out"), "{enough}");
+    let by_ratio = judge(&[minute(0, [4000, 160, 36_000, 1440])], POLICY);
+    assert!(by_ratio.to_string().ends_with("3 times worse is ruled out"), "{by_ratio}");
     let short = judge(&[minute(0, [300 + more - 20, 0, 2700, 0])], POLICY);
     assert_eq!(short.verdict, Verdict::Inconclusive);
 }

@@ -81,13 +81,14 @@ impl Run {
         let step = done.step;
         let facts = self.settled(done).await.map_err(|e| Failed::by(e.into(), done.undo.as_ref()))?;
         let found = facts.fields(&done.action);
-        if found == done.before || self.is_as_first_found(done, &found) || done.action.is_moot(&found) {
+        let before = self.before_splits(done);
+        if found == done.before || found == before || self.is_as_first_found(done, &found) || done.action.is_moot(&found) {
             return self.record(What::UndoSkipped { step }).map_err(|e| Failed::by(e.into(), None));
         }
         if let Some(why) = strange(&done.action, &done.before, &found) {
             return Err(Failed::by(RunError::failed(why), done.undo.as_ref()));
         }
-        let undo = done.action.undo(&done.before).ok_or_else(|| Failed::by(RunError::failed("there is no way to take it back"), None))?;
+        let undo = done.action.undo(&before).ok_or_else(|| Failed::by(RunError::failed("there is no way to take it back"), None))?;
         let undo = self.never_lower_live(undo, &facts).await.map_err(|e| Failed::by(e, done.undo.as_ref()))?;
         let failed = |error: RunError| Failed::by(error, Some(&undo));
         self.guard(&undo, &facts).await.map_err(|error| {
@@ -97,9 +98,9 @@ impl Run {
             Failed { passes: failed.passes || heals, ..failed }
         })?;
         self.still_locked().await.map_err(|halt| failed(halt.into()))?;
-        let before = facts.fields(&undo);
+        let fields = facts.fields(&undo);
         self.record(What::UndoStarted { step, action: undo.clone(), expect: done.action.wanted() }).map_err(|e| failed(e.into()))?;
-        let sent = self.send(&undo, &facts, &before).await;
+        let sent = self.send(&undo, &facts, &fields).await;
         let calls = self.own_calls();
         match sent {
             Ok(_) => self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into())),
@@ -136,6 +137,17 @@ impl Run {
             Entry::Action(_) | Entry::OnUndo { .. } => None,
         });
         is_value && first.is_some_and(|first| first.step < done.step && first.before == *found)
+    }
+
+    /// What a change of traffic goes back to: past the splits that this run made, so that a canary is at 0 after one call and no
+    /// share of it is ever put back.
+    fn before_splits(&self, done: &Done) -> Fields {
+        let earlier = self.entries.iter().rev().filter_map(|entry| match entry {
+            Entry::Action(earlier) if earlier.step <= done.step && earlier.action.resource() == done.action.resource() => Some(earlier),
+            Entry::Action(_) | Entry::OnUndo { .. } => None,
+        });
+        let mut whole = earlier.map(|earlier| &earlier.before).skip_while(|before| done.action.is_split(before));
+        whole.next().unwrap_or(&done.before).clone()
     }
 
     /// `desired` is never lowered on a group with traffic, also when that is how it was before.

@@ -86,6 +86,8 @@ pub struct SandboxEnv {
     pub cpu_target: Option<f64>,
     pub requests_per_second: f64,
     pub full_load_per_instance: f64,
+    /// Share of the requests that a build, by its number, answers with a 500.
+    pub build_errors: BTreeMap<String, f64>,
     /// Routers beside it that answer `/admin/clear-cache`: group name and size.
     pub routers: Option<(String, u32)>,
 }
@@ -106,6 +108,7 @@ impl Default for SandboxEnv {
             cpu_target: None,
             requests_per_second: 5.0,
             full_load_per_instance: 20.0,
+            build_errors: BTreeMap::new(),
             routers: None,
         }
     }
@@ -156,6 +159,8 @@ pub struct Environment {
     pub healthy_timeout: Duration,
     /// Logical module name, e.g. `team/compiler_explorer`.
     pub hooks: Option<String>,
+    /// Alarms of CloudWatch that stop a run while it watches.
+    pub alarms: Vec<String>,
     pub extra: Extra,
     pub account: Option<String>,
     pub region: String,

@@ -1,10 +1,10 @@
 //! Asks the operator at the terminal; a signal ends the question.
 
 use super::style::{Paint, clean};
-use crate::run::Question;
+use crate::run::{Question, short};
 use std::io::Write;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// A wrong answer is asked again this often; a question never loops for ever.
@@ -12,11 +12,12 @@ const TRIES: usize = 3;
 /// How soon a signal is noticed while nobody types.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Puts a question on the terminal; `None`: no usable answer came.
+/// Puts a question on the terminal; `None`: no usable answer came, or none in time.
 pub fn ask(question: &Question, paint: Paint, interrupt: &watch::Receiver<String>) -> Option<String> {
+    let end = question.timeout.map(|timeout| Instant::now() + timeout);
     for _ in 0..TRIES {
         show(question, paint);
-        let line = read_line(interrupt)?;
+        let line = read_line(interrupt, end)?;
         let typed = line.trim();
         if question.choices.is_empty() {
             return Some(typed.to_owned());
@@ -37,12 +38,15 @@ fn show(question: &Question, paint: Paint) {
     for (number, (key, text)) in question.choices.iter().enumerate() {
         let _ = writeln!(out, "  {}  {key:8} {}", number + 1, clean(text));
     }
+    if let (Some(timeout), Some(key)) = (question.timeout, &question.unattended) {
+        let _ = writeln!(out, "  without an answer within {}: {key}", short(timeout));
+    }
     let _ = write!(out, "> ");
     let _ = out.flush();
 }
 
-/// One line of standard input, read on a thread of its own so that Ctrl-C and SIGTERM are noticed.
-fn read_line(interrupt: &watch::Receiver<String>) -> Option<String> {
+/// One line of standard input, read on a thread of its own so that Ctrl-C, SIGTERM and the end of the time are noticed.
+fn read_line(interrupt: &watch::Receiver<String>, end: Option<Instant>) -> Option<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
@@ -53,6 +57,7 @@ fn read_line(interrupt: &watch::Receiver<String>) -> Option<String> {
         match receiver.recv_timeout(LOOK) {
             Ok(line) => return line,
             Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+            Err(mpsc::RecvTimeoutError::Timeout) if end.is_some_and(|end| Instant::now() >= end) => return None,
             Err(mpsc::RecvTimeoutError::Timeout) if !interrupt.borrow().is_empty() => return None,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }

@@ -81,6 +81,9 @@ struct EnvFile {
     hooks: Option<String>,
     /// In place of the app's.
     restart: Option<Restart>,
+    /// Alarms of CloudWatch, metric or composite, that stop a run while it watches.
+    #[serde(default)]
+    alarms: Vec<String>,
     #[serde(default)]
     extra: Extra,
     #[serde(default)]
@@ -175,6 +178,10 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
     }
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
+    check_build_errors(&env.sandbox.build_errors)?;
+    if env.alarms.iter().any(String::is_empty) {
+        return Err("`alarms` holds an empty name".to_owned());
+    }
     Ok(Environment {
         name: name.to_owned(),
         target: env.target.as_deref().map(str::parse).transpose()?,
@@ -197,6 +204,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
         hooks: env.hooks.clone(),
+        alarms: env.alarms.clone(),
         extra: env.extra.clone(),
         account: app.account.clone(),
         region: app.region.clone(),
@@ -281,6 +289,15 @@ fn check_name(name: &str) -> Result<(), String> {
 
 fn timeout(given: Option<&str>, otherwise: &str) -> Result<Duration, String> {
     duration(given.unwrap_or(otherwise))
+}
+
+/// Build numbers, each with a share of its requests.
+fn check_build_errors(shares: &BTreeMap<String, f64>) -> Result<(), String> {
+    let odd = shares.iter().find(|(build, share)| build.parse::<u32>().is_err() || !(0.0..=1.0).contains(*share));
+    match odd {
+        None => Ok(()),
+        Some((build, share)) => Err(format!("`build_errors`: \"{build}\" = {share} is no build number with a share from 0 to 1")),
+    }
 }
 
 fn check_range(text: &str) -> Result<(), String> {

@@ -30,6 +30,14 @@ pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
         let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
         put.map_err(|fault| fault.message)?;
         world.buckets.entry(env.state.bucket.clone()).or_default();
+        env.alarms.iter().for_each(|alarm| world.set_alarm(alarm, false, "OK"));
+        for (build, share) in &env.sandbox.build_errors {
+            let number = build.parse().map_err(|_| format!("`{build}` is no build number"))?;
+            world.build_errors.insert(version(env, number), *share);
+        }
+    }
+    if !world.build_errors.is_empty() {
+        world.refresh();
     }
     Ok(world)
 }

@@ -34,12 +34,12 @@ const FAULTS: [(&str, Make); 12] = [
     ("conflict", Rule::conflict),
 ];
 
-/// What happens to a group.
-const MISHAPS: [&str; 9] =
-    ["interrupted", "all_interrupted", "dies", "breaks", "never_healthy", "rebalanced", "no_capacity", "policy", "scheduled"];
+/// What happens to a group, or to an alarm.
+const MISHAPS: [&str; 10] =
+    ["interrupted", "all_interrupted", "dies", "breaks", "never_healthy", "rebalanced", "no_capacity", "policy", "scheduled", "alarm"];
 
 /// Operations by service, as their rules are placed.
-const CALLS: [(&str, &[&str]); 5] = [
+const CALLS: [(&str, &[&str]); 6] = [
     (
         "autoscaling",
         &[
@@ -84,6 +84,7 @@ const CALLS: [(&str, &[&str]); 5] = [
     ),
     ("s3", &["GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject", "ListObjectsV2"]),
     ("sts", &["GetCallerIdentity"]),
+    ("monitoring", &["GetMetricData", "DescribeAlarms"]),
 ];
 
 /// Reads what a test wants to happen.
@@ -129,6 +130,9 @@ fn mishap(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Mishap, 
         let hint = did_you_mean(name, FAULTS.iter().map(|(name, _)| *name).chain(MISHAPS));
         return Err(Refusal::new(format!("there is no fault `{name}`")).maybe_hint(hint));
     }
+    if name == "alarm" {
+        return alarm(fault, world);
+    }
     let groups: Vec<&str> = env.colors.iter().map(|color| color.asg.as_str()).collect();
     let group = fault.group.clone().ok_or_else(|| Refusal::new(format!("fault `{name}`: which `group`?")))?;
     if !groups.contains(&group.as_str()) {
@@ -147,6 +151,19 @@ fn mishap(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Mishap, 
         "policy" => Mishap::Policy { group, to: fault.to.unwrap_or(more) },
         _ => Mishap::Schedule { group, to: fault.to.unwrap_or(more) },
     })
+}
+
+fn alarm(fault: &FaultAsk, world: &World) -> Result<Mishap, Refusal> {
+    let name = fault.alarm.clone().ok_or_else(|| Refusal::new("fault `alarm`: which `alarm`?"))?;
+    if !world.alarms.contains_key(&name) {
+        let hint = did_you_mean(&name, world.alarms.keys().map(String::as_str));
+        return Err(Refusal::new(format!("fault `alarm`: there is no alarm `{name}`")).maybe_hint(hint));
+    }
+    let state = fault.state.clone().unwrap_or_else(|| "ALARM".to_owned());
+    if !["OK", "ALARM", "INSUFFICIENT_DATA"].contains(&state.as_str()) {
+        return Err(Refusal::new(format!("fault `alarm`: `{state}` is no state; there are OK, ALARM and INSUFFICIENT_DATA")));
+    }
+    Ok(Mishap::Alarm { name, state })
 }
 
 /// What an event says, for a test that waits for it.

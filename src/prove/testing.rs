@@ -247,6 +247,7 @@ fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Re
     if let Some(shape) = config.envs.get_mut(&env.name).map(|env| &mut env.sandbox) {
         shape.boot = ask.boot.clone().unwrap_or_else(|| shape.boot.clone());
         shape.requests_per_second = ask.requests_per_second.unwrap_or(shape.requests_per_second);
+        shape.build_errors.extend(ask.build_errors.clone());
     }
     let seed = ask.seed.unwrap_or(config.sandbox_seed);
     let refused = |text: String| Refusal::new(format!("world: {text}"));
@@ -274,7 +275,9 @@ fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Re
         shape.parameters.push((name.clone(), value.clone()));
     }
     spec.objects.extend(ask.objects.iter().map(|(key, text)| (key.clone(), text.clone())));
-    built(&config, &spec).map_err(refused)
+    let mut world = built(&config, &spec).map_err(refused)?;
+    ask.alarms.iter().for_each(|(name, state)| world.set_alarm(name, false, state));
+    Ok(world)
 }
 
 /// A signal of a test, if there is such a one.

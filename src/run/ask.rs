@@ -3,6 +3,7 @@
 use super::event::{Answerer, What};
 use super::{Halt, Run, RunError};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -14,6 +15,8 @@ pub struct Question {
     pub unattended: Option<String>,
     /// `--yes` does not answer it.
     pub human: bool,
+    /// The terminal is asked for so long; then `unattended` is taken.
+    pub timeout: Option<Duration>,
 }
 
 /// Asks at the terminal; `None`: it was closed.
@@ -62,6 +65,9 @@ impl Run {
         if let Some(asker) = &mut self.answers.terminal {
             let asked = asker(question);
             self.check_interrupt()?;
+            if let (None, Some(_), Some(key)) = (&asked, question.timeout, &question.unattended) {
+                return Ok((key.clone(), Answerer::Unattended));
+            }
             return asked.map(|key| (key, Answerer::Terminal)).ok_or_else(|| declined(format!("{}: no answer", question.text)));
         }
         match &question.unattended {
@@ -85,6 +91,7 @@ impl Run {
                     choices: Vec::new(),
                     unattended: None,
                     human: true,
+                    timeout: None,
                 };
                 let asked = self.answers.terminal.as_mut().map(|asker| asker(&question));
                 asked.flatten().ok_or_else(|| unanswered(format!("`{name}` is guarded; confirm with --confirm {name}")))?

@@ -10,7 +10,7 @@ mod minutes;
 #[cfg(test)]
 mod tests;
 
-pub use minutes::{Counts, Dispersion, Series, Window, dispersion, join};
+pub use minutes::{Counts, DISPERSION_UNKNOWN, Dispersion, Series, Window, dispersion, join};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -77,6 +77,8 @@ pub struct Judgement {
     /// Natural logarithms of the e-values for a bad and for a good canary.
     pub against: f64,
     pub in_favour: f64,
+    /// Of the two grounds to pass, the canary's own error rate is the stronger.
+    pub by_rate: bool,
     pub policy: PolicyTold,
     /// Canary requests that a good canary would still need to pass; `None`: it has passed or failed, or no number would do.
     pub more_requests: Option<u64>,
@@ -134,6 +136,7 @@ pub fn judge(minutes: &[Minute], policy: Policy) -> Judgement {
         baseline,
         against: evidence.against(policy),
         in_favour,
+        by_rate: tolerated > 0.0 && evidence.by_rate > evidence.by_ratio,
         policy: PolicyTold { worse, tolerated, dispersion },
         more_requests: if verdict == Verdict::Inconclusive { evidence.more_requests(policy) } else { None },
         per_minute: evidence.canary.requests as f64 / evidence.minutes.max(1) as f64,
@@ -246,6 +249,7 @@ impl fmt::Display for Judgement {
         write!(f, "and {} of {} beside it ({:.2} %): ", baseline.errors, baseline.requests, percent(baseline))?;
         match self.verdict {
             Verdict::Fail => write!(f, "it is worse (e-value {}, and {:.0} is enough)", odds(self.against), 1.0 / FALSE_ALARM),
+            Verdict::Pass if self.by_rate => write!(f, "an error rate of {} % is ruled out", self.policy.tolerated * 100.0),
             Verdict::Pass => write!(f, "{} times worse is ruled out", self.policy.worse),
             Verdict::Inconclusive => self.what_lacks(f),
         }

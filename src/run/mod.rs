@@ -37,7 +37,7 @@ pub use ending::Broke;
 pub use error::{Halt, RunError};
 pub use opening::{Opening, Process, Resumes};
 pub use perform::Perform;
-pub use wait::{Progress, Wait};
+pub use wait::{Progress, Wait, short};
 
 use crate::account::failpoint::{self, Point};
 use crate::account::{Account, Action, Fields};
@@ -392,6 +392,7 @@ impl Run {
             choices: vec![("yes".to_owned(), "go on with less".to_owned()), ("no".to_owned(), "stop".to_owned())],
             unattended: None,
             human: true,
+            timeout: None,
         };
         if self.ask(&question)? == "yes" {
             self.accepted.insert(color.to_owned(), healthy.max(1));

@@ -47,6 +47,7 @@ impl Run {
             choices: Vec::new(),
             unattended: None,
             human: true,
+            timeout: None,
         };
         if self.put(step, &question)?.trim().is_empty() {
             return Ok(false);
@@ -82,5 +83,5 @@ fn question(text: &str, wait: &Wait, healthy: Option<u32>) -> Question {
     choices.extend(healthy.map(|healthy| (own("less"), format!("go on with {healthy} healthy"))));
     choices.push((own("undo"), own("take everything back")));
     choices.push((own("pause"), own("leave it as it is; bgx resume or bgx undo later")));
-    Question { id: own("overdue"), text: own(text), choices, unattended: None, human: true }
+    Question { id: own("overdue"), text: own(text), choices, unattended: None, human: true, timeout: None }
 }

@@ -49,6 +49,10 @@ pub struct WorldAsk {
     pub objects: BTreeMap<String, String>,
     pub boot: Option<String>,
     pub requests_per_second: Option<f64>,
+    /// Build number to the share of its requests that it answers with a 500.
+    pub build_errors: BTreeMap<String, f64>,
+    /// Alarm to its state; of one that `bgx.toml` does not name, too.
+    pub alarms: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -80,6 +84,11 @@ pub struct FaultAsk {
     pub group: Option<String>,
     #[serde(default)]
     pub to: Option<u32>,
+    /// Of what happens to an alarm: its name, and its new state.
+    #[serde(default)]
+    pub alarm: Option<String>,
+    #[serde(default)]
+    pub state: Option<String>,
 }
 
 /// A signal once the run has told of something.
@@ -91,9 +100,9 @@ pub struct SignalAsk {
     pub at: String,
 }
 
-const WORLD: &[&str] = &["start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second"];
+const WORLD: &[&str] = &["start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "alarms"];
 const GROUP: &[&str] = &["desired", "min", "max", "version"];
-const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to"];
+const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "alarm", "state"];
 const SIGNAL: &[&str] = &["name", "at"];
 
 pub fn world(map: Map) -> Result<WorldAsk, Raised> {

@@ -18,7 +18,7 @@ pub static VERBS: &[Verb] = &[
         name: "env",
         params: &[],
         options: &[],
-        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket, restart",
+        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket, restart, alarms",
         summary: "What bgx.toml says about the environment.",
         errors: &[],
         example: "env().name",
@@ -86,6 +86,7 @@ fn env(call: &Call) -> Answer {
                 ("region", Dynamic::from(env.region.clone())),
                 ("bucket", Dynamic::from(env.bucket.clone())),
                 ("restart", text(env.restart.as_ref().map(|restart| restart.command().to_owned()))),
+                ("alarms", Dynamic::from(env.alarms.iter().cloned().map(Dynamic::from).collect::<rhai::Array>())),
             ],
         )))
     })
@@ -172,6 +173,7 @@ fn unclear(run: &mut Run, guess: Option<String>, text: &str) -> Result<String, R
         choices: vec![("go".to_owned(), format!("go on; {guess} is live")), ("stop".to_owned(), "stop here".to_owned())],
         unattended: None,
         human: true,
+        timeout: None,
     };
     match run.ask(&question)?.as_str() {
         "go" => Ok(guess),
@@ -310,6 +312,7 @@ fn disagreements(run: &mut Run, seen: &[String]) -> Result<(), RunError> {
         choices: vec![("go".to_owned(), "go on; the listener is the truth".to_owned()), ("stop".to_owned(), "stop here".to_owned())],
         unattended: None,
         human: true,
+        timeout: None,
     };
     match run.ask(&question)?.as_str() {
         "go" => Ok(()),

@@ -4,12 +4,14 @@ mod builds;
 mod environment;
 mod groups;
 mod instances;
+mod metrics;
 mod reads;
 mod records;
 mod talk;
 mod traffic;
 mod ungated;
 mod waits;
+mod watches;
 
 use super::call::Call;
 use super::raised::{Raised, VerbError};
@@ -36,11 +38,13 @@ pub fn all() -> &'static [Verb] {
             environment::VERBS,
             groups::VERBS,
             instances::VERBS,
+            metrics::VERBS,
             reads::VERBS,
             records::VERBS,
             talk::VERBS,
             traffic::VERBS,
             waits::VERBS,
+            watches::VERBS,
         ];
         let mut all: Vec<Verb> = rooms.concat();
         all.sort_by_key(|verb| verb.name);

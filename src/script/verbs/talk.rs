@@ -72,6 +72,7 @@ pub static VERBS: &[Verb] = &[
         options: &[
             Opt::new("unattended", Kind::Text, "key that is taken where nobody can be asked; without it, that is an error"),
             Opt::new("human", Kind::Bool, "true: --yes does not answer it"),
+            Opt::new("timeout", Kind::Duration, "how long a terminal is asked; then `unattended` is taken"),
         ],
         returns: "the key of the answer",
         summary: "Asks the operator to choose.",
@@ -185,6 +186,7 @@ fn confirm(call: &Call) -> Answer {
         choices: vec![("yes".to_owned(), "go on".to_owned()), ("no".to_owned(), "stop".to_owned())],
         unattended: None,
         human: call.opt_bool("human").unwrap_or(false),
+        timeout: None,
     };
     let key = with(call, async |run| run.ask(&question))?;
     match key.as_str() {
@@ -222,7 +224,11 @@ fn choose(call: &Call) -> Answer {
     if let Some(odd) = unattended.as_ref().filter(|key| !choices.iter().any(|(known, _)| known == *key)) {
         return Err(Raised::argument(format!("choose: `unattended` is `{odd}`, which is not one of the choices")).into());
     }
-    let question = Question { id: call.text(0), text: call.text(1), choices, unattended, human: call.opt_bool("human").unwrap_or(false) };
+    let (human, timeout) = (call.opt_bool("human").unwrap_or(false), call.opt_duration("timeout"));
+    if timeout.is_some() && unattended.is_none() {
+        return Err(Raised::argument("choose: a `timeout` needs an `unattended` answer to take when it is over").into());
+    }
+    let question = Question { id: call.text(0), text: call.text(1), choices, unattended, human, timeout };
     with(call, async |run| run.ask(&question)).map(Dynamic::from)
 }
 

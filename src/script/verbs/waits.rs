@@ -4,10 +4,9 @@ use super::environment::own_color;
 use super::reads::states;
 use super::{Answer, lock, raise, with};
 use crate::account::{Activity, Group, Target};
-use crate::run::traffic::{self, Serving};
 use crate::run::{Halt, Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
-use crate::script::{Call, Raised, Record, VerbError};
+use crate::script::{Call, Raised, VerbError, explain};
 use rhai::Dynamic;
 use std::time::Duration;
 
@@ -17,13 +16,6 @@ pub(super) const EVERY: Duration = Duration::from_secs(5);
 const BOOT_EVERY: Duration = Duration::from_secs(10);
 /// Scaling activities are asked for at every so many looks: they only explain why an instance does not come.
 const ACTIVITIES_EVERY: u32 = 3;
-/// Between two looks at the size of a group that is watched.
-const SIZE_EVERY: u32 = 4;
-/// Between two looks while watching a colour that serves.
-const WATCH_EVERY: Duration = Duration::from_secs(15);
-/// A serving colour may lack healthy targets for this long: a replacement takes about that.
-const PATIENCE: Duration = Duration::from_secs(180);
-
 const COLOR: Param = Param::required("color", Kind::Color, "such as c.idle");
 const TIMEOUT: Opt = Opt::new("timeout", Kind::Duration, "how long at most; default from bgx.toml");
 
@@ -71,18 +63,6 @@ pub static VERBS: &[Verb] = &[
         effect: Effect::Wait,
         since: 1,
         call: wait_until,
-    },
-    Verb {
-        name: "watch",
-        params: &[Param::required("length", Kind::Duration, "how long")],
-        options: &[Opt::required("serving", Kind::Color, "the colour that must keep serving")],
-        returns: "nothing",
-        summary: "Watches a colour that serves; fails when traffic goes elsewhere or it lacks healthy targets.",
-        errors: &["failed", "denied"],
-        example: "watch(\"5m\", #{ serving: c.live })",
-        effect: Effect::Wait,
-        since: 1,
-        call: watch,
     },
     Verb {
         name: "sleep",
@@ -161,7 +141,7 @@ fn wait_healthy(call: &Call) -> Answer {
     Ok(Dynamic::UNIT)
 }
 
-async fn desired_of(run: &Run, asg: &str) -> Result<u32, RunError> {
+pub(super) async fn desired_of(run: &Run, asg: &str) -> Result<u32, RunError> {
     let groups = run.account.settings(&[asg]).await?;
     groups.get(asg).map(|g| g.desired).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))
 }
@@ -189,7 +169,7 @@ fn healthy(asg: &str, targets: &[Target], wanted: u32) -> Option<Progress> {
 }
 
 /// `i-0ab… initial: Elb.InitialHealthChecking`, one line for each target that is not healthy.
-fn unwell(targets: &[Target]) -> Vec<String> {
+pub(super) fn unwell(targets: &[Target]) -> Vec<String> {
     let others = targets.iter().filter(|t| t.state != "healthy");
     others
         .map(|t| if t.reason.is_empty() { format!("{} {}", t.id, t.state) } else { format!("{} {}: {}", t.id, t.state, t.reason) })
@@ -244,16 +224,16 @@ fn wait_until(call: &Call) -> Answer {
         }
     };
     let stage = call.play.user::<std::sync::Arc<super::Stage>>();
-    lock(stage).end_wait(wait, result.as_ref().err().map(kept).as_ref()).map_err(raise)?;
+    lock(stage).end_wait(wait, result.as_ref().err().map(|error| kept(call, error)).as_ref()).map_err(raise)?;
     result.map(|()| Dynamic::UNIT)
 }
 
 /// A script's error as the journal keeps it.
-fn kept(error: &VerbError) -> RunError {
+pub(super) fn kept(call: &Call, error: &VerbError) -> RunError {
     match error {
         VerbError::Raised(raised) if raised.kind == "timeout" => RunError::Timeout { text: raised.message.clone() },
         VerbError::Raised(raised) => RunError::Failed { text: raised.message.clone(), hint: raised.hint.clone() },
-        VerbError::Script(error) => RunError::failed(error.to_string()),
+        VerbError::Script(error) => RunError::failed(explain::eval_error(error, &call.play.sources).message),
         VerbError::Halt(halt) => Halt::Paused { why: halt.to_string() }.into(),
     }
 }
@@ -267,72 +247,6 @@ fn duration_of(options: &rhai::Map, key: &str, otherwise: Duration) -> Result<Du
     let given = value.clone().try_cast::<rhai::ImmutableString>();
     let parsed = given.ok_or_else(|| format!("`{key}` wants a duration such as \"5m\"")).and_then(|text| crate::config::duration(&text));
     parsed.map_err(|why| Raised::argument(format!("wait_until: {why}")).into())
-}
-
-fn watch(call: &Call) -> Answer {
-    let length = call.duration(0);
-    let color: Record = call.opt_record("serving").ok_or_else(|| Raised::argument("watch: `serving` is missing"))?;
-    with(call, async |run| {
-        let names = own_color(run, &color)?;
-        let topology = run.topology().await?;
-        let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
-        let (began, mut lacking, mut looks, mut desired) = (run.now(), None, 0, 0);
-        let what = format!("watching {}", names.asg);
-        let Some(wait) = run.begin_wait(&what, length.saturating_add(PATIENCE))? else { return Ok(()) };
-        let mut wait = wait.lasting(length);
-        let result = loop {
-            let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
-            if looks % SIZE_EVERY == 0 || lacking.is_some() {
-                desired = match desired_of(run, &names.asg).await {
-                    Ok(desired) => desired,
-                    Err(error) => break Err(error),
-                };
-            }
-            looks += 1;
-            let seen = match serving_well(run, &names.asg, &arn, &names.name, desired).await {
-                Ok(seen) => seen,
-                Err(error) => break Err(error),
-            };
-            let now = run.now();
-            lacking = if seen.why.is_empty() { None } else { lacking.or(Some(now)) };
-            let lacks_for = lacking.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
-            if lacks_for.is_some_and(|d| d >= PATIENCE) {
-                break Err(RunError::failed(format!("{} for {} s: {}", seen.what, PATIENCE.as_secs(), seen.why.join(", "))));
-            }
-            if elapsed >= length && lacking.is_none() {
-                break Ok(());
-            }
-            let every = WATCH_EVERY.min(length.saturating_sub(elapsed)).max(Duration::from_secs(1));
-            let seen = Progress { done: Some(elapsed.min(length).as_secs()), total: Some(length.as_secs()), ..seen };
-            if let Err(error) = run.keep_waiting(&mut wait, seen, every).await {
-                break Err(error);
-            }
-        };
-        run.end_wait(wait, result.as_ref().err())?;
-        result
-    })?;
-    Ok(Dynamic::UNIT)
-}
-
-/// Traffic goes to this colour alone, and somebody healthy is there; `why` says what it lacks.
-async fn serving_well(run: &mut Run, asg: &str, arn: &str, color: &str, desired: u32) -> Result<Progress, RunError> {
-    let topology = run.topology().await?;
-    let (weights, targets) = tokio::join!(traffic::read(&run.account, &run.env, &topology), run.account.target_health(arn));
-    let targets = targets?;
-    match weights?.serving(&topology) {
-        Serving::Color(name) if name == color => {}
-        Serving::Color(name) => return Err(RunError::failed(format!("somebody sent the traffic to {name} while {color} was watched"))),
-        Serving::Split { text, .. } | Serving::Foreign { text } => {
-            return Err(RunError::failed(format!("somebody changed the traffic while {color} was watched: {text}")));
-        }
-    }
-    let desired = u64::from(desired);
-    let there = states(&targets).get("healthy").copied().unwrap_or(0) as u64;
-    if there == 0 {
-        return Err(RunError::failed(format!("{asg} serves without a single healthy target: {}", unwell(&targets).join(", "))));
-    }
-    let why = if there < desired { unwell(&targets) } else { Vec::new() };
-    Ok(Progress { what: format!("watching {asg}: {there}/{desired} healthy"), why, done: None, total: None })
 }
 
 fn sleep(call: &Call) -> Answer {

@@ -37,12 +37,14 @@ fn arrivals(rng: &mut fastrand::Rng, mean: f64) -> u64 {
 /// How many of so many requests fail: the gaps between failures are geometric.
 fn failures(rng: &mut fastrand::Rng, requests: u64, rate: f64) -> u64 {
     let (mut count, mut place) = (0, 0.0);
-    while rate > 0.0 {
+    if rate <= 0.0 {
+        return 0;
+    }
+    loop {
         place += ((1.0 - rng.f64()).ln() / (1.0 - rate).ln()).floor() + 1.0;
         if place > requests as f64 {
-            break;
+            return count;
         }
         count += 1;
     }
-    count
 }

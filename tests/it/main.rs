@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_surroundings;
 mod boto3;
 mod broken;
+mod canary;
 mod cli;
 mod docs;
 mod exit_codes;

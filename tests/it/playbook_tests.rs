@@ -17,7 +17,7 @@ fn timeless(text: &str) -> String {
 fn what_is_shipped_passes_its_tests_and_nearly_every_line_is_reached() {
     let text = project().bgx(&["test", "--coverage-min", "90"]);
     assert_eq!(exit_code(&text), Some(0), "{text}");
-    for file in ["playbooks/deploy.rhai", "playbooks/rollback.rhai", "std/blue_green.rhai"] {
+    for file in ["playbooks/canary.rhai", "playbooks/deploy.rhai", "playbooks/rollback.rhai", "std/blue_green.rhai", "std/judge.rhai"] {
         assert!(text.lines().any(|line| line.starts_with(file)), "{file} is played\n{text}");
     }
     assert!(text.contains(" ok, 0 failed"), "{text}");

@@ -319,6 +319,12 @@ def check_cloudwatch(watch, balancer):
     refused("ValidationError", 400, watch.get_metric_data, MetricDataQueries=queries, StartTime=span["EndTime"], EndTime=span["StartTime"])
     assert watch.describe_alarms(AlarmNames=["nobody"])["MetricAlarms"] == []
     refused("UnknownOperationException", 400, watch.list_metrics)
+    watch.put_metric_data(Namespace="boto3", MetricData=[{"MetricName": "n", "Value": 2.5, "Timestamp": now}])
+    queries = [{"Id": "own", "MetricStat": {"Metric": {"Namespace": "boto3", "MetricName": "n"}, "Period": 60, "Stat": "Sum"}}]
+    span = {"StartTime": now - datetime.timedelta(minutes=1), "EndTime": now + datetime.timedelta(minutes=1)}
+    [result] = watch.get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"]
+    assert result["Values"] == [2.5], result
+    refused("InvalidParameterValue", 400, watch.put_metric_data, Namespace="AWS/X", MetricData=[{"MetricName": "n", "Value": 1}])
 
 
 def check_instance_over_proxy(endpoint, nodes):

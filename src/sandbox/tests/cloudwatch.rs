@@ -3,7 +3,7 @@
 use super::{Account, START};
 use aws_sdk_cloudwatch::error::ProvideErrorMetadata;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{AlarmType, Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StateValue, StatusCode};
+use aws_sdk_cloudwatch::types::{AlarmType, Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, ScanBy, StateValue, StatusCode};
 use std::time::Duration;
 
 fn query(id: &str, name: &str, dimensions: &[(&str, String)]) -> MetricDataQuery {
@@ -115,4 +115,26 @@ async fn alarms_and_metrics_have_rates_of_their_own() {
     let queries = query("n", "RequestCount", &blue(&account));
     let ask = account.cloudwatch.get_metric_data().metric_data_queries(queries).start_time(seconds(0)).end_time(seconds(60));
     ask.send().await.expect("reads go on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_metric_that_somebody_published_is_read_by_exactly_its_dimensions() {
+    let account = Account::new();
+    let of_beta = Dimension::builder().name("Environment").value("beta").build();
+    let datum = |value: f64| MetricDatum::builder().metric_name("DeploySeconds").dimensions(of_beta.clone()).value(value).build();
+    let put = account.cloudwatch.put_metric_data().namespace("bgx").metric_data(datum(100.0)).metric_data(datum(140.0));
+    put.send().await.expect("published");
+    let read = async |dimensions: Option<Vec<Dimension>>, statistic: &str| {
+        let metric = Metric::builder().namespace("bgx").metric_name("DeploySeconds").set_dimensions(dimensions).build();
+        let stat = MetricStat::builder().metric(metric).period(60).stat(statistic).build();
+        let query = MetricDataQuery::builder().id("d").metric_stat(stat).build();
+        let ask = account.cloudwatch.get_metric_data().metric_data_queries(query).start_time(seconds(0)).end_time(seconds(60));
+        ask.send().await.expect("read").metric_data_results()[0].values().to_vec()
+    };
+    assert_eq!(read(Some(vec![of_beta.clone()]), "Average").await, [120.0]);
+    assert_eq!(read(Some(vec![of_beta.clone()]), "Maximum").await, [140.0]);
+    assert_eq!(read(Some(vec![of_beta.clone()]), "SampleCount").await, [2.0]);
+    assert!(read(None, "Average").await.is_empty());
+    let error = account.cloudwatch.put_metric_data().namespace("AWS/Own").metric_data(datum(1.0)).send().await.unwrap_err();
+    assert_eq!(error.into_service_error().code(), Some("InvalidParameterValue"));
 }

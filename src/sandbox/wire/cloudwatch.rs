@@ -3,7 +3,7 @@
 use super::page::page;
 use super::{Reply, cbor, content_type};
 use crate::sandbox::Request;
-use crate::sandbox::world::{Asked, Fault, MetricAlarm, Time, World};
+use crate::sandbox::world::{Asked, Datum, Fault, MetricAlarm, Time, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ const TARGET: &str = "GraniteServiceVersion20100801";
 /// AWS page "GetMetricData": metrics in one call, and values in one reply.
 const QUERIES_MAX: usize = 500;
 const VALUES_MAX: u32 = 100_800;
+/// AWS page "PutMetricData".
+const DATA_MAX: usize = 1000;
 /// AWS page "DescribeAlarms".
 const ALARM_NAMES_MAX: usize = 100;
 
@@ -51,10 +53,11 @@ pub fn error(fault: &Fault, request: &Request) -> Reply {
     reply
 }
 
-pub fn handle(world: &World, operation: &str, input: &Value) -> Result<Value, Fault> {
+pub fn handle(world: &mut World, operation: &str, input: &Value) -> Result<Value, Fault> {
     match operation {
         "GetMetricData" => get_metric_data(world, input),
         "DescribeAlarms" => describe_alarms(world, input),
+        "PutMetricData" => put_metric_data(world, input),
         _ => Err(Fault::new(400, "UnknownOperationException", format!("the sandbox does not simulate `{operation}`"))),
     }
 }
@@ -126,12 +129,43 @@ fn asked(query: &Value) -> Result<(String, Asked), Fault> {
     if !percentile && !["Sum", "SampleCount", "Average", "Minimum", "Maximum"].contains(&statistic.as_str()) {
         return Err(invalid(format!("the sandbox does not simulate the statistic {statistic}")));
     }
-    let metric = &stat["Metric"];
-    let dimensions = list(metric, "Dimensions").iter();
-    let dimensions = dimensions.map(|d| Ok((text(d, "Name")?.to_owned(), text(d, "Value")?.to_owned())));
-    let dimensions = dimensions.collect::<Result<BTreeMap<_, _>, Fault>>()?;
+    let (metric, dimensions) = (&stat["Metric"], dimensions(&stat["Metric"])?);
     let (namespace, name) = (text(metric, "Namespace")?.to_owned(), text(metric, "MetricName")?.to_owned());
     Ok((id.to_owned(), Asked { namespace, name, dimensions, period_seconds: period, statistic }))
+}
+
+fn put_metric_data(world: &mut World, input: &Value) -> Result<Value, Fault> {
+    only(input, &["Namespace", "MetricData"])?;
+    let namespace = text(input, "Namespace")?;
+    if namespace.starts_with("AWS/") || namespace.is_empty() {
+        return Err(Fault::new(400, "InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid."));
+    }
+    let data = list(input, "MetricData");
+    if data.is_empty() || data.len() > DATA_MAX {
+        return Err(invalid(format!("MetricData must have 1 to {DATA_MAX} members, got {}", data.len())));
+    }
+    let data = data.iter().map(|given| datum(world.now, namespace, given)).collect::<Result<Vec<_>, Fault>>()?;
+    data.into_iter().for_each(|datum| world.publish(datum));
+    Ok(json!({}))
+}
+
+/// A value, or a set of statistics.
+fn datum(now: Time, namespace: &str, given: &Value) -> Result<Datum, Fault> {
+    only(given, &["MetricName", "Dimensions", "Timestamp", "Value", "StatisticValues", "Unit"])?;
+    let (set, dimensions) = (&given["StatisticValues"], dimensions(given)?);
+    let number = |from: &Value, name: &str| from[name].as_f64().ok_or_else(|| missing(name));
+    let (count, sum, minimum, maximum) = match set.is_null() {
+        true => number(given, "Value").map(|value| (1.0, value, value, value))?,
+        false => (number(set, "SampleCount")?, number(set, "Sum")?, number(set, "Minimum")?, number(set, "Maximum")?),
+    };
+    let at = if given["Timestamp"].is_null() { now } else { moment(given, "Timestamp")? };
+    let (namespace, name) = (namespace.to_owned(), text(given, "MetricName")?.to_owned());
+    Ok(Datum { namespace, name, dimensions, at, count, sum, minimum, maximum })
+}
+
+fn dimensions(of: &Value) -> Result<BTreeMap<String, String>, Fault> {
+    let pair = |d: &Value| Ok((text(d, "Name")?.to_owned(), text(d, "Value")?.to_owned()));
+    list(of, "Dimensions").iter().map(pair).collect()
 }
 
 fn describe_alarms(world: &World, input: &Value) -> Result<Value, Fault> {

@@ -134,6 +134,7 @@ impl World {
             traffic: BTreeMap::new(),
             gauges: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            published: Vec::new(),
             build_errors: BTreeMap::new(),
             next_id: 0,
             stir: super::motion::Stir::default(),

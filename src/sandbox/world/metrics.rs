@@ -45,6 +45,19 @@ pub struct MetricAlarm {
     pub updated: Time,
 }
 
+/// What somebody published of a metric of their own, in one datum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Datum {
+    pub namespace: String,
+    pub name: String,
+    pub dimensions: BTreeMap<String, String>,
+    pub at: Time,
+    pub count: f64,
+    pub sum: f64,
+    pub minimum: f64,
+    pub maximum: f64,
+}
+
 /// One metric as GetMetricData asks for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
@@ -65,6 +78,9 @@ struct Subject {
 impl World {
     /// Points from `start` (its minute) to before `end`, oldest first; nothing that is younger than the publication lag.
     pub fn metric(&self, asked: &Asked, start: Time, end: Time) -> Vec<(Time, f64)> {
+        if asked.namespace != NAMESPACE {
+            return self.own_metric(asked, start, end);
+        }
         let Some(subject) = self.subject(asked) else { return Vec::new() };
         let Some(gauges) = self.gauges.get(&subject.arn) else { return Vec::new() };
         let published = Time(self.now.0.saturating_sub(self.timing.metric_lag));
@@ -77,6 +93,23 @@ impl World {
             from = from.after_ms(period);
         }
         points
+    }
+
+    /// PutMetricData. It is part of no environment and stands in no log.
+    pub fn publish(&mut self, datum: Datum) {
+        self.published.push(datum);
+    }
+
+    /// Points of a metric that somebody published: exactly these dimensions, put together by period.
+    fn own_metric(&self, asked: &Asked, start: Time, end: Time) -> Vec<(Time, f64)> {
+        let period = u64::from(asked.period_seconds) * 1000;
+        let first = Time(start.0 - start.0 % period);
+        let is_asked = |d: &&Datum| (&d.namespace, &d.name, &d.dimensions) == (&asked.namespace, &asked.name, &asked.dimensions);
+        let mut periods: BTreeMap<Time, Vec<&Datum>> = BTreeMap::new();
+        for datum in self.published.iter().filter(is_asked).filter(|d| first <= d.at && d.at < end) {
+            periods.entry(Time(datum.at.0 - datum.at.0 % period)).or_default().push(datum);
+        }
+        periods.into_iter().map(|(at, data)| (at, together(&data, &asked.statistic))).collect()
     }
 
     /// DescribeAlarms of these names, or of all: without `kinds` metric alarms alone, even those asked for by name.
@@ -106,7 +139,7 @@ impl World {
     fn subject(&self, asked: &Asked) -> Option<Subject> {
         let mut known = BTreeSet::from(["LoadBalancer"]);
         known.extend(["TargetGroup", "AvailabilityZone"].into_iter().filter(|name| asked.dimensions.contains_key(*name)));
-        if asked.namespace != NAMESPACE || asked.dimensions.keys().any(|name| !known.contains(name.as_str())) {
+        if asked.dimensions.keys().any(|name| !known.contains(name.as_str())) {
             return None;
         }
         let (balancer, named) = (asked.dimensions.get("LoadBalancer")?, |arn: &str, value: &str| arn.ends_with(&format!(":{value}")));
@@ -148,6 +181,18 @@ impl World {
                 known.push(gauge);
             }
         }
+    }
+}
+
+/// One statistic of several data; a percentile is taken for the mean, which is all that sums can tell.
+fn together(data: &[&Datum], statistic: &str) -> f64 {
+    let total = |of: fn(&Datum) -> f64| data.iter().map(|datum| of(datum)).sum::<f64>();
+    match statistic {
+        "Sum" => total(|d| d.sum),
+        "SampleCount" => total(|d| d.count),
+        "Minimum" => data.iter().map(|d| d.minimum).fold(f64::INFINITY, f64::min),
+        "Maximum" => data.iter().map(|d| d.maximum).fold(f64::NEG_INFINITY, f64::max),
+        _ => total(|d| d.sum) / total(|d| d.count).max(1.0),
     }
 }
 

@@ -35,7 +35,7 @@ pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
 pub use clock::{Past, Rng, Time};
 pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};
-pub use metrics::{Asked, Gauge, MetricAlarm, Rates};
+pub use metrics::{Asked, Datum, Gauge, MetricAlarm, Rates};
 pub use policies::{Alarm, Side};
 pub use probes::InstanceReply;
 pub use storage::{ObjectMeta, PutCondition};
@@ -80,6 +80,9 @@ pub struct World {
     /// By name.
     #[serde(default)]
     pub alarms: BTreeMap<String, MetricAlarm>,
+    /// Metrics that somebody put into CloudWatch.
+    #[serde(default)]
+    pub published: Vec<Datum>,
     /// Share of the requests that a build answers with a 500, by the text of its version key.
     #[serde(default)]
     pub build_errors: BTreeMap<String, f64>,

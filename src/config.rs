@@ -432,6 +432,21 @@ mod tests {
     }
 
     #[test]
+    fn alarms_and_errors_of_builds_are_checked() {
+        let beta = parse(&format!("{SMALL}alarms = [\"a\"]\n[env.beta.sandbox]\nbuild_errors = {{ \"7\" = 0.5 }}\n")).unwrap().envs["beta"]
+            .clone();
+        assert_eq!((beta.alarms, beta.sandbox.build_errors), (vec!["a".to_owned()], BTreeMap::from([("7".to_owned(), 0.5)])));
+        for (odd, part) in [
+            ("alarms = [\"\"]", "empty name"),
+            ("sandbox = { build_errors = { \"7\" = 2.0 } }", "from 0 to 1"),
+            ("sandbox = { build_errors = { x = 0.1 } }", "no build number"),
+        ] {
+            let error = parse(&format!("{SMALL}{odd}\n")).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
     fn durations_have_a_unit_and_are_not_negative() {
         assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));

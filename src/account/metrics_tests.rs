@@ -75,6 +75,26 @@ async fn what_is_no_answer_is_not_taken_for_an_empty_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fault_of_the_service_and_a_throttle_pass_and_a_denial_does_not() {
+    let failing = |status: u16, code: &'static str| {
+        move |index: usize| {
+            if index > 0 {
+                return page(&[("m0", "Complete", &[]), ("m1", "Complete", &[])], None);
+            }
+            let mut encoder = Encoder::new(Vec::new());
+            encoder.map(2).str("__type").str(code).str("message").str("m");
+            let Canned::Bytes { headers, body, .. } = cbor(encoder.into_writer()) else { unreachable!("it is bytes") };
+            Canned::Bytes { status, headers, body }
+        }
+    };
+    for (status, code) in [(500, "InternalServiceFault"), (400, "Throttling"), (503, "ServiceUnavailable")] {
+        assert_eq!(read(failing(status, code)).await.unwrap(), [Series::new(), Series::new()], "{code}");
+    }
+    assert_eq!(read(failing(403, "AccessDenied")).await.unwrap_err().kind, Kind::Denied);
+    assert_eq!(read(failing(400, "ExpiredToken")).await.unwrap_err().kind, Kind::Expired);
+}
+
+#[tokio::test(start_paused = true)]
 async fn alarms_of_both_kinds_are_asked_for_and_one_that_is_not_there_is_absent() {
     let (account, log) = account(|_, _| {
         let mut encoder = Encoder::new(Vec::new());

@@ -264,9 +264,9 @@ impl Judgement {
         match self.more_requests {
             Some(more) => {
                 let minutes = (more as f64 / self.per_minute.max(1e-9)).ceil();
-                write!(f, "too few to tell; about {more} more to the canary are needed, {minutes} min at the present rate")
+                write!(f, "too few to tell; a good canary needs about {more} more requests, {minutes} min at the present rate")
             }
-            None => f.write_str("it is neither good nor bad, and more requests would not tell"),
+            None => f.write_str("more requests would not tell: nothing fails on either side"),
         }
     }
 }

@@ -136,7 +136,8 @@ fn where_nothing_fails_enough_requests_pass_and_few_say_how_many_more() {
     assert_eq!(few.verdict, Verdict::Inconclusive);
     let more = few.more_requests.expect("more would tell");
     assert!((700..900).contains(&more), "{more}");
-    let text = "0 of 300 requests of the canary failed (0.00 %), and 0 of 2700 beside it (0.00 %): too few to tell; about";
+    let text =
+        "0 of 300 requests of the canary failed (0.00 %), and 0 of 2700 beside it (0.00 %): too few to tell; a good canary needs about";
     assert!(few.to_string().starts_with(text) && few.to_string().ends_with("min at the present rate"), "{few}");
     let enough = judge(&[minute(0, [300 + more, 0, 2700, 0])], POLICY);
     assert_eq!(enough.verdict, Verdict::Pass);

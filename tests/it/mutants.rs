@@ -62,7 +62,8 @@ fn settle(bench: &Bench, files: &[&str], sample: usize) {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     verdicts.iter().for_each(|verdict| *kinds.entry(verdict.kind()).or_default() += 1);
     let of = |kind: &str| kinds.get(kind).copied().unwrap_or(0);
-    let survivors: Vec<String> = all.iter().zip(&verdicts).filter(|(_, v)| **v == Verdict::Survived).map(|(mutant, _)| mutant.id()).collect();
+    let survivors: Vec<String> =
+        all.iter().zip(&verdicts).filter(|(_, v)| **v == Verdict::Survived).map(|(mutant, _)| mutant.id()).collect();
     let count = all.len() - of("equivalent");
     let caught = count - survivors.len();
     println!(

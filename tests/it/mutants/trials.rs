@@ -8,8 +8,8 @@ use bgx::prove::{Extent, Mode, Start, Subject, prove, testing};
 use bgx::run::event::Outcome;
 use bgx::sandbox::fault::Mishap;
 use bgx::sandbox::world::{GroupUpdate, World};
-use bgx::script::{Sources, bare, check, harness, verbs};
 use bgx::script::session::Playbook;
+use bgx::script::{Sources, bare, check, harness, verbs};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -240,7 +240,8 @@ impl Bench {
 
     fn proved(&self, playbook: &Playbook) -> Verdict {
         let Act { config, env, params, answers, seed, .. } = self.scenes[0].act.clone();
-        let subject = Subject { config, env, playbook: playbook.clone(), path: "mutant".to_owned(), params, answers, seed, start: self.start };
+        let subject =
+            Subject { config, env, playbook: playbook.clone(), path: "mutant".to_owned(), params, answers, seed, start: self.start };
         let extent = Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 };
         match prove(&subject, &extent, &|_| true) {
             Ok(report) => report

@@ -142,8 +142,8 @@ pub struct Environment {
     pub routes: Vec<Route>,
     pub builds: Option<String>,
     pub discovery: Option<String>,
-    /// Sources of discovery files: environment to its name in the key.
-    pub discovery_from: BTreeMap<String, String>,
+    /// Sources of discovery files, the first one first: environment, and its name in the key.
+    pub discovery_from: Vec<(String, String)>,
     pub discovery_name: String,
     pub version_probe: Option<String>,
     /// Key of the object that keeps new builds away while it is there.

@@ -193,7 +193,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         routes: routes(env)?,
         builds: app.builds.clone(),
         discovery: app.discovery.clone(),
-        discovery_from: BTreeMap::new(),
+        discovery_from: Vec::new(),
         discovery_name: env.discovery_name.clone().unwrap_or_else(|| name.to_owned()),
         version_probe: app.version_probe.clone(),
         build_lock: app.build_lock.as_deref().map(|key| render(key, name, "")),
@@ -253,7 +253,7 @@ fn discovery_sources(files: &BTreeMap<String, EnvFile>, envs: &mut BTreeMap<Stri
             let source = envs.get(from).map(|env| env.discovery_name.clone());
             let source = source.ok_or_else(|| format!("[env.{name}]: `discovery_from` names `{from}`, which is not an environment"))?;
             if let Some(env) = envs.get_mut(name) {
-                env.discovery_from.insert(from.clone(), source);
+                env.discovery_from.push((from.clone(), source));
             }
         }
     }

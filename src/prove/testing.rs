@@ -274,7 +274,8 @@ fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Re
         shape.parameters.retain(|(known, _)| known != name);
         shape.parameters.push((name.clone(), value.clone()));
     }
-    spec.objects.extend(ask.objects.iter().map(|(key, text)| (key.clone(), text.clone())));
+    spec.objects.retain(|(key, _)| !ask.objects.contains_key(key));
+    spec.objects.extend(ask.objects.iter().filter_map(|(key, text)| Some((key.clone(), text.clone()?))));
     let mut world = built(&config, &spec).map_err(refused)?;
     ask.alarms.iter().for_each(|(name, state)| world.set_alarm(name, false, state));
     Ok(world)

@@ -28,7 +28,9 @@ use tokio::sync::watch;
 const STDLIB: &[(&str, &str)] = &[
     ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
     ("builds", include_str!("../../stdlib/builds.rhai")),
+    ("discovery", include_str!("../../stdlib/discovery.rhai")),
     ("instances", include_str!("../../stdlib/instances.rhai")),
+    ("judge", include_str!("../../stdlib/judge.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
     ("smoke", include_str!("../../stdlib/smoke.rhai")),
 ];
@@ -468,5 +470,19 @@ fn broke(error: PlayError) -> (Broke, Option<Diagnostic>, Option<Fault>) {
             let broke = Broke { text: uncaught.diagnostic.message.clone(), place, halt: None, refused };
             (broke, Some(uncaught.diagnostic), own.then_some(Fault::Playbook))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STDLIB;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_module_of_the_stdlib_is_in_the_binary() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let there: BTreeSet<String> = names.filter(|name| !name.ends_with("_test.rhai")).collect();
+        assert_eq!(STDLIB.iter().map(|(name, _)| format!("{name}.rhai")).collect::<BTreeSet<_>>(), there);
     }
 }

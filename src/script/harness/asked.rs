@@ -46,7 +46,8 @@ pub struct WorldAsk {
     pub seed: Option<u64>,
     pub groups: BTreeMap<String, GroupAsk>,
     pub parameters: BTreeMap<String, String>,
-    pub objects: BTreeMap<String, String>,
+    /// Key to text; `None`: there is no such object.
+    pub objects: BTreeMap<String, Option<String>>,
     pub boot: Option<String>,
     pub requests_per_second: Option<f64>,
     /// Build number to the share of its requests that it answers with a 500.

@@ -34,6 +34,18 @@ pub static VERBS: &[Verb] = &[
         call: builds,
     },
     Verb {
+        name: "discovery",
+        params: &[Param::required("build", Kind::Text, "what resolve_version gave")],
+        options: &[],
+        returns: "needed: bgx.toml lists discovery_from; version, such as gh-123; found; from: the listed environments that have it",
+        summary: "Whether the discovery file of a build is there for this environment, or for one that it may be copied from.",
+        errors: &["denied", "failed"],
+        example: "discovery(build).found",
+        effect: Effect::Read,
+        since: 1,
+        call: discovery,
+    },
+    Verb {
         name: "build_lock",
         params: &[],
         options: &[],
@@ -150,6 +162,53 @@ async fn listed(run: &Run, branch: Option<&str>) -> Result<Vec<Build>, RunError>
     let mut found: Vec<Build> = all.filter(|build| branch.is_none_or(|branch| branch == build.branch)).collect();
     found.sort_by(|a, b| b.number.cmp(&a.number).then_with(|| a.key.cmp(&b.key)));
     Ok(found)
+}
+
+/// Where the discovery file of a build lies.
+#[derive(Default, Serialize, Deserialize)]
+struct Discovered {
+    needed: bool,
+    version: String,
+    found: bool,
+    from: Vec<String>,
+}
+
+fn discovery(call: &Call) -> Answer {
+    let build = call.text(0);
+    let seen = with(call, async |run| run.read("discovery", &build, async |run| discovered(run, &build).await).await)?;
+    let from: Array = seen.from.into_iter().map(Dynamic::from).collect();
+    Ok(Dynamic::from(Record::new(
+        "discovery",
+        [
+            ("needed", Dynamic::from(seen.needed)),
+            ("version", Dynamic::from(seen.version)),
+            ("found", Dynamic::from(seen.found)),
+            ("from", Dynamic::from(from)),
+        ],
+    )))
+}
+
+async fn discovered(run: &Run, build: &str) -> Result<Discovered, RunError> {
+    let env = &run.env;
+    if env.discovery_from.is_empty() {
+        return Ok(Discovered { found: true, ..Discovered::default() });
+    }
+    let named = env.builds.as_deref().and_then(|pattern| Named::by(pattern, build));
+    let version = named.map(|named| format!("gh-{}", named.number));
+    let version = version.ok_or_else(|| RunError::failed(format!("`{build}` is not the key of a build by the `builds` pattern of bgx.toml")))?;
+    let key = |name: &str| {
+        env.discovery_key(name, &version).ok_or_else(|| RunError::failed("bgx.toml names no `discovery` key pattern under [app]"))
+    };
+    let mut seen = Discovered { needed: true, found: run.account.object_exists(&env.bucket, &key(&env.discovery_name)?).await?, ..Discovered::default() };
+    if !seen.found {
+        for (from, name) in &env.discovery_from {
+            if run.account.object_exists(&env.bucket, &key(name)?).await? {
+                seen.from.push(from.clone());
+            }
+        }
+    }
+    seen.version = version;
+    Ok(seen)
 }
 
 /// Why no new build may come; `None` too where bgx.toml names no such object.

@@ -130,8 +130,8 @@ fn copy_discovery(call: &Call) -> Answer {
     let (from, version) = (call.text(0), call.text(1));
     let action = with(call, async |run| {
         let env = &run.env;
-        let source = env.discovery_from.get(&from).ok_or_else(|| {
-            let known = env.discovery_from.keys().cloned().collect::<Vec<_>>().join(", ");
+        let source = env.discovery_from.iter().find(|(name, _)| *name == from).map(|(_, name)| name).ok_or_else(|| {
+            let known = env.discovery_from.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             RunError::refused(
                 format!("`{from}` is not a discovery source of {}", env.name),
                 format!("bgx.toml lists: {}", if known.is_empty() { "none" } else { &known }),

@@ -300,14 +300,6 @@ fn list_names_the_playbooks_with_their_first_sentence() {
     validate               Check that an environment is set up as it must be:
                            routes, groups, target groups, builds, and that all
                            records agree
-    canary           Canary: a new build gets the traffic in rising shares, and at
-                     each its errors are judged against the live colour's, minute
-                     by minute
-    deploy           Standard blue-green: boot the idle colour, let the load
-                     balancer prove it healthy at weight 0, move all traffic in one
-                     call per listener, watch it, keep the old colour warm
-    rollback         Send all traffic back to the other colour, with the build that
-                     it runs
     [exit status: 0]
     "#);
 }

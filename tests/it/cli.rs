@@ -259,6 +259,9 @@ fn list_names_the_playbooks_with_their_first_sentence() {
                            and which of them serves
     builds-set-current     Set the build that the next instance boots, without a
                            deploy
+    canary                 Canary: a new build gets the traffic in rising shares,
+                           and at each its errors are judged against the live
+                           colour's, minute by minute
     cleanup                Empty the colour that does not serve, and release the
                            floor that kept it warm
     deploy                 Standard blue-green: boot the idle colour, let the load
@@ -273,9 +276,9 @@ fn list_names_the_playbooks_with_their_first_sentence() {
     instances-restart      Restart the application on every instance of a colour,
                            one by one: out of the load balancer, restarted, healthy,
                            back
-    isolate                Isolate an instance for a look at it: it leaves the load
-                           balancer and keeps running, and another one is launched
-                           in its place
+    isolate                Isolate an instance for a look at it: another one is
+                           launched, then it leaves the load balancer and keeps
+                           running
     lock-builds            Lock builds: keep new ones away from an environment
     message-clear          Clear the message that users of an environment read
     message-set            Set the message that users of an environment read, such
@@ -297,14 +300,6 @@ fn list_names_the_playbooks_with_their_first_sentence() {
     validate               Check that an environment is set up as it must be:
                            routes, groups, target groups, builds, and that all
                            records agree
-    canary           Canary: a new build gets the traffic in rising shares, and at
-                     each its errors are judged against the live colour's, minute
-                     by minute
-    deploy           Standard blue-green: boot the idle colour, let the load
-                     balancer prove it healthy at weight 0, move all traffic in one
-                     call per listener, watch it, keep the old colour warm
-    rollback         Send all traffic back to the other colour, with the build that
-                     it runs
     [exit status: 0]
     "#);
 }

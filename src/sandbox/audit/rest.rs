@@ -116,16 +116,18 @@ impl Rest<'_> {
         found
     }
 
-    /// A scaling policy or scheduled action moved the desired capacity after the last call that did; a call that set only bounds
-    /// leaves it as autoscaling had it.
+    /// A scaling policy or scheduled action moved the desired capacity after the last call that did. A call that set only bounds leaves it
+    /// as autoscaling had it, and so does one that puts back what autoscaling last asked for.
     fn moved_by_aws(&self, group: &str) -> bool {
         let first = self.before.log.len().min(self.after.log.len());
-        let (mut moved, mut known) = (false, self.before.groups.get(group).map(|g| g.desired));
+        let (mut moved, mut known, mut asked) = (false, self.before.groups.get(group).map(|g| g.desired), None);
         for entry in &self.after.log[first..] {
             match &entry.what {
-                Happening::Scaled { group: name, to, .. } if name == group => (moved, known) = (true, Some(*to)),
+                Happening::Scaled { group: name, to, .. } if name == group => {
+                    (moved, known, asked) = (true, Some(*to), Some(*to));
+                }
                 Happening::Resized { group: name, desired, .. } if name == group && known != Some(*desired) => {
-                    (moved, known) = (false, Some(*desired));
+                    (moved, known) = (asked == Some(*desired), Some(*desired));
                 }
                 _ => {}
             }

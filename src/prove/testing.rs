@@ -272,7 +272,7 @@ fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Re
     }
     for (name, value) in &ask.parameters {
         shape.parameters.retain(|(known, _)| known != name);
-        shape.parameters.push((name.clone(), value.clone()));
+        shape.parameters.extend(value.clone().map(|value| (name.clone(), value)));
     }
     spec.objects.retain(|(key, _)| !ask.objects.contains_key(key));
     spec.objects.extend(ask.objects.iter().filter_map(|(key, text)| Some((key.clone(), text.clone()?))));

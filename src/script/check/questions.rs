@@ -58,6 +58,9 @@ enum Asks {
 fn id(call: &FnCallExpr, method: bool) -> Asks {
     match call.name.as_str() {
         "accept_less" => Asks::Id(Id::Beginning("accept-")),
+        // Asked by the verb itself where the account is not as it should be.
+        "colors" => Asks::Id(Id::Exact("traffic".to_owned())),
+        "preflight" => Asks::Id(Id::Exact("drift".to_owned())),
         "choose" | "confirm" => match call.args.first() {
             Some(Expr::StringConstant(id, _)) if !method => Asks::Id(Id::Exact(id.to_string())),
             _ => Asks::Computed,

@@ -45,7 +45,8 @@ pub struct WorldAsk {
     pub start: Option<String>,
     pub seed: Option<u64>,
     pub groups: BTreeMap<String, GroupAsk>,
-    pub parameters: BTreeMap<String, String>,
+    /// Name to value; `None`: there is no such parameter.
+    pub parameters: BTreeMap<String, Option<String>>,
     /// Key to text; `None`: there is no such object.
     pub objects: BTreeMap<String, Option<String>>,
     pub boot: Option<String>,

@@ -195,11 +195,16 @@ async fn discovered(run: &Run, build: &str) -> Result<Discovered, RunError> {
     }
     let named = env.builds.as_deref().and_then(|pattern| Named::by(pattern, build));
     let version = named.map(|named| format!("gh-{}", named.number));
-    let version = version.ok_or_else(|| RunError::failed(format!("`{build}` is not the key of a build by the `builds` pattern of bgx.toml")))?;
+    let version =
+        version.ok_or_else(|| RunError::failed(format!("`{build}` is not the key of a build by the `builds` pattern of bgx.toml")))?;
     let key = |name: &str| {
         env.discovery_key(name, &version).ok_or_else(|| RunError::failed("bgx.toml names no `discovery` key pattern under [app]"))
     };
-    let mut seen = Discovered { needed: true, found: run.account.object_exists(&env.bucket, &key(&env.discovery_name)?).await?, ..Discovered::default() };
+    let mut seen = Discovered {
+        needed: true,
+        found: run.account.object_exists(&env.bucket, &key(&env.discovery_name)?).await?,
+        ..Discovered::default()
+    };
     if !seen.found {
         for (from, name) in &env.discovery_from {
             if run.account.object_exists(&env.bucket, &key(name)?).await? {

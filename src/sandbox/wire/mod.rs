@@ -11,7 +11,6 @@ mod cbor;
 mod chunked;
 mod cloudwatch;
 mod commands;
-mod cloudwatch;
 mod elbv2;
 mod instances;
 mod page;

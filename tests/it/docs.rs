@@ -130,6 +130,7 @@ fn the_playbooks_to_which_a_guard_yields_are_these() {
         }
     }
     let known = [
+        ("canary", vec!["mixed_versions"]),
         ("instances-restart", vec!["less_capacity"]),
         ("isolate", vec!["less_capacity"]),
         ("rollback-without-state", vec!["without_state"]),

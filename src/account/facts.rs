@@ -172,8 +172,9 @@ impl Facts {
 
     fn object(&self) -> Option<&Object> {
         match self {
-            Facts::Object(object) => object.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Copy { .. } => foreign(),
+            // What was copied is taken back by writing, or deleting, the object that it was copied to.
+            Facts::Object(object) | Facts::Copy { to: object, .. } => object.as_ref(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) => foreign(),
         }
     }
 

@@ -94,7 +94,7 @@ fn is_over(crash: &Crash) -> bool {
 /// The calls of a deploy that change something, with how often each is sent before the commit.
 const WRITES: [(&str, &str, u32); 5] = [
     ("autoscaling", "UpdateAutoScalingGroup", 2),
-    ("autoscaling", "SuspendProcesses", 1),
+    ("autoscaling", "SuspendProcesses", 3),
     ("elasticloadbalancing", "ModifyRule", 2),
     ("ssm", "PutParameter", 3),
     ("s3", "PutObject", 3),

@@ -40,7 +40,7 @@ pub static VERBS: &[Verb] = &[
         returns: "needed: bgx.toml lists discovery_from; version, such as gh-123; found; from: the listed environments that have it",
         summary: "Whether the discovery file of a build is there for this environment, or for one that it may be copied from.",
         errors: &["denied", "failed"],
-        example: "discovery(build).found",
+        example: "discovery(resolve_version(\"latest\")).found",
         effect: Effect::Read,
         since: 1,
         call: discovery,

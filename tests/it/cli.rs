@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2167 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
-    done in 7 min 13 s of virtual time, 213 calls
+    users: 2138 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
+    done in 7 min 8 s of virtual time, 213 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -23,40 +23,39 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:00 preparation
     00:00 protection
     00:00   → beta-blue: min 2 (lease)
-    00:04 boot
-    00:04   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
-    00:06   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    00:06   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
-    00:06   → beta-green: desired 2, min 2
-    00:10   … beta-green 0/2 in service · i-021b71d1f381ab62e Pending · i-07acbb0dc0ddb767f Pending
-    01:11   … beta-green 1/2 in service · i-021b71d1f381ab62e Pending
-    01:31   beta-green in service: 1 min 21 s
-    01:31   → beta-green: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    01:32   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:32   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 28 s)
-    01:32 health
-    01:32   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:34   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.RegistrationInProgress · i-07acbb0dc0ddb767f unused: Target.NotInUse
-    01:39   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking · i-07acbb0dc0ddb767f initial: Elb.RegistrationInProgress
-    01:44   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking · i-07acbb0dc0ddb767f initial: Elb.InitialHealthChecking
-    01:49   … beta-green 1/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking
-    02:05   beta-green healthy: 30 s
-    02:05 switch
-    02:07   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 36 s)
-    02:07   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:09   → /compiler-explorer/beta/active-color: set to `green`
-    02:09   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:09   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    02:11   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:11 watch
-    02:11   … watching beta-green: 2/2 healthy
-    07:11   watching beta-green: 5 min
-    07:11 committed: from here on nothing is undone by itself
-    07:11 sizes
-    07:11   → beta-green: min 1
-    07:12   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:12 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-    07:13 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 4 s)
+    00:02 boot
+    00:02   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
+    00:04   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:04   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:04   → beta-green: desired 2, min 2
+    00:08   … beta-green 0/2 in service · i-021b71d1f381ab62e Pending · i-07acbb0dc0ddb767f Pending
+    01:09   … beta-green 1/2 in service · i-021b71d1f381ab62e Pending
+    01:29   beta-green in service: 1 min 21 s
+    01:29   → beta-green: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
+    01:31   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:33   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 30 s)
+    01:33 health
+    01:33   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:34   … beta-green 0/2 healthy · i-021b71d1f381ab62e unused: Target.NotInUse · i-07acbb0dc0ddb767f initial: Elb.RegistrationInProgress
+    01:40   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.RegistrationInProgress · i-07acbb0dc0ddb767f initial: Elb.InitialHealthChecking
+    01:45   … beta-green 1/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking
+    02:00   beta-green healthy: 25 s
+    02:00 switch
+    02:01   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 32 s)
+    02:01   → beta routes: Beta-Blue 0, Beta-Green 100
+    02:03   → /compiler-explorer/beta/active-color: set to `green`
+    02:03   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    02:03   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
+    02:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:05 watch
+    02:05   … watching beta-green: 2/2 healthy
+    07:05   watching beta-green: 5 min
+    07:05 committed: from here on nothing is undone by itself
+    07:05 sizes
+    07:05   → beta-green: min 1
+    07:06   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:06 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    07:07 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 4 s)
     [exit status: 0]
     ");
 }
@@ -150,8 +149,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23436 requests, 0 errors (5xx), mixed versions for 2.9 s, never fewer than 6 healthy targets, switched within 2.9 s
-    done in 3 min 15 s of virtual time, 179 calls
+    users: 24453 requests, 0 errors (5xx), mixed versions for 2.8 s, never fewer than 6 healthy targets, switched within 2.8 s
+    done in 3 min 24 s of virtual time, 185 calls
     SANDBOX: nothing real is touched
     ");
 }

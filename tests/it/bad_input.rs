@@ -367,7 +367,7 @@ fn parameters_are_checked_before_anything_runs() {
 #[test]
 fn values_that_only_the_account_can_judge_fail_before_anything_is_touched() {
     let run = |flag: &str, value: &str| refused(&project(), &["run", "deploy", "--env", "beta", flag, value], 3);
-    assert_snapshot!(run("--to", "red"), @r#"
+    assert_snapshot!(run("--to", "red"), @"
     failed, nothing was touched
     why: there is no colour `red`; there are blue and green
     SANDBOX: nothing real is touched
@@ -376,13 +376,13 @@ fn values_that_only_the_account_can_judge_fail_before_anything_is_touched() {
     00:00 run ID · playbooks/deploy.rhai on beta
 
     error: there is no colour `red`; there are blue and green
-      --> playbooks/deploy.rhai:13:9
+      --> playbooks/deploy.rhai:14:9
        |
-    13 | let c = colors(#{ to: to });            // c.live, c.idle: read from the listener once; names do not move when traffic does
+    14 | let c = colors(#{ to: to });            // c.live, c.idle: read from the listener once; names do not move when traffic does
        |         ^^^^^^
     [exit status: 3]
-    "#);
-    assert_snapshot!(run("--version", "gh-99999999"), @r#"
+    ");
+    assert_snapshot!(run("--version", "gh-99999999"), @"
     failed, nothing was touched
     why: there is no build `gh-99999999` under `dist/gh/`
     SANDBOX: nothing real is touched
@@ -391,12 +391,12 @@ fn values_that_only_the_account_can_judge_fail_before_anything_is_touched() {
     00:00 run ID · playbooks/deploy.rhai on beta
 
     error: there is no build `gh-99999999` under `dist/gh/`
-      --> playbooks/deploy.rhai:14:13
+      --> playbooks/deploy.rhai:15:13
        |
-    14 | let build = resolve_version(version ?? c.live.version);
+    15 | let build = resolve_version(version ?? c.live.version);
        |             ^^^^^^^^^^^^^^^
     [exit status: 3]
-    "#);
+    ");
 }
 
 #[test]

@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2138 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
-    done in 7 min 8 s of virtual time, 213 calls
+    users: 2087 requests, 0 errors (5xx), mixed versions for 1.6 s, never fewer than 2 healthy targets, switched within 1.6 s
+    done in 6 min 57 s of virtual time, 211 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -25,37 +25,37 @@ fn a_deploy_tells_each_step_and_what_changed() {
     00:00   → beta-blue: min 2 (lease)
     00:02 boot
     00:02   → beta-blue: suspend AZRebalance, AlarmNotification, ScheduledActions (lease)
-    00:04   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    00:04   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
-    00:04   → beta-green: desired 2, min 2
-    00:08   … beta-green 0/2 in service · i-021b71d1f381ab62e Pending · i-07acbb0dc0ddb767f Pending
-    01:09   … beta-green 1/2 in service · i-021b71d1f381ab62e Pending
-    01:29   beta-green in service: 1 min 21 s
-    01:29   → beta-green: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    01:31   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
-    01:33   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 30 s)
-    01:33 health
-    01:33   → beta routes: Beta-Blue 100, Beta-Green 0
-    01:34   … beta-green 0/2 healthy · i-021b71d1f381ab62e unused: Target.NotInUse · i-07acbb0dc0ddb767f initial: Elb.RegistrationInProgress
-    01:40   … beta-green 0/2 healthy · i-021b71d1f381ab62e initial: Elb.RegistrationInProgress · i-07acbb0dc0ddb767f initial: Elb.InitialHealthChecking
-    01:45   … beta-green 1/2 healthy · i-021b71d1f381ab62e initial: Elb.InitialHealthChecking
-    02:00   beta-green healthy: 25 s
-    02:00 switch
-    02:01   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 32 s)
-    02:01   → beta routes: Beta-Blue 0, Beta-Green 100
-    02:03   → /compiler-explorer/beta/active-color: set to `green`
-    02:03   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    02:03   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    02:05   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    02:05 watch
-    02:05   … watching beta-green: 2/2 healthy
-    07:05   watching beta-green: 5 min
-    07:05 committed: from here on nothing is undone by itself
-    07:05 sizes
-    07:05   → beta-green: min 1
-    07:06   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    07:06 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-    07:07 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 4 s)
+    00:06   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    00:06   → /compiler-explorer/beta/green-version: set to `dist/gh/main/41001.tar.xz`
+    00:07   → beta-green: desired 2, min 2
+    00:08   … beta-green 0/2 in service · i-0116a7537117547e5 Pending · i-06d885ab0cc9e4967 Pending
+    01:09   … beta-green 1/2 in service · i-06d885ab0cc9e4967 Pending
+    01:19   beta-green in service: 1 min 11 s
+    01:19   → beta-green: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
+    01:20   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41000.tar.xz`
+    01:21   ↩ beta-blue: resume AZRebalance, AlarmNotification, ScheduledActions (lease given back after 1 min 19 s)
+    01:21 health
+    01:21   → beta routes: Beta-Blue 100, Beta-Green 0
+    01:22   … beta-green 0/2 healthy · i-0116a7537117547e5 unused: Target.NotInUse · i-06d885ab0cc9e4967 unused: Target.NotInUse
+    01:27   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.InitialHealthChecking · i-06d885ab0cc9e4967 initial: Elb.RegistrationInProgress
+    01:32   … beta-green 1/2 healthy · i-06d885ab0cc9e4967 initial: Elb.InitialHealthChecking
+    01:47   beta-green healthy: 25 s
+    01:47 switch
+    01:49   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 31 s)
+    01:50   → beta routes: Beta-Blue 0, Beta-Green 100
+    01:51   → /compiler-explorer/beta/active-color: set to `green`
+    01:52   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    01:52   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
+    01:54   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    01:54 watch
+    01:54   … watching beta-green: 2/2 healthy
+    06:54   watching beta-green: 5 min
+    06:54 committed: from here on nothing is undone by itself
+    06:54 sizes
+    06:54   → beta-green: min 1
+    06:56   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    06:56 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    06:57 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 5 s)
     [exit status: 0]
     ");
 }
@@ -100,12 +100,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
     let before = project.world();
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @"
-    refused, nothing was touched in 0.4 s of virtual time, 12 calls
+    refused, nothing was touched in 0.5 s of virtual time, 12 calls
     why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run xmt9yv · playbooks/deploy.rhai on beta
+    00:00 run jayqkt · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -114,12 +114,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     ");
     assert_eq!(without_clock(&project.world()), without_clock(&before));
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @"
-    refused, nothing was touched in 0.4 s of virtual time, 12 calls
+    refused, nothing was touched in 0.5 s of virtual time, 12 calls
     why: stopped: existing instances were left alone
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run tqzvqw · playbooks/deploy.rhai on beta
+    00:00 run pm8pah · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -149,8 +149,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 24453 requests, 0 errors (5xx), mixed versions for 2.8 s, never fewer than 6 healthy targets, switched within 2.8 s
-    done in 3 min 24 s of virtual time, 185 calls
+    users: 23589 requests, 0 errors (5xx), mixed versions for 3.0 s, never fewer than 6 healthy targets, switched within 3.0 s
+    done in 3 min 17 s of virtual time, 182 calls
     SANDBOX: nothing real is touched
     ");
 }

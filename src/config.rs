@@ -146,6 +146,8 @@ pub struct Environment {
     pub discovery_from: Vec<(String, String)>,
     pub discovery_name: String,
     pub version_probe: Option<String>,
+    /// Canned ACL of the objects that actions write, such as `public-read`; `None`: the bucket's own rules alone.
+    pub object_acl: Option<String>,
     /// Key of the object that keeps new builds away while it is there.
     pub build_lock: Option<String>,
     /// Key of the JSON object with what users are told.
@@ -423,6 +425,14 @@ mod tests {
         let restart = parse(&own).unwrap().envs["beta"].restart.clone().unwrap();
         assert_eq!((restart.document(), restart.command()), ("AWS-RunPowerShellScript", "Restart-Service r"));
         assert!(parse(&format!("{text}\nrestart = {{ bash = \"r\" }}\n")).unwrap_err().contains("bash"));
+    }
+
+    #[test]
+    fn objects_are_written_with_a_canned_acl_or_with_none() {
+        assert_eq!(parse(SMALL).unwrap().envs["beta"].object_acl, None);
+        let acl = |word: &str| SMALL.replace("[env.beta]", &format!("object_acl = \"{word}\"\n[env.beta]"));
+        assert_eq!(parse(&acl("public-read")).unwrap().envs["beta"].object_acl.as_deref(), Some("public-read"));
+        assert!(parse(&acl("public")).unwrap_err().contains("is not one of private, public-read"));
     }
 
     #[test]

@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Account {
     /// As [`Account::apply`], and nothing of it is sent when `may` says that the time is over.
-    pub async fn apply_while(&self, may: MayWrite, action: &Action, facts: &Facts) -> Result<(), AccountError> {
-        only_while(may, self.apply(action, facts)).await
+    pub async fn apply_while(&self, may: MayWrite, action: &Action, facts: &Facts, acl: Option<&str>) -> Result<(), AccountError> {
+        only_while(may, self.apply(action, facts, acl)).await
     }
 
-    /// Does what the action says. `facts` are those read for it: they hold what has to go back unchanged.
-    pub async fn apply(&self, action: &Action, facts: &Facts) -> Result<(), AccountError> {
+    /// Does what the action says. `facts` are those read for it: they hold what has to go back unchanged. `acl`: S3's canned ACL of the
+    /// object that is written, if it is one.
+    pub async fn apply(&self, action: &Action, facts: &Facts, acl: Option<&str>) -> Result<(), AccountError> {
         match action {
             Action::Capacity { asg, min, max, desired } => self.set_capacity(asg, *min, *max, *desired).await,
             Action::Processes { asg, suspend, resume } => {
@@ -29,10 +30,10 @@ impl Account {
             Action::Parameter { name, value: Some(value) } => self.set_parameter(name, value, facts.parameter().is_none()).await,
             Action::Parameter { name, value: None } => self.delete_parameter(name).await,
             Action::Object { bucket, key, text: Some(text) } => {
-                self.put_object(bucket, key, text.as_bytes(), When::Always).await.map(|_| ())
+                self.put_object_as(bucket, key, text.as_bytes(), When::Always, acl).await.map(|_| ())
             }
             Action::Object { bucket, key, text: None } => self.delete_object(bucket, key, When::Always).await,
-            Action::Copy { bucket, from, to } => self.copy_object(bucket, from, to).await,
+            Action::Copy { bucket, from, to } => self.copy_object(bucket, from, to, acl).await,
             Action::Standby { asg, instance, standby: true, replace } => self.enter_standby(asg, instance, !replace).await,
             Action::Standby { asg, instance, standby: false, .. } => self.exit_standby(asg, instance).await,
         }

@@ -41,13 +41,13 @@ fn listeners() -> String {
 async fn only_the_given_sizes_are_sent() {
     let (account, log) = account(|_, _| reply(200, "<UpdateAutoScalingGroupResponse/>"));
     let action = Action::Capacity { asg: "beta-green".into(), min: Some(2), max: None, desired: Some(0) };
-    account.apply(&action, &Facts::Parameter(None)).await.unwrap();
+    account.apply(&action, &Facts::Parameter(None), None).await.unwrap();
     assert_eq!(
         bodies(&log),
         ["Action=UpdateAutoScalingGroup&Version=2011-01-01&AutoScalingGroupName=beta-green&MinSize=2&DesiredCapacity=0"]
     );
     let action = Action::Capacity { asg: "beta-green".into(), min: Some(u32::MAX), max: None, desired: None };
-    assert_eq!(account.apply(&action, &Facts::Parameter(None)).await.unwrap_err().kind, Kind::Invalid);
+    assert_eq!(account.apply(&action, &Facts::Parameter(None), None).await.unwrap_err().kind, Kind::Invalid);
     assert_eq!(bodies(&log).len(), 1);
 }
 
@@ -63,7 +63,7 @@ async fn no_empty_list_of_processes_is_ever_sent() {
         resume: resume.iter().map(|p| p.to_string()).collect(),
     };
     for (suspend, resume) in [(&[][..], &[][..]), (&["Launch", "AZRebalance"], &[]), (&[], &["Terminate"])] {
-        account.apply(&processes(suspend, resume), &Facts::Parameter(None)).await.unwrap();
+        account.apply(&processes(suspend, resume), &Facts::Parameter(None), None).await.unwrap();
     }
     let sent = bodies(&log);
     assert_eq!(sent.len(), 2);
@@ -81,7 +81,7 @@ async fn everything_but_the_target_groups_goes_back_as_read() {
     });
     let action = forward(vec![route(Some("rule-1")), route(None)]);
     let facts = account.facts(&action).await.unwrap();
-    account.apply(&action, &facts).await.unwrap();
+    account.apply(&action, &facts, None).await.unwrap();
     let expected = |list: &str| {
         [
             "1.Type=authenticate-oidc",
@@ -122,7 +122,7 @@ async fn one_refused_route_does_not_keep_the_others_back() {
     });
     let action = forward(vec![route(Some("r1")), route(Some("r2"))]);
     let facts = account.facts(&action).await.unwrap();
-    let failure = account.apply(&action, &facts).await.unwrap_err();
+    let failure = account.apply(&action, &facts, None).await.unwrap_err();
     assert_eq!((failure.kind, failure.resource.as_str()), (Kind::Denied, "r1"));
     let calls = account.take_calls();
     assert!(calls.iter().any(|c| c.resource == "r2" && c.outcome == "ok"), "{calls:?}");
@@ -146,9 +146,9 @@ async fn a_route_that_is_gone_or_forwards_nothing_is_refused_before_a_call() {
 async fn a_new_parameter_is_a_string_and_an_old_one_keeps_its_type() {
     let (account, log) = account(|_, _| reply(200, r#"{"Version":1,"Tier":"Standard"}"#));
     let action = Action::Parameter { name: "/p".into(), value: Some("v".into()) };
-    account.apply(&action, &Facts::Parameter(None)).await.unwrap();
+    account.apply(&action, &Facts::Parameter(None), None).await.unwrap();
     let old = Facts::Parameter(Some(super::super::Parameter { value: "u".into(), version: 1 }));
-    account.apply(&action, &old).await.unwrap();
+    account.apply(&action, &old, None).await.unwrap();
     let sent = bodies(&log);
     assert!(sent[0].contains(r#""Type":"String""#) && sent[0].contains(r#""Overwrite":true"#), "{}", sent[0]);
     assert!(!sent[1].contains("Type"), "{}", sent[1]);
@@ -157,10 +157,10 @@ async fn a_new_parameter_is_a_string_and_an_old_one_keeps_its_type() {
 #[tokio::test(start_paused = true)]
 async fn to_delete_what_is_gone_is_done() {
     let (a, _) = account(|_, _| json_error(400, "ParameterNotFound"));
-    a.apply(&Action::Parameter { name: "/p".into(), value: None }, &Facts::Parameter(None)).await.unwrap();
+    a.apply(&Action::Parameter { name: "/p".into(), value: None }, &Facts::Parameter(None), None).await.unwrap();
     let (a, log) = account(|_, _| reply(204, ""));
     let delete = Action::Object { bucket: "b".into(), key: "k".into(), text: None };
-    a.apply(&delete, &Facts::Object(None)).await.unwrap();
+    a.apply(&delete, &Facts::Object(None), None).await.unwrap();
     assert_eq!(log.lock().unwrap()[0].method, "DELETE");
 }
 
@@ -177,7 +177,7 @@ async fn a_foreign_reply_to_a_write_is_lost_and_the_write_is_sent_again() {
     ];
     for action in actions {
         let (account, log) = account(|_, _| super::super::testing::html());
-        let failure = account.apply(&action, &Facts::Parameter(None)).await.unwrap_err();
+        let failure = account.apply(&action, &Facts::Parameter(None), None).await.unwrap_err();
         assert_eq!((failure.kind, log.lock().unwrap().len()), (Kind::Lost, 8), "{action}");
     }
 }

@@ -6,6 +6,7 @@ use super::pages::Pages;
 use super::retry::{Call, Class};
 use super::{Account, AccountError, Kind, Object, ObjectInfo};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ObjectCannedAcl;
 
 /// What bgx reads are names, locks and records; anything larger is a mistake in a key.
 const OBJECT_BYTES_MAX: i64 = 16 * 1024 * 1024;
@@ -132,9 +133,22 @@ impl Account {
     /// PutObject: the new ETag. With a condition, `Kind::Conflict` and code `PreconditionFailed` say that it was not met, and `Kind::Lost`
     /// that the caller must read what is there now.
     pub async fn put_object(&self, bucket: &str, key: &str, body: &[u8], when: When<'_>) -> Result<String, AccountError> {
+        self.put_object_as(bucket, key, body, when, None).await
+    }
+
+    /// The same with a canned ACL; without one S3 makes the object private.
+    pub(super) async fn put_object_as(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: &[u8],
+        when: When<'_>,
+        acl: Option<&str>,
+    ) -> Result<String, AccountError> {
         let resource = url(bucket, key);
+        let content_type = if key.ends_with(".json") { "application/json" } else { "text/plain" };
         self.call(call("PutObject", &resource, when.class()), || async {
-            let request = self.s3.put_object().bucket(bucket).key(key).content_type("text/plain");
+            let request = self.s3.put_object().bucket(bucket).key(key).content_type(content_type).set_acl(acl.map(ObjectCannedAcl::from));
             let request = request.body(ByteStream::from(body.to_vec()));
             let request = match when {
                 When::Always => request,
@@ -161,12 +175,12 @@ impl Account {
         .await
     }
 
-    /// CopyObject within a bucket, with its metadata.
-    pub(super) async fn copy_object(&self, bucket: &str, from: &str, to: &str) -> Result<(), AccountError> {
+    /// CopyObject within a bucket, with its metadata; S3 copies no ACL.
+    pub(super) async fn copy_object(&self, bucket: &str, from: &str, to: &str, acl: Option<&str>) -> Result<(), AccountError> {
         let resource = url(bucket, to);
         let source = format!("{}/{}", escaped(bucket), escaped(from));
         self.call(call("CopyObject", &resource, Class::SetAbsolute), || async {
-            let request = self.s3.copy_object().bucket(bucket).key(to).copy_source(&source);
+            let request = self.s3.copy_object().bucket(bucket).key(to).copy_source(&source).set_acl(acl.map(ObjectCannedAcl::from));
             answer(request.send().await)?.read(|_| Ok(()))
         })
         .await

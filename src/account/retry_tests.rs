@@ -25,7 +25,7 @@ fn capacity() -> Action {
 }
 
 async fn apply(account: &Account) -> Result<(), AccountError> {
-    account.apply(&capacity(), &Facts::Parameter(None)).await
+    account.apply(&capacity(), &Facts::Parameter(None), None).await
 }
 
 #[test]
@@ -201,11 +201,11 @@ async fn a_write_is_neither_begun_nor_waited_for_when_the_caller_may_write_no_lo
     let (account, log) = account(|_, _| Canned::Silence);
     let start = Instant::now();
     let may: MayWrite = Arc::new(move || Duration::from_secs(20).saturating_sub(start.elapsed()));
-    let error = account.apply_while(may.clone(), &capacity(), &Facts::Parameter(None)).await.unwrap_err();
+    let error = account.apply_while(may.clone(), &capacity(), &Facts::Parameter(None), None).await.unwrap_err();
     assert_eq!(error.kind, Kind::Lost);
     let elapsed = start.elapsed();
     assert!(elapsed >= Duration::from_secs(20) && elapsed < Duration::from_secs(25), "an attempt of 15 s, one cut short: {elapsed:?}");
     let sent = log.lock().unwrap().len();
-    let error = account.apply_while(may, &capacity(), &Facts::Parameter(None)).await.unwrap_err();
+    let error = account.apply_while(may, &capacity(), &Facts::Parameter(None), None).await.unwrap_err();
     assert_eq!((error.kind, log.lock().unwrap().len()), (Kind::Unreachable, sent), "nothing more is sent");
 }

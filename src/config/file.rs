@@ -37,6 +37,8 @@ struct App {
     discovery: Option<String>,
     /// Path on each instance that answers with the version it runs.
     version_probe: Option<String>,
+    /// Canned ACL of the version keys, messages, build locks and copies that playbooks write, where instances read them without credentials.
+    object_acl: Option<String>,
     /// Key of an object: while it is there, no new build is taken.
     build_lock: Option<String>,
     /// Key of the JSON object whose field `update` users are shown.
@@ -196,6 +198,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         discovery_from: Vec::new(),
         discovery_name: env.discovery_name.clone().unwrap_or_else(|| name.to_owned()),
         version_probe: app.version_probe.clone(),
+        object_acl: object_acl(app)?,
         build_lock: app.build_lock.as_deref().map(|key| render(key, name, "")),
         message: app.message.as_deref().map(|key| render(key, name, "")),
         restart: env.restart.clone().or_else(|| app.restart.clone()),
@@ -244,6 +247,16 @@ fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
         return Err("`listeners` is empty".to_owned());
     }
     Ok(all)
+}
+
+/// S3's canned ACLs that an application's object can have.
+const OBJECT_ACLS: [&str; 5] = ["private", "public-read", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control"];
+
+fn object_acl(app: &App) -> Result<Option<String>, String> {
+    match app.object_acl.as_deref() {
+        Some(odd) if !OBJECT_ACLS.contains(&odd) => Err(format!("`object_acl = {odd:?}` is not one of {}", OBJECT_ACLS.join(", "))),
+        acl => Ok(acl.map(str::to_owned)),
+    }
 }
 
 /// Each source of discovery files, with the name that it has in the key.

@@ -174,7 +174,7 @@ impl Run {
             None if self.is_without_state() => Arc::new(|| Duration::MAX),
             None => return Err(Unsent::Unseen("this run does not have the lock of its environment".to_owned())),
         };
-        match self.account.apply_while(may_write.clone(), action, facts).await {
+        match self.account.apply_while(may_write.clone(), action, facts, self.env.object_acl.as_deref()).await {
             Ok(()) => {
                 let after = self.read_back(action, before).await?;
                 self.judge(action, facts, &after).await

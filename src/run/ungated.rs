@@ -48,7 +48,7 @@ impl Run {
             lease: perform.lease,
         })?;
         self.touched = true;
-        match self.account.apply(action, &facts).await {
+        match self.account.apply(action, &facts, self.env.object_acl.as_deref()).await {
             Ok(()) => self.record(What::Finished { step, after: action.wanted(), calls: Vec::new() })?,
             Err(error) => {
                 self.record(What::Failed { step, error: error.clone(), effect: Effect::Unknown, calls: Vec::new() })?;

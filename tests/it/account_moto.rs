@@ -41,11 +41,11 @@ impl Seeded {
 async fn there_and_back(account: &Account, action: &Action) -> (Fields, Fields) {
     let facts = account.facts(action).await.unwrap();
     let before = facts.fields(action);
-    account.apply(action, &facts).await.unwrap();
+    account.apply(action, &facts, None).await.unwrap();
     let after = account.facts(action).await.unwrap();
     assert!(action.seen(&before, &after), "{action}: {:?}", after.fields(action));
     let undo = action.undo(&before).unwrap_or_else(|| panic!("{action} changes something"));
-    account.apply(&undo, &account.facts(&undo).await.unwrap()).await.unwrap();
+    account.apply(&undo, &account.facts(&undo).await.unwrap(), None).await.unwrap();
     assert_eq!(account.facts(action).await.unwrap().fields(action), before, "{undo}");
     (before, after.fields(action))
 }

@@ -219,6 +219,20 @@ fn runs_are_listed_since_a_time() {
 }
 
 #[test]
+fn what_playbooks_write_has_the_acl_that_instances_need_also_when_it_is_put_back_and_what_the_run_writes_has_none() {
+    let acl = |world: &World, key: &str| world.buckets["compiler-explorer"][key].acl.clone();
+    let public = Some("public-read".to_owned());
+    let deploy = lab("beta", "playbooks/deploy.rhai").param("version", "latest").run();
+    assert_eq!((acl(&deploy.before, "version/beta"), acl(&deploy.after, "version/beta")), (None, public.clone()));
+    let here = folder();
+    let undone = played(here.path(), "set_version(\"dist/gh/main/41001.tar.xz\", #{ color: colors().idle });\nfail(\"no\");\n").run();
+    assert_eq!((undone.ended.outcome, acl(&undone.after, "version/beta")), (Ending::Undone, public));
+    for (key, object) in undone.after.buckets["compiler-explorer"].iter().filter(|(key, _)| key.starts_with("bgx/")) {
+        assert_eq!(object.acl, None, "{key}");
+    }
+}
+
+#[test]
 fn a_deploy_asks_every_instance_once_which_version_it_runs_and_nothing_else() {
     let deploy = lab("beta", "playbooks/deploy.rhai").param("version", "latest").run();
     // The two that serve before anything is changed, the two that shall serve before the switch.

@@ -130,7 +130,7 @@ fn copy(world: &mut World, place: &Place, request: &Request) -> Result<Reply, Fa
         world.put_object(&place.bucket, &place.key, body, meta(request), &condition)?
     } else {
         holds(world.object(&place.bucket, &place.key).ok(), &condition)?;
-        world.copy_object((bucket, key), (&place.bucket, &place.key))?
+        world.copy_object((bucket, key), (&place.bucket, &place.key), meta(request).acl)?
     };
     let mut xml = Xml::new();
     xml.leaf("LastModified", world.now).leaf("ETag", etag);
@@ -188,7 +188,12 @@ fn payload(request: &Request) -> Result<(Vec<u8>, Option<String>), Fault> {
 fn meta(request: &Request) -> ObjectMeta {
     let own = |name: &str| request.header(name).map(str::to_owned);
     let metadata = request.headers.iter().filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())));
-    ObjectMeta { content_type: own("content-type"), cache_control: own("cache-control"), metadata: metadata.collect() }
+    ObjectMeta {
+        content_type: own("content-type"),
+        cache_control: own("cache-control"),
+        metadata: metadata.collect(),
+        acl: own("x-amz-acl"),
+    }
 }
 
 /// ETags are sent with and without their quotes.

@@ -334,6 +334,9 @@ pub struct Object {
     pub content_type: Option<String>,
     pub cache_control: Option<String>,
     pub metadata: BTreeMap<String, String>,
+    /// Canned ACL; `None`: private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acl: Option<String>,
 }
 
 /// Users of one route: so many requests a second, to this listener port and path or host.

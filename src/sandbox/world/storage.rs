@@ -27,6 +27,7 @@ pub struct ObjectMeta {
     pub content_type: Option<String>,
     pub cache_control: Option<String>,
     pub metadata: BTreeMap<String, String>,
+    pub acl: Option<String>,
 }
 
 fn not_found() -> Fault {
@@ -137,18 +138,18 @@ impl World {
         }
         self.record_call("s3", "PutObject", &format!("{bucket}/{key}"), summary(&body));
         let etag = etag(&body);
-        let ObjectMeta { content_type, cache_control, metadata } = meta;
-        let object = Object { body, etag: etag.clone(), modified: self.now, content_type, cache_control, metadata };
+        let ObjectMeta { content_type, cache_control, metadata, acl } = meta;
+        let object = Object { body, etag: etag.clone(), modified: self.now, content_type, cache_control, metadata, acl };
         self.buckets.entry(bucket.to_owned()).or_default().insert(key.to_owned(), object);
         Ok(etag)
     }
 
     /// CopyObject within or between buckets; returns the ETag of the copy.
-    pub fn copy_object(&mut self, from: (&str, &str), to: (&str, &str)) -> Result<String, Fault> {
+    pub fn copy_object(&mut self, from: (&str, &str), to: (&str, &str), acl: Option<String>) -> Result<String, Fault> {
         let source = self.object(from.0, from.1)?.clone();
         self.bucket(to.0)?;
         self.record_call("s3", "CopyObject", &format!("{}/{}", to.0, to.1), format!("from {}/{}", from.0, from.1));
-        let copy = Object { modified: self.now, ..source };
+        let copy = Object { modified: self.now, acl, ..source };
         let etag = copy.etag.clone();
         self.buckets.entry(to.0.to_owned()).or_default().insert(to.1.to_owned(), copy);
         Ok(etag)
@@ -228,5 +229,6 @@ pub(super) fn new_object(text: &str, modified: super::Time) -> Object {
         content_type: Some("text/plain".to_owned()),
         cache_control: None,
         metadata: BTreeMap::new(),
+        acl: None,
     }
 }

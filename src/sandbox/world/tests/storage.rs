@@ -106,8 +106,8 @@ fn missing_keys_and_buckets_are_404() {
         (404, "NoSuchBucket", "The specified bucket does not exist")
     );
     assert_eq!(code(world.list_objects("nope", "")), "NoSuchBucket");
-    assert_eq!(code(world.copy_object((BUCKET, "nope"), (BUCKET, "x"))), "NoSuchKey");
-    assert_eq!(code(world.copy_object((BUCKET, NEW), ("nope", "x"))), "NoSuchBucket");
+    assert_eq!(code(world.copy_object((BUCKET, "nope"), (BUCKET, "x"), None)), "NoSuchKey");
+    assert_eq!(code(world.copy_object((BUCKET, NEW), ("nope", "x"), None)), "NoSuchBucket");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_copy_keeps_bytes_etag_and_metadata() {
     let meta = ObjectMeta { content_type: Some("application/json".to_owned()), ..ObjectMeta::default() };
     let etag = world.put_object(BUCKET, "a", b"{}".to_vec(), meta, &PutCondition::None).unwrap();
     world.wait(10);
-    assert_eq!(world.copy_object((BUCKET, "a"), (BUCKET, "b")).unwrap(), etag);
+    assert_eq!(world.copy_object((BUCKET, "a"), (BUCKET, "b"), None).unwrap(), etag);
     let copy = world.object(BUCKET, "b").unwrap();
     assert_eq!((copy.body.as_slice(), copy.content_type.as_deref(), copy.modified), (&b"{}"[..], Some("application/json"), world.now));
 }

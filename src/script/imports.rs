@@ -1,6 +1,6 @@
 //! Finds the import graph of a playbook on disk, statically.
 
-use super::diagnose::{Diagnostic, Place, nearest};
+use super::diagnose::{Diagnostic, Place, did_you_mean, nearest};
 use super::sources::{FILE_BYTES_MAX, Roots, Stdlib};
 use super::syntax;
 use rhai::{ASTFlags, ASTNode, Engine, Expr, Position, Stmt};
@@ -218,7 +218,11 @@ fn siblings(file: &Path, path: &str) -> Vec<String> {
 fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
     let shown = path.display();
     let meta = fs::metadata(path).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Diagnostic::error(format!("there is no file {shown}")),
+        ErrorKind::NotFound => {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let beside = siblings(path, "");
+            Diagnostic::error(format!("there is no file {shown}")).maybe_hint(did_you_mean(&name, beside.iter().map(String::as_str)))
+        }
         _ => Diagnostic::error(format!("cannot read {shown}: {e}")),
     })?;
     if meta.is_dir() {

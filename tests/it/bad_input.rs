@@ -96,6 +96,13 @@ fn a_missing_playbook_is_named() {
     error: there is no file elsewhere/a.rhai
     [exit status: 2]
     "#);
+    assert_snapshot!(refused(&project(), &["run", "depoly", "--env", "beta"], 2), @r#"
+    ------- stderr -------
+    error: there is no file playbooks/depoly.rhai
+     |
+    help: did you mean `deploy`?
+    [exit status: 2]
+    "#);
 }
 
 #[test]

@@ -122,8 +122,10 @@ fn of_balancer(topology: &Topology, name: &str, group: Option<&str>, zone: Optio
     let listener = topology.routes.first().map(|route| route.listener.as_str()).unwrap_or_default();
     let balancer = listener.split_once(":listener/").and_then(|(_, rest)| rest.rsplit_once('/')).map(|(balancer, _)| balancer);
     let balancer = balancer.ok_or_else(|| RunError::failed(format!("`{listener}` is no listener of a load balancer")))?;
-    let group = group.and_then(|arn| arn.rsplit_once(':')).map(|(_, group)| group);
-    let dimensions = [("LoadBalancer", Some(balancer)), ("TargetGroup", group), ("AvailabilityZone", zone)];
+    // Without its dimension the metric would be that of the whole balancer.
+    let suffix = |arn: &str| arn.rsplit_once(':').map(|(_, group)| group.to_owned());
+    let group = group.map(|arn| suffix(arn).ok_or_else(|| RunError::failed(format!("`{arn}` is no target group")))).transpose()?;
+    let dimensions = [("LoadBalancer", Some(balancer)), ("TargetGroup", group.as_deref()), ("AvailabilityZone", zone)];
     let dimensions = dimensions.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
     Ok(Metric { namespace: NAMESPACE.to_owned(), name: name.to_owned(), dimensions, statistic: "Sum".to_owned() })
 }

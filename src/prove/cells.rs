@@ -115,7 +115,15 @@ fn of_fault(fault: &Fault, base: &Baseline) -> Vec<Scenario> {
     match fault.harm {
         Harm::Nothing => vec![calm],
         Harm::Kill { kept } => deaths(outcome, 1, kept).into_iter().map(|death| calm.killed(death)).collect(),
-        Harm::Once(_) | Harm::Burst(..) | Harm::While(..) | Harm::Always(_) | Harm::Expired | Harm::Signal(_) | Harm::World(_) => {
+        Harm::Once(_)
+        | Harm::Burst(..)
+        | Harm::While(..)
+        | Harm::Always(_)
+        | Harm::Expired
+        | Harm::Signal(_)
+        | Harm::World(_)
+        | Harm::Stall(_)
+        | Harm::DiskFull => {
             let calls = base.calls.iter().filter(|call| (fault.applies)(&outcome.trace[**call]));
             calls.map(|call| calm.struck(Strike { fault: fault.name.to_owned(), call: *call })).collect()
         }

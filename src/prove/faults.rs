@@ -23,6 +23,10 @@ pub enum Harm {
     Signal(&'static str),
     /// Something happens in the account just before the call.
     World(Befall),
+    /// The machine that the process runs on stands still for so many milliseconds, just before the call.
+    Stall(u64),
+    /// From the call on nothing more fits on the disk of the journal; the process lives.
+    DiskFull,
     /// The process dies when an event is on disk, or before it is.
     Kill { kept: bool },
 }
@@ -64,13 +68,24 @@ const fn sticky(fault: Fault) -> Fault {
     Fault { may_stick: true, ..fault }
 }
 
+fn asks_alarms(call: &Traced) -> bool {
+    call.operation == "DescribeAlarms"
+}
+
+fn asks_metrics(call: &Traced) -> bool {
+    call.operation == "GetMetricData"
+}
+
 const FIVE_MINUTES: u64 = 300_000;
+const DAY: u64 = 86_400_000;
+const ALARMS: &str = "who asks for alarms rests on them";
+const METRICS: &str = "who asks for metrics rests on them";
 const ANY: &str = "any request can meet it";
 const AWS: &str = "an answer of AWS's front door; an instance has none";
 const CHANGES: &str = "for a read, before and after are the same";
 const MOMENT: &str = "the account moves by itself between any two calls";
 
-pub static FAULTS: [Fault; 48] = [
+pub static FAULTS: [Fault; 56] = [
     row("no fault", Harm::Nothing, any, "a playbook can do harm by itself"),
     row("throttled once", Harm::Once(Rule::throttle), aws, AWS),
     row("throttled 3 times", Harm::Burst(Rule::throttle, 3), aws, AWS),
@@ -117,6 +132,14 @@ pub static FAULTS: [Fault; 48] = [
     sticky(row("stranger raises minimum", Harm::World(Befall::Resize), any, MOMENT)),
     sticky(row("stranger deletes the lock", Harm::World(Befall::LockDeleted), any, MOMENT)),
     sticky(row("stranger takes the lock", Harm::World(Befall::LockTaken), any, MOMENT)),
+    sticky(row("alarm goes off", Harm::World(Befall::Alarm { state: "ALARM" }), asks_alarms, ALARMS)),
+    row("alarm lacks data", Harm::World(Befall::Alarm { state: "INSUFFICIENT_DATA" }), asks_alarms, ALARMS),
+    row("alarm deleted", Harm::World(Befall::AlarmDeleted), asks_alarms, ALARMS),
+    row("metrics 30 minutes late", Harm::World(Befall::MetricsLate { ms: 6 * FIVE_MINUTES }), asks_metrics, METRICS),
+    row("no metrics any more", Harm::World(Befall::MetricsLate { ms: DAY }), asks_metrics, METRICS),
+    row("machine stands still 1 minute", Harm::Stall(60_000), any, "shorter than the lease of the lock"),
+    row("machine stands still 10 minutes", Harm::Stall(2 * FIVE_MINUTES), any, "the lease of the lock is over when it goes on"),
+    row("disk full", Harm::DiskFull, any, "a disk fills up at any time; what is not recorded is not done"),
     row("killed, event lost", Harm::Kill { kept: false }, any, "after the effect of a call, before its outcome is whole on disk"),
     row(
         "killed, event kept",

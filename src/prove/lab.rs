@@ -6,7 +6,7 @@ use crate::config::{Config, Environment};
 use crate::host::Host;
 use crate::run::Answers;
 use crate::run::event::{Ended, Event};
-use crate::run::journal::Journal;
+use crate::run::journal::{Disk, Journal};
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::World;
 use crate::sandbox::{Bell, Sandbox, Traced};
@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A run that takes longer than this will not end.
 pub const DAY_MS: u64 = 86_400_000;
+
+/// Less than any line of a journal has.
+const HALF_A_LINE: usize = 40;
 
 /// What is to be proved.
 pub struct Subject {
@@ -67,6 +71,10 @@ pub struct Trouble {
     pub rules: Vec<Rule>,
     /// A signal at the call of this index.
     pub signal: Option<(usize, &'static str)>,
+    /// The machine stands still at the call of this index.
+    pub stall: Option<(usize, Duration)>,
+    /// What fits on the disk of the journal; `None`: everything.
+    pub disk: Option<Disk>,
     pub snap: Snap,
     /// Keep what another run needs to begin alike.
     pub keeps: bool,
@@ -129,6 +137,7 @@ impl Subject {
         let latest = left.world.now.after_ms(DAY_MS);
         let mut sandbox = Sandbox::new(left.world.clone());
         sandbox.bell = Some(Bell { call, latest, ring: Arc::new(move || drop(sender.send_replace(signal.to_owned()))) });
+        sandbox.stall = trouble.stall;
         trouble.rules.iter().for_each(|rule| sandbox.faults.add(rule.clone()));
         let seed = self.seed + number;
         let host = match Host::over(sandbox, seed, None) {
@@ -152,6 +161,7 @@ impl Subject {
             Go::Run => (Journal::in_memory(), Vec::new()),
             Go::Resume | Go::Undo => Journal::reopen_bytes(&left.journal),
         };
+        let journal = journal.limited(trouble.disk.unwrap_or(Disk::ENDLESS));
         let observer = Box::new(move |event: &Event| note(&seen, &watched, event, snap));
         let params = params::parse(&self.playbook.params, &self.params).unwrap_or_default();
         let request = Request {
@@ -210,6 +220,15 @@ fn note(record: &Mutex<Record>, sandbox: &Mutex<Sandbox>, event: &Event, snap: S
 }
 
 impl Outcome {
+    /// A disk on which what this process had written before a call fits, and half a line more.
+    pub fn disk_at(&self, call: usize) -> Disk {
+        let lines: Vec<&[u8]> = self.left.journal.split_inclusive(|byte| *byte == b'\n').collect();
+        let before = lines.len().saturating_sub(self.events.len());
+        let written = self.marks.iter().filter(|mark| **mark <= call).count();
+        let room = lines.iter().take(before + written).map(|line| line.len()).sum::<usize>();
+        Disk { room: room + HALF_A_LINE, ..Disk::ENDLESS }
+    }
+
     /// The account at the last kept state before a call.
     pub fn world_at(&self, call: usize) -> Option<&World> {
         let events = self.marks.iter().zip(&self.worlds).rev();

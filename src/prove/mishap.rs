@@ -53,6 +53,15 @@ pub enum Befall {
     LockDeleted,
     /// Somebody writes a lock of their own over it.
     LockTaken,
+    /// The first alarm that the environment names goes into this state.
+    Alarm {
+        state: &'static str,
+    },
+    AlarmDeleted,
+    /// CloudWatch lags this far behind.
+    MetricsLate {
+        ms: u64,
+    },
 }
 
 /// What happens, and when; and what the same would be had nothing been run.
@@ -162,8 +171,16 @@ impl Scene<'_> {
                 self.twin(make(group), make(self.env.colors[0].asg.clone()))
             }
             Befall::LockDeleted => self.lock(|_| None),
+            Befall::Alarm { state } => self.alarm(|name| Mishap::Alarm { name, state: state.to_owned() }),
+            Befall::AlarmDeleted => self.alarm(|name| Mishap::AlarmDeleted { name }),
+            Befall::MetricsLate { ms } => self.both(Mishap::MetricsLate { ms }),
             Befall::LockTaken => self.lock(|record| serde_json::to_string(&theirs(record)).ok()),
         }
+    }
+
+    fn alarm(&self, make: impl Fn(String) -> Mishap) -> Option<Twin> {
+        let name = self.env.alarms.first().filter(|name| self.world.alarms.contains_key(*name))?;
+        self.both(make(name.clone()))
     }
 
     fn lock(&self, make: impl Fn(Record) -> Option<String>) -> Option<Twin> {

@@ -28,7 +28,7 @@ const fn seconds(value: u64) -> Range {
 const UNDOCUMENTED: &str = "AWS documents no bound";
 const OWN: &str = "each application and each group has its own";
 
-pub static DIALS: [Dial; 12] = [
+pub static DIALS: [Dial; 13] = [
     dial("a rule's way to the nodes", (0, 60), &[0, 60], |w, _, v| w.timing.propagation = Range::seconds(0, v), UNDOCUMENTED),
     dial("stale groups", (0, 60), &[15, 60], |w, _, v| w.timing.group_staleness = seconds(v), UNDOCUMENTED),
     dial("stale rules", (0, 60), &[15, 60], |w, _, v| w.timing.rule_staleness = seconds(v), UNDOCUMENTED),
@@ -46,6 +46,16 @@ pub static DIALS: [Dial; 12] = [
     dial("deregistration delay", (0, 300), &[0, 300], deregistration, "0 to 3600 s, 300 s by default"),
     dial("health check interval", (5, 60), &[5, 60], interval, "5 to 300 s"),
     dial("termination", (0, 300), &[0, 300], |w, _, v| w.timing.termination = seconds(v), UNDOCUMENTED),
+    Dial {
+        unit: " item(s)",
+        ..dial(
+            "a page of a list",
+            (1, 50),
+            &[1],
+            |w, _, v| w.timing.page_items = u32::try_from(v).unwrap_or(u32::MAX),
+            "a page may be short",
+        )
+    },
     Dial {
         unit: "",
         ..dial(

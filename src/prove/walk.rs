@@ -12,6 +12,7 @@ use crate::sandbox::Traced;
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::Time;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// So many processes at most for one run.
 const LEGS: usize = 4;
@@ -158,6 +159,8 @@ impl Bench<'_> {
             scenario = scenario.struck(strike.clone());
             trouble.rules.extend(place.trouble.rules.iter().cloned());
             trouble.signal = trouble.signal.or(place.trouble.signal);
+            trouble.stall = trouble.stall.or(place.trouble.stall);
+            trouble.disk = trouble.disk.or(place.trouble.disk);
             fate.stranger |= place.twin.is_some() && place.may_stick;
             fate.twins.extend(place.twin.clone());
         }
@@ -219,6 +222,8 @@ impl Bench<'_> {
                 trouble.rules = services.map(|service| at(Rule::expired(service, "").any_operation().always())).to_vec();
             }
             Harm::Signal(name) => trouble.signal = Some((strike.call, name)),
+            Harm::Stall(ms) => trouble.stall = Some((strike.call, Duration::from_millis(ms))),
+            Harm::DiskFull => trouble.disk = Some(parent.disk_at(strike.call)),
             Harm::World(befall) => {
                 let (env, before) = (&self.subject.env, &self.base.before);
                 let world = parent.world_at(strike.call).unwrap_or(before);

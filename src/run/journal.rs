@@ -97,6 +97,15 @@ impl Journal {
         Journal::over(Sink::Memory { bytes: Vec::new(), disk })
     }
 
+    /// The same journal in memory, from now on as on this disk.
+    #[must_use]
+    pub fn limited(mut self, to: Disk) -> Journal {
+        if let Sink::Memory { disk, .. } = &mut self.sink {
+            *disk = to;
+        }
+        self
+    }
+
     fn over(sink: Sink) -> Journal {
         Journal { sink, hash: String::new(), order: Order::default(), waiting: Vec::new(), broken: None, remote: None }
     }

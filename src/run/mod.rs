@@ -78,6 +78,8 @@ pub struct Run {
     /// The name of a signal that asked the run to stop; empty while none came.
     interrupt: watch::Receiver<String>,
     began: Timestamp,
+    /// When this process began it, or went on with it.
+    opened: Timestamp,
     seq: u64,
     step: u64,
     /// Above 0 while the closure of a wait runs: its calls are part of that wait's step.
@@ -173,6 +175,7 @@ impl Run {
             answers: opening.answers,
             desk: opening.desk,
             who: opening.who,
+            opened: now(&opening.time),
             time: opening.time,
             journal: opening.journal,
             observer: opening.observer,
@@ -236,7 +239,7 @@ impl Run {
         run.committed = replay::committed(events);
         run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
-        run.traffic_moved = replay::traffic_moved(events);
+        run.traffic_moved = replay::traffic_moved(events).map(|moved| moved.unwrap_or(run.opened));
         run
     }
 

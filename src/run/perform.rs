@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// An effect must be seen within this long after its call.
 pub(super) const READ_BACK: Duration = Duration::from_secs(60);
-/// Between a change of weights and anything that takes capacity away.
+/// Between a change of weights and anything that takes capacity, or a target group of the rule, away.
 const SETTLE: Duration = Duration::from_secs(60);
 /// First and longest pause between two looks.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
@@ -160,7 +160,7 @@ impl Run {
     pub(super) async fn send(&mut self, action: &Action, facts: &Facts, before: &Fields) -> Result<Seen, Unsent> {
         let stop = |halt: Halt| Unsent::Unseen(halt.to_string());
         self.keep().await.map_err(stop)?;
-        if shrinks(action, facts) {
+        if shrinks(action, facts) || drops(action, facts) {
             self.settle_traffic().await;
         }
         // Keeping the record and waiting for the nodes both take time.
@@ -355,6 +355,12 @@ impl Run {
 fn shrinks(action: &Action, facts: &Facts) -> bool {
     let (Action::Capacity { min, max, desired, .. }, Facts::Group(group)) = (action, facts) else { return false };
     desired.is_some_and(|n| n < group.desired) || max.is_some_and(|n| n < group.desired) || min.is_some_and(|n| n < group.min)
+}
+
+/// Takes a target group out of a rule. A node that still sends users there would find it unused.
+fn drops(action: &Action, facts: &Facts) -> bool {
+    let Facts::Routes(routes) = facts else { return false };
+    action.forwards().into_iter().any(|(route, weights)| weights_of(routes, route).keys().any(|arn| !weights.contains_key(arn)))
 }
 
 /// The weights of one route as read.

@@ -421,8 +421,8 @@ fn was_undoing(events: &[Event]) -> bool {
     began.is_some_and(|began| events[began..].iter().any(undoes)) && !committed(events)
 }
 
-/// When the run last sent a change of weights, as far as its journal knows.
-pub(super) fn traffic_moved(events: &[Event]) -> Option<Timestamp> {
+/// When the run last sent a change of weights, if it did; `Some(None)`: nobody knows, the process ended before it was seen.
+pub(super) fn traffic_moved(events: &[Event]) -> Option<Option<Timestamp>> {
     let moves = |action: &Action| matches!(action, Action::Forward { .. } | Action::ForwardEach { .. });
     let sent = events.iter().rev().find(|event| match &event.what {
         What::Started { action, .. } | What::UndoStarted { action, .. } => moves(action),
@@ -437,7 +437,7 @@ pub(super) fn traffic_moved(events: &[Event]) -> Option<Timestamp> {
         What::Finished { step: s, .. } | What::UndoFinished { step: s, .. } | What::Failed { step: s, .. } => s == step,
         _ => false,
     });
-    ended.or(sent).map(|event| event.at)
+    Some(ended.map(|event| event.at))
 }
 
 /// The operator has said the name of a guarded environment.

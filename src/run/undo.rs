@@ -111,9 +111,10 @@ impl Run {
     }
 
     /// What the account says of a step. A process may have died right after it sent the call, and a read may lag behind: that
-    /// nothing happened is believed only when a write of that age would be seen.
+    /// nothing happened is believed only when a write of that age would be seen. What a process before this one sent may be as young
+    /// as this one is: its machine may have stood still between its record and the call.
     async fn settled(&self, done: &Done) -> Result<Facts, AccountError> {
-        let age = Duration::try_from(self.now().duration_since(done.at)).unwrap_or_default();
+        let age = Duration::try_from(self.now().duration_since(done.at.max(self.opened))).unwrap_or_default();
         let deadline = tokio::time::Instant::now() + READ_BACK.saturating_sub(age);
         loop {
             let facts = self.account.facts(&done.action).await?;
@@ -129,14 +130,19 @@ impl Run {
     /// between would be there for as long as the rest of the undo takes, and instances that boot meanwhile would read it.
     fn is_as_first_found(&self, done: &Done, found: &Fields) -> bool {
         let is_value = match &done.action {
-            Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => true,
-            Action::Capacity { .. } | Action::Processes { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
+            Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } | Action::Processes { .. } => {
+                true
+            }
+            Action::Capacity { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
         };
         let first = self.entries.iter().find_map(|entry| match entry {
-            Entry::Action(first) if first.action.resource() == done.action.resource() => Some(first),
+            Entry::Action(first) if first.action.resource() == done.action.resource() => {
+                found.keys().all(|field| first.before.contains_key(field)).then_some(first)
+            }
             Entry::Action(_) | Entry::OnUndo { .. } => None,
         });
-        is_value && first.is_some_and(|first| first.step < done.step && first.before == *found)
+        let as_found = |first: &Done| found.iter().all(|(field, value)| first.before.get(field) == Some(value));
+        is_value && first.is_some_and(|first| first.step < done.step && as_found(first))
     }
 
     /// What a change of traffic goes back to: past the splits that this run made, so that a canary is at 0 after one call and no

@@ -64,10 +64,23 @@ impl Door {
 
     /// One request, answered when its delay is over.
     pub async fn send(&self, request: &Request) -> Result<Reply, ConnectorError> {
+        self.stall().await;
         let answer = self.handle(request)?;
         let Some(limit) = self.read_timeout else { return arrive(answer).await };
         let late = || ConnectorError::timeout(format!("no reply within {limit:?}").into());
         tokio::time::timeout(limit, arrive(answer)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Lets the time pass in which the caller's machine stands still: all of its timers are late at once. Virtual time only.
+    async fn stall(&self) {
+        let stall = {
+            let mut sandbox = self.sandbox.lock().expect("a call that panicked ended the process");
+            let next = sandbox.trace.len();
+            sandbox.stall.take_if(|(call, _)| *call == next)
+        };
+        if let Some((_, time)) = stall {
+            tokio::time::advance(time).await;
+        }
     }
 
     /// Carries out the call and saves what it changed, both at this moment.

@@ -78,6 +78,10 @@ pub enum Mishap {
     Actions { resource: String, actions: Vec<Action> },
     /// An alarm goes into this state.
     Alarm { name: String, state: String },
+    /// Somebody deletes an alarm.
+    AlarmDeleted { name: String },
+    /// From now on CloudWatch publishes what happened so many milliseconds later.
+    MetricsLate { ms: u64 },
 }
 
 impl Mishap {
@@ -115,6 +119,11 @@ impl Mishap {
                     world.set_alarm(name, false, state);
                 }
                 there
+            }
+            Mishap::AlarmDeleted { name } => world.alarms.remove(name).is_some(),
+            Mishap::MetricsLate { ms } => {
+                world.timing.metric_lag = *ms;
+                true
             }
         }
     }

@@ -77,6 +77,8 @@ pub struct Sandbox {
     pub trace: Vec<Traced>,
     /// Rung at a call, for whoever wants to do something at that moment.
     pub bell: Option<Bell>,
+    /// At the call of this index the machine of the caller stands still for so long, while the account goes on.
+    pub stall: Option<(usize, Duration)>,
     /// The world before each request, where somebody wants to go back there.
     pub kept: Option<Vec<World>>,
     /// Requests so far; makes their ids.
@@ -122,7 +124,16 @@ pub struct Answer {
 
 impl Sandbox {
     pub fn new(world: World) -> Sandbox {
-        Sandbox { world, faults: Rules::default(), calls: BTreeMap::new(), trace: Vec::new(), bell: None, kept: None, requests: 0 }
+        Sandbox {
+            world,
+            faults: Rules::default(),
+            calls: BTreeMap::new(),
+            trace: Vec::new(),
+            bell: None,
+            stall: None,
+            kept: None,
+            requests: 0,
+        }
     }
 
     /// Goes back, or on, to a world after these calls; each of them was one request.

@@ -92,7 +92,8 @@ fn describe_groups(world: &World, form: &Form) -> Result<Xml, Fault> {
         let key = tag_filter(&name)?;
         views.retain(|view| view.tags.iter().any(|tag| key.holds(tag, &values)));
     }
-    let page = page(views, "DescribeAutoScalingGroups", form.get("NextToken"), size).ok_or_else(invalid_token)?;
+    let page =
+        page(views, "DescribeAutoScalingGroups", form.get("NextToken"), size.min(world.timing.page_items)).ok_or_else(invalid_token)?;
     let mut xml = Xml::new();
     xml.members("AutoScalingGroups", &page.items, |xml, view| group(xml, world, view, with_instances)).leaf_if("NextToken", page.next);
     Ok(xml)
@@ -206,7 +207,8 @@ fn describe_instances(world: &World, form: &Form) -> Result<Xml, Fault> {
     let mut instances: Vec<&Instance> = views.iter().flat_map(|view| &view.instances).collect();
     instances.retain(|instance| ids.is_empty() || ids.contains(&instance.id));
     instances.sort_by(|a, b| a.id.cmp(&b.id));
-    let page = page(instances, "DescribeAutoScalingInstances", form.get("NextToken"), size).ok_or_else(invalid_token)?;
+    let page = page(instances, "DescribeAutoScalingInstances", form.get("NextToken"), size.min(world.timing.page_items))
+        .ok_or_else(invalid_token)?;
     let mut xml = Xml::new();
     xml.members("AutoScalingInstances", page.items, |xml, shown| {
         xml.leaf("AutoScalingGroupName", &shown.group);
@@ -233,7 +235,8 @@ fn describe_activities(world: &World, form: &Form) -> Result<Xml, Fault> {
     at_most(50, ids.len(), "activity IDs")?;
     let mut activities = world.scaling_activities(form.get("AutoScalingGroupName"))?;
     activities.retain(|activity| ids.is_empty() || ids.contains(&activity.id));
-    let page = page(activities, "DescribeScalingActivities", form.get("NextToken"), size).ok_or_else(invalid_token)?;
+    let page = page(activities, "DescribeScalingActivities", form.get("NextToken"), size.min(world.timing.page_items))
+        .ok_or_else(invalid_token)?;
     let mut xml = Xml::new();
     xml.members("Activities", &page.items, activity).leaf_if("NextToken", page.next);
     Ok(xml)

@@ -179,7 +179,7 @@ fn describe_alarms(world: &World, input: &Value) -> Result<Value, Fault> {
     }
     let size = count(input, "MaxRecords", 50, 100)?;
     let found = world.describe_alarms(&names, &kinds);
-    let page = page(found, "DescribeAlarms", input["NextToken"].as_str(), size).ok_or_else(invalid_token)?;
+    let page = page(found, "DescribeAlarms", input["NextToken"].as_str(), size.min(world.timing.page_items)).ok_or_else(invalid_token)?;
     let of = |composite: bool| page.items.iter().filter(|a| a.composite == composite).map(|a| alarm(world, a)).collect::<Vec<_>>();
     Ok(with_token(json!({ "MetricAlarms": of(false), "CompositeAlarms": of(true) }), page.next))
 }

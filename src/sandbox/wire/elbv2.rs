@@ -41,7 +41,7 @@ fn describe_load_balancers(world: &World, form: &Form) -> Result<Xml, Fault> {
     } else if !names.is_empty() {
         found = select(&found, &names, |lb| &lb.name).ok_or_else(|| missing(&names))?;
     }
-    let page = cut(found, "DescribeLoadBalancers", form)?;
+    let page = cut(world, found, "DescribeLoadBalancers", form)?;
     let mut xml = Xml::new();
     xml.members("LoadBalancers", &page.items, |xml, lb| load_balancer(xml, world, lb)).leaf_if("NextMarker", page.next);
     Ok(xml)
@@ -80,7 +80,7 @@ fn describe_listeners(world: &World, form: &Form) -> Result<Xml, Fault> {
         None if arns.is_empty() => return Err(validation("You must specify either listener ARNs or a load balancer ARN")),
         None => select(&all, &arns, |listener| &listener.arn).ok_or_else(listener_not_found)?,
     };
-    let page = cut(found, "DescribeListeners", form)?;
+    let page = cut(world, found, "DescribeListeners", form)?;
     let mut shown = Vec::new();
     for one in page.items {
         shown.push((one, world.listener_actions(&one.arn)?));
@@ -121,7 +121,7 @@ fn describe_rules(world: &World, form: &Form) -> Result<Xml, Fault> {
             }
         }
     }
-    let page = cut(rows, "DescribeRules", form)?;
+    let page = cut(world, rows, "DescribeRules", form)?;
     let mut shown = Vec::new();
     for row in page.items {
         shown.push((row, world.rule_actions(&row.arn())?));
@@ -203,8 +203,8 @@ fn some(actions: Vec<Action>) -> Result<Vec<Action>, Fault> {
 }
 
 /// One page by Marker and PageSize.
-pub fn cut<T>(items: Vec<T>, operation: &str, form: &Form) -> Result<Page<T>, Fault> {
-    let size = form.bounded("PageSize", PAGE_MAX, 1, PAGE_MAX)?;
+pub fn cut<T>(world: &World, items: Vec<T>, operation: &str, form: &Form) -> Result<Page<T>, Fault> {
+    let size = form.bounded("PageSize", PAGE_MAX, 1, PAGE_MAX)?.min(world.timing.page_items);
     page(items, operation, form.get("Marker"), size).ok_or_else(|| validation("The marker is not valid"))
 }
 

@@ -57,7 +57,8 @@ pub fn list(world: &World, place: &Place) -> Result<Xml, Fault> {
     let objects = world.list_objects(&place.bucket, prefix)?;
     let keys: Vec<&str> = objects.iter().map(|(key, _)| *key).collect();
     let rows = rows(&keys, prefix, delimiter, &after);
-    let page = &rows[..size.min(rows.len())];
+    let shown = size.min(usize::try_from(world.timing.page_items).unwrap_or(usize::MAX));
+    let page = &rows[..shown.min(rows.len())];
     let next = (page.len() < rows.len()).then(|| page.last().map(|row| URL_SAFE_NO_PAD.encode(row.name()))).flatten();
     Ok(written(place, page, &objects, next, size))
 }

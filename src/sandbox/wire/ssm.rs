@@ -68,7 +68,7 @@ fn get_parameters_by_path(world: &World, input: &Value) -> Result<Value, Fault> 
         ));
     }
     let recursive = input["Recursive"].as_bool().unwrap_or(false);
-    let size = between(input, "MaxResults", 10, 1, 10)?;
+    let size = between(input, "MaxResults", 10, 1, 10)?.min(world.timing.page_items);
     let under = format!("{}/", path.trim_end_matches('/'));
     let is_in = |name: &&String| name.strip_prefix(&under).is_some_and(|rest| recursive || !rest.contains('/'));
     let names: Vec<&String> = world.parameters.keys().filter(is_in).collect();
@@ -124,8 +124,8 @@ fn describe_nodes(world: &World, input: &Value) -> Result<Value, Fault> {
             }
         }
     }
-    let page =
-        page(nodes, "DescribeInstanceInformation", token(input), between(input, "MaxResults", 10, 5, 50)?).ok_or_else(invalid_token)?;
+    let size = between(input, "MaxResults", 10, 5, 50)?.min(world.timing.page_items);
+    let page = page(nodes, "DescribeInstanceInformation", token(input), size).ok_or_else(invalid_token)?;
     let list: Vec<Value> = page.items.into_iter().map(|instance| node(world, instance)).collect();
     Ok(with_token(json!({ "InstanceInformationList": list }), page.next))
 }

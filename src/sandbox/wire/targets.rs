@@ -19,7 +19,7 @@ pub fn describe_groups(world: &World, form: &Form) -> Result<Xml, Fault> {
     } else if !names.is_empty() {
         found = select(&found, &names, |group| &group.name).ok_or_else(not_found)?;
     }
-    let page = cut(found, "DescribeTargetGroups", form)?;
+    let page = cut(world, found, "DescribeTargetGroups", form)?;
     let mut xml = Xml::new();
     xml.members("TargetGroups", &page.items, |xml, one| group(xml, world, one)).leaf_if("NextMarker", page.next);
     Ok(xml)

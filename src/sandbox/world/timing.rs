@@ -60,6 +60,9 @@ pub struct Timing {
     /// A moment until what happened then is in CloudWatch's metrics, in milliseconds (60 to 180 s).
     #[serde(default = "metric_lag")]
     pub metric_lag: u64,
+    /// So many items of a list come on one page at most, however many were asked for.
+    #[serde(default = "page_items")]
+    pub page_items: u32,
     /// UpdateAutoScalingGroup compares MinSize and MaxSize with the desired capacity (`false`) or with the number of instances (`true`): not documented.
     pub current_size_is_instances: bool,
     /// Whether targets of a group that stands in a rule at weight 0 only are health-checked (documented only indirectly).
@@ -84,6 +87,7 @@ impl Default for Timing {
             launch_retry: Range::seconds(20, 40),
             warmup: 300_000,
             metric_lag: metric_lag(),
+            page_items: page_items(),
             current_size_is_instances: false,
             weight_zero_is_checked: true,
         }
@@ -96,6 +100,10 @@ fn seen() -> Range {
 
 fn ended() -> Range {
     Range::seconds(1, 5)
+}
+
+fn page_items() -> u32 {
+    u32::MAX
 }
 
 fn metric_lag() -> u64 {

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 /// Processes that move a group's size by themselves.
 const MOVERS: [&str; 3] = ["AlarmNotification", "AZRebalance", "ScheduledActions"];
 
+/// Without it a group replaces nothing.
+const LAUNCH: &str = "Launch";
+
 const COLOR: Param = Param::required("color", Kind::Color, "such as c.idle");
 
 pub static VERBS: &[Verb] = &[
@@ -58,6 +61,18 @@ pub static VERBS: &[Verb] = &[
         effect: Effect::Write,
         since: 1,
         call: hold_launches,
+    },
+    Verb {
+        name: "resume_launches",
+        params: &[COLOR],
+        options: &[],
+        returns: "nothing",
+        summary: "Lets a colour that hold_launches holds replace what dies; policies, schedules and rebalancing wait for thaw, or the end.",
+        errors: &["refused"],
+        example: "resume_launches(c.idle)",
+        effect: Effect::Write,
+        since: 1,
+        call: resume_launches,
     },
     Verb {
         name: "thaw",
@@ -139,7 +154,14 @@ fn suspend(call: &Call, color: &Record, processes: &[&str]) -> Result<(), VerbEr
 }
 
 fn hold_launches(call: &Call) -> Answer {
-    suspend(call, &call.record(0), &[&MOVERS[..], &["Launch"]].concat())?;
+    suspend(call, &call.record(0), &[&MOVERS[..], &[LAUNCH]].concat())?;
+    Ok(Dynamic::UNIT)
+}
+
+fn resume_launches(call: &Call) -> Answer {
+    let asg = with(call, async |run| Ok(own_color(run, &call.record(0))?.asg))?;
+    let resume = BTreeSet::from([LAUNCH.to_owned()]);
+    perform(call, Action::Processes { asg, suspend: BTreeSet::new(), resume }, false)?;
     Ok(Dynamic::UNIT)
 }
 

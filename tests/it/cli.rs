@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2087 requests, 0 errors (5xx), mixed versions for 1.6 s, never fewer than 2 healthy targets, switched within 1.6 s
-    done in 6 min 57 s of virtual time, 211 calls
+    users: 2111 requests, 0 errors (5xx), mixed versions for 1.6 s, never fewer than 2 healthy targets, switched within 1.6 s
+    done in 7 min 2 s of virtual time, 219 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -41,21 +41,22 @@ fn a_deploy_tells_each_step_and_what_changed() {
     01:32   … beta-green 1/2 healthy · i-06d885ab0cc9e4967 initial: Elb.InitialHealthChecking
     01:47   beta-green healthy: 25 s
     01:47 switch
-    01:49   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 31 s)
+    01:48   → beta-green: resume Launch
     01:50   → beta routes: Beta-Blue 0, Beta-Green 100
     01:51   → /compiler-explorer/beta/active-color: set to `green`
     01:52   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
     01:52   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
     01:54   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    01:54 watch
-    01:54   … watching beta-green: 2/2 healthy
-    06:54   watching beta-green: 5 min
-    06:54 committed: from here on nothing is undone by itself
-    06:54 sizes
-    06:54   → beta-green: min 1
-    06:56   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    06:56 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-    06:57 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 5 s)
+    01:56   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 37 s)
+    01:56 watch
+    01:56   … watching beta-green: 2/2 healthy
+    06:56   watching beta-green: 5 min
+    06:56 committed: from here on nothing is undone by itself
+    06:56 sizes
+    06:56   → beta-green: min 1
+    06:58   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    06:58 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    07:01 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 9 s)
     [exit status: 0]
     ");
 }
@@ -149,8 +150,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23589 requests, 0 errors (5xx), mixed versions for 3.0 s, never fewer than 6 healthy targets, switched within 3.0 s
-    done in 3 min 17 s of virtual time, 182 calls
+    users: 23672 requests, 0 errors (5xx), mixed versions for 3.0 s, never fewer than 6 healthy targets, switched within 3.0 s
+    done in 3 min 17 s of virtual time, 186 calls
     SANDBOX: nothing real is touched
     ");
 }

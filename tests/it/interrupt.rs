@@ -2,7 +2,7 @@
 
 use crate::support::{lab, owned};
 use bgx::run::event::{Outcome, What};
-use bgx::sandbox::world::{Happening, World};
+use bgx::sandbox::world::{Happening, Range, World};
 use pretty::differences;
 
 mod pretty {
@@ -69,4 +69,22 @@ fn an_undo_never_writes_a_version_key_that_is_as_it_was_already() {
     let key = |what: &Happening| matches!(what, Happening::Call { operation, resource, .. } if operation == "PutObject" && resource.ends_with("version/beta"));
     let writes = outcome.after.log.iter().filter(|entry| key(&entry.what)).count();
     assert_eq!(writes, 2, "written for the boot and put back after it, which the undo leaves as it is");
+}
+
+#[test]
+fn a_target_group_stays_in_the_rule_for_as_long_as_a_node_may_send_users_there() {
+    let lagging = |world: &mut World| world.timing.propagation = Range::seconds(0, 60);
+    let deploy = || lab("beta", "playbooks/deploy.rhai").param("version", "latest").param("bake", "1m").prepare(lagging);
+    let whole = deploy().run();
+    let switched = whole.events.iter().find(|e| matches!(&e.what, What::Started { verb, .. } if verb == "switch_rule"));
+    let outcome = deploy().signal(switched.expect("a deploy switches").seq + 1, "SIGTERM").run();
+    assert_eq!(outcome.ended.outcome, Outcome::Undone, "{:?}", outcome.ended);
+    let routes = outcome.after.log.iter().filter_map(|entry| match &entry.what {
+        Happening::Rerouted { targets, .. } => Some((entry.at, targets.len())),
+        _ => None,
+    });
+    // In at weight 0, switched, back, and out again.
+    let [.., (back, 2), (out, 1)] = routes.collect::<Vec<_>>()[..] else { panic!("the rule is not put back as it was in two steps") };
+    assert!(out.since(back) >= 60_000, "taken out after {} ms", out.since(back));
+    assert_eq!(outcome.users.errors, 0.0);
 }

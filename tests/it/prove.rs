@@ -132,3 +132,14 @@ fn the_rollback_is_proved_where_there_is_something_to_go_back_to() {
     let report = proved(&subject, None, 301).expect("it runs");
     assert!(report.cells > 5 && report.is_clean(), "{}", told(&report));
 }
+
+#[test]
+fn a_machine_that_stands_still_or_a_disk_that_is_full_leaves_nothing_that_cannot_be_taken_back() {
+    let mut subject = subject(&root().join("playbooks/rollback.rhai"));
+    subject.params = BTreeMap::from([("why".to_owned(), "it is slow".to_owned())]);
+    subject.start = Start::Warm;
+    for (fault, every) in [("machine stands still 10 minutes", 6), ("machine stands still 1 minute", 13), ("disk full", 9)] {
+        let report = proved(&subject, Some(fault), every).expect("it runs");
+        assert!(report.cells > 5 && report.is_clean(), "{}", told(&report));
+    }
+}

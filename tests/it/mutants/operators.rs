@@ -53,7 +53,7 @@ const OTHERWISE: [(&str, &str); 8] = [
 ];
 
 /// One thing taken for another.
-const INSTEAD: [(&str, &str); 10] = [
+const INSTEAD: [(&str, &str); 13] = [
     ("c.idle", "c.live"),
     ("c.live", "c.idle"),
     ("(back", "(c.live"),
@@ -64,10 +64,13 @@ const INSTEAD: [(&str, &str); 10] = [
     ("protect_asg(live", "protect_asg(c"),
     ("thaw(live", "thaw(c"),
     ("(c, build)", "(live, build)"),
+    ("(to, ", "(live, "),
+    ("(to)", "(c.live)"),
+    ("to.version", "c.live.version"),
 ];
 
 /// Words of steps that keep users safe: to leave one out counts even where a run without a fault looks the same.
-const SAFETY: [&str; 17] = [
+const SAFETY: [&str; 20] = [
     "accept_less",
     "boot",
     "choose(",
@@ -76,12 +79,15 @@ const SAFETY: [&str; 17] = [
     "empty(",
     "fail(",
     "freeze",
+    "hold",
     "keep_warm",
     "match_capacity",
     "must_run",
     "preflight",
     "protect_asg",
+    "resume_launches",
     "set_weights",
+    "settle",
     "thaw",
     "throw",
     "wait",

@@ -254,7 +254,8 @@ impl Bench {
 }
 
 /// The tests that are shipped, as paths in the repository.
-const TESTS: [&str; 3] = ["playbooks/deploy_test.rhai", "playbooks/rollback_test.rhai", "stdlib/blue_green_test.rhai"];
+const TESTS: [&str; 4] =
+    ["playbooks/deploy_test.rhai", "playbooks/rollback_test.rhai", "playbooks/switch_test.rhai", "stdlib/blue_green_test.rhai"];
 
 /// The repository's configuration, playbooks and modules in a folder, one of them mutated.
 fn project(folder: &Path, mutant: &Mutant) {

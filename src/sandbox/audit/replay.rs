@@ -200,7 +200,7 @@ impl Scene {
 fn lost_by_client(log: &[Entry], index: usize, instance: &str, state: &str) -> bool {
     match state {
         // Its target group left every rule.
-        "unused" => true,
+        "unused" => rerouted_by_client(log, index),
         "draining" => {
             // The deregistration stands in the log just before the termination that it belongs to.
             let here = log[index..].iter().take_while(|e| e.at == log[index].at);
@@ -218,6 +218,15 @@ fn lost_by_client(log: &[Entry], index: usize, instance: &str, state: &str) -> b
         // Its checks fail: no call does that.
         _ => false,
     }
+}
+
+/// The last change of a route was the client's.
+fn rerouted_by_client(log: &[Entry], index: usize) -> bool {
+    let by = log[..=index].iter().rev().find_map(|entry| match &entry.what {
+        Happening::Call { operation, by, .. } if ["ModifyRule", "ModifyListener"].contains(&operation.as_str()) => Some(*by),
+        _ => None,
+    });
+    by != Some(Caller::Other)
 }
 
 /// The last call that could have ended this instance was the client's.

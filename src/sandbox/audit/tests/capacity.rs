@@ -231,6 +231,33 @@ fn a_loss_just_before_traffic_came_could_not_be_seen_and_an_old_one_could() {
 }
 
 #[test]
+fn who_takes_the_colour_out_of_the_rule_right_before_the_switch_is_to_blame_that_its_targets_must_be_checked_again() {
+    let alone = |world: &mut World| {
+        for port in [80, 443] {
+            let (arn, target_group) = (listener(world, port), world.tg("Prod-Blue"));
+            let forward = Action::Forward { targets: vec![Weighted { target_group, weight: 1 }], stickiness_seconds: None };
+            world.modify_listener(&arn, vec![forward]).expect("the listener is there");
+        }
+    };
+    for (stranger, breached) in [(true, vec![]), (false, vec!["I1a", "I1b"])] {
+        let before = world();
+        let mut after = before.clone();
+        boot_green(&mut after, 6);
+        after.timing.propagation = Range::ms(0, 0);
+        after.wait(30);
+        match stranger {
+            true => after.by_somebody_else(alone),
+            false => alone(&mut after),
+        }
+        switch(&mut after);
+        after.wait(60);
+        let mut found = codes(&crashed(&before, &after));
+        found.retain(|code| code.starts_with("I1"));
+        assert_eq!(found, breached, "by a stranger: {stranger}");
+    }
+}
+
+#[test]
 fn errors_that_a_call_made_are_breaches() {
     let before = world();
     let mut after = before.clone();

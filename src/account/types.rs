@@ -82,6 +82,9 @@ pub struct TargetGroup {
     pub arn: String,
     pub name: String,
     pub port: u16,
+    /// Where its health is asked for, if that is not where requests go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_port: Option<u16>,
     pub check_path: String,
     pub check_interval_seconds: u32,
     pub healthy_threshold: u32,

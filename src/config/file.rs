@@ -29,7 +29,7 @@ struct App {
     bucket: String,
     parameters: String,
     asg: String,
-    target_group: String,
+    target_group: GroupFile,
     version_key: String,
     /// Key pattern of a build, with `{branch}` and `{number}`; the version key's text is such a key.
     builds: Option<String>,
@@ -99,7 +99,7 @@ enum RouteFile {
     Match(MatchFile),
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MatchFile {
     path: Option<String>,
@@ -129,7 +129,23 @@ fn us_east_1() -> String {
     "us-east-1".to_owned()
 }
 
+    /// All that no other rule matches: the listener's default action.
+    #[serde(default)]
+    default: bool,
 fn https_only() -> Vec<u16> {
+    /// Name of the service that gets its requests, where there are several.
+    service: Option<String>,
+}
+
+/// One target group a colour, or several by service: the same instances on other ports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a target group is a name, or names by service: { web = \"{env}-web-{color}\", api = \"{env}-api-{color}\" }"
+)]
+enum GroupFile {
+    One(String),
+    Services(BTreeMap<String, String>),
     vec![443]
 }
 
@@ -171,12 +187,15 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         ColorNames {
             name: color.clone(),
             asg: render(&app.asg, name, color),
-            target_group: render(&app.target_group, name, color),
+            target_group: render(&group(&services[0]), name, color),
+            others: services[1..].iter().map(|service| render(&group(service), name, color)).collect(),
             version_key: render(key, name, color),
         }
     });
-    if colors[0].asg == colors[1].asg || colors[0].target_group == colors[1].target_group {
-        return Err("both colours have the same group or target group; `asg` and `target_group` need {color}".to_owned());
+    let mut groups: Vec<&String> = colors.iter().flat_map(ColorNames::target_groups).collect();
+    groups.sort_unstable();
+    if colors[0].asg == colors[1].asg || groups.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("two colours or services have the same group or target group; `asg` and `target_group` need {color}".to_owned());
     }
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
@@ -192,7 +211,13 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         state: state.clone(),
         parameters: render(&app.parameters, name, "").trim_end_matches('/').to_owned(),
         colors,
-        routes: routes(env)?,
+    let (services, routes) = services(app, routes(env)?)?;
+    let group = |service: &String| match &app.target_group {
+        GroupFile::One(template) => template.clone(),
+        GroupFile::Services(known) => known[service].clone(),
+    };
+        routes,
+        services,
         builds: app.builds.clone(),
         discovery: app.discovery.clone(),
         discovery_from: Vec::new(),
@@ -205,6 +230,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         min: env.min,
         guarded: env.guarded,
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
+    check_ports(&env.sandbox, &services)?;
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
         hooks: env.hooks.clone(),
         alarms: env.alarms.clone(),
@@ -224,7 +250,44 @@ fn state(file: &StateFile, app: &App) -> Result<State, String> {
     Ok(State { bucket: file.bucket.clone().unwrap_or_else(|| app.bucket.clone()), prefix, journal: file.journal })
 }
 
-fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
+/// The services of an environment, and its routes with the place of theirs.
+fn services(app: &App, routes: Vec<(Option<String>, Route)>) -> Result<(Vec<String>, Vec<Route>), String> {
+    let known: Vec<&String> = match &app.target_group {
+        GroupFile::One(_) => Vec::new(),
+        GroupFile::Services(known) => known.keys().collect(),
+    };
+    let list = known.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let named = |(service, route): &(Option<String>, Route)| match (service, known.is_empty()) {
+        (None, true) => Ok(String::new()),
+        (Some(name), true) => Err(format!("{route} names service `{name}`, and `target_group` names no services")),
+        (None, false) => Err(format!("{route} names no service; there are {list}")),
+        (Some(name), false) if known.contains(&name) => Ok(name.clone()),
+        (Some(name), false) => Err(format!("`{name}` is not a service; there are {list}")),
+    };
+    let names = routes.iter().map(named).collect::<Result<Vec<String>, String>>()?;
+    let mut services: Vec<String> = Vec::new();
+    names.iter().for_each(|name| {
+        if !services.contains(name) {
+            services.push(name.clone())
+        }
+    });
+    if let Some(unreached) = known.iter().find(|name| !services.contains(name)) {
+        return Err(format!("no route leads to service `{unreached}`"));
+    }
+    let place = |name: &String| services.iter().position(|known| known == name).unwrap_or_default();
+    let routes = routes.into_iter().zip(&names).map(|((_, route), name)| Route { service: place(name), ..route }).collect();
+    Ok((services, routes))
+}
+
+fn check_ports(sandbox: &SandboxEnv, services: &[String]) -> Result<(), String> {
+    match sandbox.ports.keys().find(|name| !services.contains(name)) {
+        Some(odd) => Err(format!("`ports` names service `{odd}`, which no route leads to")),
+        None => Ok(()),
+    }
+}
+
+/// As written: each with the name of its service, which has its place later.
+fn routes(env: &EnvFile) -> Result<Vec<(Option<String>, Route)>, String> {
     let given = match (&env.route, &env.routes) {
         (Some(one), None) => vec![one.clone()],
         (None, Some(many)) if !many.is_empty() => many.clone(),
@@ -233,15 +296,19 @@ fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
     };
     let mut all = Vec::new();
     for route in given {
-        let (matches, listener) = match route {
-            RouteFile::Word(word) if word == "default" => (Match::Default, None),
+        let given = match route {
+            RouteFile::Word(word) if word == "default" => MatchFile { default: true, ..MatchFile::default() },
             RouteFile::Word(word) => return Err(format!("`{word}` is not a route; use \"default\", {{ path = … }} or {{ host = … }}")),
-            RouteFile::Match(MatchFile { path: Some(path), host: None, listener }) => (Match::Path(path), listener),
-            RouteFile::Match(MatchFile { path: None, host: Some(host), listener }) => (Match::Host(host), listener),
-            RouteFile::Match(_) => return Err("a route has either `path` or `host`".to_owned()),
+            RouteFile::Match(given) => given,
         };
-        let ports = listener.map_or_else(|| env.listeners.clone(), |port| vec![port]);
-        all.extend(ports.into_iter().map(|listener| Route { listener, matches: matches.clone() }));
+        let matches = match (given.path, given.host, given.default) {
+            (Some(path), None, false) => Match::Path(path),
+            (None, Some(host), false) => Match::Host(host),
+            (None, None, true) => Match::Default,
+            _ => return Err("a route has one of `path`, `host` and `default = true`".to_owned()),
+        };
+        let ports = given.listener.map_or_else(|| env.listeners.clone(), |port| vec![port]);
+        all.extend(ports.into_iter().map(|listener| (given.service.clone(), Route { listener, matches: matches.clone(), service: 0 })));
     }
     if all.is_empty() {
         return Err("`listeners` is empty".to_owned());
@@ -274,10 +341,10 @@ fn discovery_sources(files: &BTreeMap<String, EnvFile>, envs: &mut BTreeMap<Stri
 }
 
 fn no_shared_route(envs: &BTreeMap<String, Environment>) -> Result<(), String> {
-    let mut owner: BTreeMap<(&str, &Route), &str> = BTreeMap::new();
+    let mut owner: BTreeMap<(&str, u16, &Match), &str> = BTreeMap::new();
     for env in envs.values() {
         for route in &env.routes {
-            if let Some(other) = owner.insert((&env.load_balancer, route), &env.name) {
+            if let Some(other) = owner.insert((&env.load_balancer, route.listener, &route.matches), &env.name) {
                 return Err(format!("`{other}` and `{}` have the same route: {route}", env.name));
             }
         }

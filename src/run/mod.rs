@@ -159,6 +159,9 @@ pub struct EffectRequest {
 }
 
 impl std::fmt::Display for EffectRequest {
+    /// Absent: see [`Run::effect`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} to {}", self.method, self.path, self.to)
     }

@@ -32,6 +32,7 @@ mod refusals;
 mod release;
 mod same_seed;
 mod signals;
+mod services;
 mod stage;
 mod support;
 mod sweeps;

@@ -125,6 +125,7 @@ mod tests {
 
     #[test]
     fn hosts_name_their_service() {
+            port: 443,
         for (host, service_) in [
             ("autoscaling.us-east-1.amazonaws.com", Service::AutoScaling),
             ("elasticloadbalancing.us-east-1.amazonaws.com", Service::LoadBalancing),

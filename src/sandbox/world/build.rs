@@ -57,13 +57,30 @@ pub struct RouteSpec {
     pub path: Option<String>,
     pub host: Option<String>,
     pub priority: u32,
+    /// Which of the live colour's services gets its requests.
+    pub service: usize,
+}
+
+/// A service on the instances of a colour: the target group that it is reached by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    pub target_group: String,
+    pub port: u16,
+    pub check_path: String,
+}
+
+impl ServiceSpec {
+    /// On port 80, checked at `/healthcheck`.
+    pub fn plain(target_group: &str) -> ServiceSpec {
+        ServiceSpec { target_group: target_group.to_owned(), port: 80, check_path: "/healthcheck".to_owned() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColorSpec {
     pub name: String,
     pub group: String,
-    pub target_group: String,
+    pub services: Vec<ServiceSpec>,
     pub min: u32,
     pub max: u32,
     /// Instances that are InService (and healthy in the target group) at the start; also the desired capacity.
@@ -94,7 +111,8 @@ impl World {
             }
             if let Some(live) = env.colors.first() {
                 for route in &env.routes {
-                    world.add_route(&balancer, env, route, &live.target_group);
+                    let service = live.services.get(route.service).map_or("", |service| &service.target_group);
+                    world.add_route(&balancer, env, route, service);
                 }
             }
             for (name, count) in &env.side_groups {
@@ -225,15 +243,13 @@ impl World {
     }
 
     fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
-        let id = self.rng.hex(16);
-        let arn = self.elb_arn(&format!("targetgroup/{}/{id}", color.target_group));
-        self.target_groups.insert(arn.clone(), target_group(&arn, color));
+        let arns: Vec<String> = color.services.iter().map(|service| self.add_target_group(color, service)).collect();
         let tags = [("Environment", env.name.clone()), ("Color", color.name.clone()), ("Name", color.group.clone())];
         let group = Group {
             min: color.min.min(color.size),
             max: color.max.max(color.size),
             desired: color.size,
-            target_groups: vec![arn.clone()],
+            target_groups: arns.clone(),
             health_check_type: "ELB".to_owned(),
             grace_seconds: color.grace_seconds,
             boot: color.boot,
@@ -244,7 +260,7 @@ impl World {
             cpu_target: color.cpu_target,
             version_key: color.version_key.clone(),
             tags: tags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            traffic_in_service: if live && color.size > 0 { BTreeSet::from([arn.clone()]) } else { BTreeSet::new() },
+            traffic_in_service: if live && color.size > 0 { arns.iter().cloned().collect() } else { BTreeSet::new() },
             ..plain_group(&color.group, &spec.bucket)
         };
         self.groups.insert(color.group.clone(), group);
@@ -345,12 +361,12 @@ fn plain_group(name: &str, bucket: &str) -> Group {
     }
 }
 
-fn target_group(arn: &str, color: &ColorSpec) -> TargetGroup {
+fn target_group(arn: &str, color: &ColorSpec, service: &ServiceSpec) -> TargetGroup {
     TargetGroup {
         arn: arn.to_owned(),
-        name: color.target_group.clone(),
-        port: 80,
-        path: "/healthcheck".to_owned(),
+        name: service.target_group.clone(),
+        port: service.port,
+        path: service.check_path.clone(),
         interval_seconds: color.check_interval_seconds,
         timeout_seconds: color.check_interval_seconds.saturating_sub(2).max(2),
         healthy_threshold: 2,

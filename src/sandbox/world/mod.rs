@@ -31,7 +31,7 @@ mod traffic;
 
 pub use autoscaling::{GroupUpdate, GroupView};
 pub use balancing::{TargetState, TargetView};
-pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
+pub use build::{ColorSpec, EnvSpec, RouteSpec, ServiceSpec, WorldSpec};
 pub use clock::{Past, Rng, Time};
 pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};

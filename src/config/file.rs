@@ -41,6 +41,8 @@ struct App {
     object_acl: Option<String>,
     /// Key of an object: while it is there, no new build is taken.
     build_lock: Option<String>,
+    /// Module of the team, such as "team/hooks", whose functions run around a change of traffic; an environment may have its own.
+    hooks: Option<String>,
     /// Key of the JSON object whose field `update` users are shown.
     message: Option<String>,
     /// `{ shell = "…" }` or `{ powershell = "…" }`: restarts the application on an instance, sent by SSM Run Command.
@@ -232,7 +234,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
     check_ports(&env.sandbox, &services)?;
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
-        hooks: env.hooks.clone(),
+        hooks: env.hooks.clone().or_else(|| app.hooks.clone()),
         alarms: env.alarms.clone(),
         extra: env.extra.clone(),
         account: app.account.clone(),

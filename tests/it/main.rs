@@ -37,4 +37,6 @@ mod stage;
 mod support;
 mod sweeps;
 mod tidy;
+mod team;
+mod tell;
 mod transcribed;

@@ -9,6 +9,7 @@ mod ask;
 mod command;
 pub mod desk;
 mod diverge;
+pub mod doctor;
 mod ending;
 mod error;
 pub mod event;

@@ -10,6 +10,7 @@ mod broken;
 mod canary;
 mod cli;
 mod docs;
+mod doctor;
 mod exit_codes;
 mod gate;
 mod interrupt;

@@ -173,10 +173,24 @@ pub struct Environment {
     pub hooks: Option<String>,
     /// Alarms of CloudWatch that stop a run while it watches.
     pub alarms: Vec<String>,
+    /// Where the address of the webhook is that is told how runs go.
+    pub notify: Option<Secret>,
+    /// Namespace of CloudWatch in which runs are counted.
+    pub metrics: Option<String>,
     pub extra: Extra,
     pub account: Option<String>,
     pub region: String,
     pub sandbox: SandboxEnv,
+}
+
+/// Where a secret is; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Secret {
+    /// Name of an environment variable.
+    Env(String),
+    /// Name of an SSM parameter, a SecureString.
+    Parameter(String),
 }
 
 /// A command on an instance, by what runs it there.
@@ -228,25 +242,11 @@ pub enum JournalIn {
 pub struct ColorNames {
     pub name: String,
     pub asg: String,
-    pub target_group: String,
-    pub version_key: String,
-}
-
-/// Where traffic comes in: a listener port, and the path, host or default it matches.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Route {
-    pub listener: u16,
-    pub matches: Match,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Match {
-    Default,
     /// Of the main service, the one that is recorded.
-    Path(String),
+    pub target_group: String,
     /// Of the environment's further services, in their order: the same instances on other ports.
     pub others: Vec<String>,
-    Host(String),
+    pub version_key: String,
 }
 
 impl ColorNames {
@@ -256,13 +256,27 @@ impl ColorNames {
     }
 }
 
+/// Where traffic comes in: a listener port, and the path, host or default it matches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    pub listener: u16,
+    pub matches: Match,
+    /// Which of the environment's services gets its requests; 0: the main one.
+    pub service: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Match {
+    Default,
+    Path(String),
+    Host(String),
+}
+
 impl Environment {
     /// Key of its lock in the bucket of `state`.
     pub fn lock_key(&self) -> String {
         format!("{}locks/{}.json", self.state.prefix, self.name)
     }
-    /// Which of the environment's services gets its requests; 0: the main one.
-    pub service: usize,
 
     /// Where the journals of its runs are on this target.
     pub fn journal_in(&self, target: &Target) -> JournalIn {

@@ -199,6 +199,15 @@ pub struct Metric {
 /// A metric by minute: the minute's first second since 1970, and its value.
 pub type Series = BTreeMap<i64, f64>;
 
+/// A value of a metric of our own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    pub name: &'static str,
+    pub value: f64,
+    /// Else it is a count.
+    pub is_seconds: bool,
+}
+
 /// What CloudWatch says of an alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {

@@ -1,6 +1,6 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, State, duration, range};
+use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, Secret, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ struct File {
     app: App,
     #[serde(default)]
     state: StateFile,
+    notify: Option<NotifyFile>,
+    metrics: Option<MetricsFile>,
     env: BTreeMap<String, EnvFile>,
     #[serde(default)]
     sandbox: SandboxFile,
@@ -39,10 +41,10 @@ struct App {
     version_probe: Option<String>,
     /// Canned ACL of the version keys, messages, build locks and copies that playbooks write, where instances read them without credentials.
     object_acl: Option<String>,
-    /// Key of an object: while it is there, no new build is taken.
-    build_lock: Option<String>,
     /// Module of the team, such as "team/hooks", whose functions run around a change of traffic; an environment may have its own.
     hooks: Option<String>,
+    /// Key of an object: while it is there, no new build is taken.
+    build_lock: Option<String>,
     /// Key of the JSON object whose field `update` users are shown.
     message: Option<String>,
     /// `{ shell = "…" }` or `{ powershell = "…" }`: restarts the application on an instance, sent by SSM Run Command.
@@ -61,6 +63,27 @@ struct StateFile {
     bucket: Option<String>,
     prefix: Option<String>,
     journal: Option<JournalIn>,
+}
+
+/// Who is told how runs go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotifyFile {
+    webhook: WebhookFile,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "a webhook is { env = \"NAME\" } or { parameter = \"/name\" }")]
+enum WebhookFile {
+    At(Secret),
+    /// Told apart so that no error shows it.
+    Plain(serde::de::IgnoredAny),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsFile {
+    namespace: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -106,7 +129,23 @@ enum RouteFile {
 struct MatchFile {
     path: Option<String>,
     host: Option<String>,
+    /// All that no other rule matches: the listener's default action.
+    #[serde(default)]
+    default: bool,
     listener: Option<u16>,
+    /// Name of the service that gets its requests, where there are several.
+    service: Option<String>,
+}
+
+/// One target group a colour, or several by service: the same instances on other ports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a target group is a name, or names by service: { web = \"{env}-web-{color}\", api = \"{env}-api-{color}\" }"
+)]
+enum GroupFile {
+    One(String),
+    Services(BTreeMap<String, String>),
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -131,23 +170,7 @@ fn us_east_1() -> String {
     "us-east-1".to_owned()
 }
 
-    /// All that no other rule matches: the listener's default action.
-    #[serde(default)]
-    default: bool,
 fn https_only() -> Vec<u16> {
-    /// Name of the service that gets its requests, where there are several.
-    service: Option<String>,
-}
-
-/// One target group a colour, or several by service: the same instances on other ports.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a target group is a name, or names by service: { web = \"{env}-web-{color}\", api = \"{env}-api-{color}\" }"
-)]
-enum GroupFile {
-    One(String),
-    Services(BTreeMap<String, String>),
     vec![443]
 }
 
@@ -168,6 +191,8 @@ impl Config {
         for (name, env) in &file.env {
             envs.insert(name.clone(), environment(&file.app, &state, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
         }
+        let (notify, metrics) = (webhook(file.notify)?, namespace(file.metrics)?);
+        envs.values_mut().for_each(|env| (env.notify, env.metrics) = (notify.clone(), metrics.clone()));
         discovery_sources(&file.env, &mut envs)?;
         no_shared_route(&envs)?;
         Ok(Config {
@@ -183,6 +208,11 @@ impl Config {
 
 fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<Environment, String> {
     check_name(name)?;
+    let (services, routes) = services(app, routes(env)?)?;
+    let group = |service: &String| match &app.target_group {
+        GroupFile::One(template) => template.clone(),
+        GroupFile::Services(known) => known[service].clone(),
+    };
     let colors = [0, 1].map(|i| {
         let color = &app.colors[i];
         let key = env.version_key.as_ref().unwrap_or(&app.version_key);
@@ -199,6 +229,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
     if colors[0].asg == colors[1].asg || groups.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err("two colours or services have the same group or target group; `asg` and `target_group` need {color}".to_owned());
     }
+    check_ports(&env.sandbox, &services)?;
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
     check_build_errors(&env.sandbox.build_errors)?;
@@ -213,11 +244,6 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         state: state.clone(),
         parameters: render(&app.parameters, name, "").trim_end_matches('/').to_owned(),
         colors,
-    let (services, routes) = services(app, routes(env)?)?;
-    let group = |service: &String| match &app.target_group {
-        GroupFile::One(template) => template.clone(),
-        GroupFile::Services(known) => known[service].clone(),
-    };
         routes,
         services,
         builds: app.builds.clone(),
@@ -232,15 +258,37 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         min: env.min,
         guarded: env.guarded,
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
-    check_ports(&env.sandbox, &services)?;
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
         hooks: env.hooks.clone().or_else(|| app.hooks.clone()),
         alarms: env.alarms.clone(),
+        notify: None,
+        metrics: None,
         extra: env.extra.clone(),
         account: app.account.clone(),
         region: app.region.clone(),
         sandbox: env.sandbox.clone(),
     })
+}
+
+fn webhook(file: Option<NotifyFile>) -> Result<Option<Secret>, String> {
+    match file.map(|file| file.webhook) {
+        Some(WebhookFile::Plain(_)) => {
+            Err("[notify]: the address of a webhook is a secret; name where it is: { env = \"NAME\" } or { parameter = \"/name\" }"
+                .to_owned())
+        }
+        Some(WebhookFile::At(secret)) => Ok(Some(secret)),
+        None => Ok(None),
+    }
+}
+
+/// AWS page "MetricDatum" and PutMetricData: 1 to 255 characters, and `AWS/` is not ours.
+fn namespace(file: Option<MetricsFile>) -> Result<Option<String>, String> {
+    let Some(MetricsFile { namespace }) = file else { return Ok(None) };
+    let fits = (1..=255).contains(&namespace.len()) && namespace.chars().all(|c| c.is_ascii_alphanumeric() || ".-_/#".contains(c));
+    match fits && !namespace.starts_with("AWS/") && !namespace.starts_with(':') {
+        true => Ok(Some(namespace)),
+        false => Err(format!("[metrics]: `namespace = {namespace:?}` must be such as \"bgx\": letters, digits and `.-_/#`, not `AWS/…`")),
+    }
 }
 
 fn state(file: &StateFile, app: &App) -> Result<State, String> {

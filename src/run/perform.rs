@@ -72,6 +72,7 @@ impl Run {
         }
         self.confirm_guarded()?;
         self.check_interrupt()?;
+        self.tell_begun().await;
         self.still_locked().await?;
         let undo = action.undo(&before);
         self.record(What::Started {

@@ -267,6 +267,7 @@ impl Run {
             return known;
         }
         self.confirm_guarded()?;
+        self.tell_begun().await;
         self.still_locked().await?;
         self.touched = true;
         self.send_effect(step, request).await
@@ -297,8 +298,8 @@ impl Run {
                 false => Err(RunError::failed(format!("there is no group `{}`", request.to))),
             };
         };
-        let ids: Vec<&str> = group.instances.iter().filter(|i| i.lifecycle == "InService").map(|i| i.id.as_str()).collect();
         let port = self.port_of(request).await?;
+        let ids: Vec<&str> = group.instances.iter().filter(|i| i.lifecycle == "InService").map(|i| i.id.as_str()).collect();
         let addresses = self.account.addresses(&ids).await?;
         for id in &ids {
             let ip = addresses.get(*id).ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
@@ -310,7 +311,6 @@ impl Run {
         }
         Ok(format!("{} instance(s)", ids.len()))
     }
-}
 
     /// What the request says; else that of the target group, and 80 for a group which bgx.toml names none for.
     async fn port_of(&mut self, request: &EffectRequest) -> Result<u16, RunError> {
@@ -321,6 +321,7 @@ impl Run {
             None => Ok(traffic::HTTP_PORT),
         }
     }
+}
 
 /// Fields that are neither as they were before the step nor as it left them: somebody else changed them. `None`: there are none.
 pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Option<String> {

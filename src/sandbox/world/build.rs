@@ -153,6 +153,7 @@ impl World {
             gauges: BTreeMap::new(),
             alarms: BTreeMap::new(),
             published: Vec::new(),
+            notices: Vec::new(),
             build_errors: BTreeMap::new(),
             next_id: 0,
             stir: super::motion::Stir::default(),
@@ -266,21 +267,33 @@ impl World {
         self.groups.insert(color.group.clone(), group);
         for _ in 0..color.size {
             let id = self.add_running(&color.group, Some(color.version.clone()), spec.start);
-            let state = if live { TargetState::Healthy } else { TargetState::unused(NOT_IN_USE) };
-            let first = self.rng.between(0, u64::from(color.check_interval_seconds.max(1)) * 1000);
-            let target = Target {
-                id: id.clone(),
-                port: 80,
-                registered: Time(spec.start.0.saturating_sub(SETTLED)),
-                state,
-                next_check: live.then(|| spec.start.after_ms(first)),
-                passed: 0,
-                failed: 0,
-                draining_until: None,
-                stale: Past::default(),
-            };
-            self.target_groups.entry(arn.clone()).and_modify(|g| drop(g.targets.insert(id, target)));
+            arns.iter().for_each(|arn| self.add_target(arn, &id, spec.start, live));
         }
+    }
+
+    fn add_target_group(&mut self, color: &ColorSpec, service: &ServiceSpec) -> String {
+        let id = self.rng.hex(16);
+        let arn = self.elb_arn(&format!("targetgroup/{}/{id}", service.target_group));
+        self.target_groups.insert(arn.clone(), target_group(&arn, color, service));
+        arn
+    }
+
+    /// A target that was registered a day ago; healthy where its group serves.
+    fn add_target(&mut self, arn: &str, id: &str, start: Time, live: bool) {
+        let Some(group) = self.target_groups.get_mut(arn) else { return };
+        let first = self.rng.between(0, u64::from(group.interval_seconds.max(1)) * 1000);
+        let target = Target {
+            id: id.to_owned(),
+            port: group.port,
+            registered: Time(start.0.saturating_sub(SETTLED)),
+            state: if live { TargetState::Healthy } else { TargetState::unused(NOT_IN_USE) },
+            next_check: live.then(|| start.after_ms(first)),
+            passed: 0,
+            failed: 0,
+            draining_until: None,
+            stale: Past::default(),
+        };
+        group.targets.insert(id.to_owned(), target);
     }
 
     /// An instance that has been in service for a day.

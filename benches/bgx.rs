@@ -48,7 +48,7 @@ fn deploy() -> Playbook {
 }
 
 fn load(path: &Path) -> Playbook {
-    Playbook::load(path, &config(), None).unwrap_or_else(|p| panic!("{}", p.render(false)))
+    Playbook::load(path, &config(), Some("team/compiler_explorer")).unwrap_or_else(|p| panic!("{}", p.render(false)))
 }
 
 fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) -> i32 {
@@ -142,7 +142,7 @@ fn engine_start(bencher: Bencher) {
 fn load_and_check_playbook(bencher: Bencher) {
     let path = root().join("playbooks/deploy.rhai");
     let config = config();
-    bencher.bench_local(|| black_box(Playbook::load(&path, &config, None).is_ok()));
+    bencher.bench_local(|| black_box(Playbook::load(&path, &config, Some("team/compiler_explorer")).is_ok()));
 }
 
 /// Opening a new sandbox: world, clients, runtime.

@@ -1,6 +1,8 @@
 //! `bgx.toml`: which environments there are, what belongs to each, and where they live. Names are rendered here, once.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -88,6 +90,10 @@ pub struct SandboxEnv {
     pub full_load_per_instance: f64,
     /// Share of the requests that a build, by its number, answers with a 500.
     pub build_errors: BTreeMap<String, f64>,
+    /// Where the application listens.
+    pub port: u16,
+    /// The same by service, where they differ.
+    pub ports: BTreeMap<String, u16>,
     /// Routers beside it that answer `/admin/clear-cache`: group name and size.
     pub routers: Option<(String, u32)>,
 }
@@ -109,6 +115,8 @@ impl Default for SandboxEnv {
             requests_per_second: 5.0,
             full_load_per_instance: 20.0,
             build_errors: BTreeMap::new(),
+            port: 80,
+            ports: BTreeMap::new(),
             routers: None,
         }
     }
@@ -140,6 +148,8 @@ pub struct Environment {
     pub parameters: String,
     pub colors: [ColorNames; 2],
     pub routes: Vec<Route>,
+    /// Names of the services that run on the instances of a colour, each behind a target group of its own; the main one first.
+    pub services: Vec<String>,
     pub builds: Option<String>,
     pub discovery: Option<String>,
     /// Sources of discovery files, the first one first: environment, and its name in the key.
@@ -163,10 +173,24 @@ pub struct Environment {
     pub hooks: Option<String>,
     /// Alarms of CloudWatch that stop a run while it watches.
     pub alarms: Vec<String>,
+    /// Where the address of the webhook is that is told how runs go.
+    pub notify: Option<Secret>,
+    /// Namespace of CloudWatch in which runs are counted.
+    pub metrics: Option<String>,
     pub extra: Extra,
     pub account: Option<String>,
     pub region: String,
     pub sandbox: SandboxEnv,
+}
+
+/// Where a secret is; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Secret {
+    /// Name of an environment variable.
+    Env(String),
+    /// Name of an SSM parameter, a SecureString.
+    Parameter(String),
 }
 
 /// A command on an instance, by what runs it there.
@@ -218,8 +242,18 @@ pub enum JournalIn {
 pub struct ColorNames {
     pub name: String,
     pub asg: String,
+    /// Of the main service, the one that is recorded.
     pub target_group: String,
+    /// Of the environment's further services, in their order: the same instances on other ports.
+    pub others: Vec<String>,
     pub version_key: String,
+}
+
+impl ColorNames {
+    /// The target groups of all services, the main one first.
+    pub fn target_groups(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.target_group).chain(&self.others)
+    }
 }
 
 /// Where traffic comes in: a listener port, and the path, host or default it matches.
@@ -227,6 +261,8 @@ pub struct ColorNames {
 pub struct Route {
     pub listener: u16,
     pub matches: Match,
+    /// Which of the environment's services gets its requests; 0: the main one.
+    pub service: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -346,123 +382,4 @@ pub fn range(text: &str) -> Result<(Duration, Duration), String> {
     let (low, high) = text.split_once("..").unwrap_or((text, text));
     let (low, high) = (duration(low.trim())?, duration(high.trim())?);
     if low <= high { Ok((low, high)) } else { Err(format!("`{text}` ends before it begins")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = r#"
-        [app]
-        load_balancer = "lb"
-        bucket = "b"
-        parameters = "/app/{env}"
-        asg = "{env}-{color}"
-        target_group = "{Env}-{Color}"
-        version_key = "version/{env}"
-        [env.beta]
-        route = { path = "/beta*" }
-    "#;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, PathBuf::from("/p"))
-    }
-
-    #[test]
-    fn names_are_rendered_for_each_color() {
-        let config = parse(SMALL).unwrap();
-        let beta = config.env("beta").unwrap();
-        assert_eq!(beta.colors[1].asg, "beta-green");
-        assert_eq!(beta.colors[0].target_group, "Beta-Blue");
-        assert_eq!(beta.active_color_parameter(), "/app/beta/active-color");
-        assert!(beta.shares_version_key());
-        assert_eq!(beta.routes, vec![Route { listener: 443, matches: Match::Path("/beta*".to_owned()) }]);
-    }
-
-    #[test]
-    fn locks_lie_in_the_apps_bucket_unless_state_says_otherwise() {
-        let beta = parse(SMALL).unwrap().envs["beta"].clone();
-        assert_eq!((beta.state.bucket.as_str(), beta.lock_key().as_str()), ("b", "bgx/locks/beta.json"));
-        let text = format!("{SMALL}\n[state]\nbucket = \"ops\"\nprefix = \"deploys/\"\n");
-        let beta = parse(&text).unwrap().envs["beta"].clone();
-        assert_eq!((beta.state.bucket.as_str(), beta.lock_key().as_str()), ("ops", "deploys/locks/beta.json"));
-        assert_eq!(beta.runs_key(), "deploys/runs/beta/");
-        let error = parse(&format!("{SMALL}\n[state]\nprefix = \"/x\"\n")).unwrap_err();
-        assert!(error.contains("prefix"), "{error}");
-    }
-
-    #[test]
-    fn journals_are_in_s3_on_aws_and_in_files_elsewhere_unless_state_says_otherwise() {
-        let server = Target::Endpoint("http://127.0.0.1:5000".to_owned());
-        let wheres = |text: &str| {
-            let beta = parse(text).unwrap().envs["beta"].clone();
-            [Target::Aws, Target::Sandbox, server.clone()].map(|target| beta.journal_in(&target))
-        };
-        assert_eq!(wheres(SMALL), [JournalIn::S3, JournalIn::File, JournalIn::File]);
-        assert_eq!(wheres(&format!("{SMALL}\n[state]\njournal = \"s3\"\n")), [JournalIn::S3; 3]);
-        assert_eq!(wheres(&format!("{SMALL}\n[state]\njournal = \"file\"\n")), [JournalIn::File; 3]);
-        assert!(parse(&format!("{SMALL}\n[state]\njournal = \"disk\"\n")).is_err());
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_with_its_place() {
-        let text = SMALL.replace("bucket", "buckett");
-        let error = parse(&text).unwrap_err();
-        assert!(error.contains("buckett") && error.contains("line 4"), "{error}");
-    }
-
-    #[test]
-    fn an_unknown_environment_is_met_with_a_suggestion() {
-        let config = parse(SMALL).unwrap();
-        assert_eq!(config.env("bata").unwrap_err().to_string(), "there is no environment `bata` in bgx.toml; did you mean `beta`?");
-    }
-
-    #[test]
-    fn an_environment_may_restart_its_application_in_its_own_way() {
-        let text = SMALL.replace("[env.beta]", "restart = { shell = \"sudo r\" }\n[env.beta]");
-        assert_eq!(parse(&text).unwrap().envs["beta"].restart, Some(Restart::Shell("sudo r".to_owned())));
-        let own = format!("{text}\nrestart = {{ powershell = \"Restart-Service r\" }}\n");
-        let restart = parse(&own).unwrap().envs["beta"].restart.clone().unwrap();
-        assert_eq!((restart.document(), restart.command()), ("AWS-RunPowerShellScript", "Restart-Service r"));
-        assert!(parse(&format!("{text}\nrestart = {{ bash = \"r\" }}\n")).unwrap_err().contains("bash"));
-    }
-
-    #[test]
-    fn objects_are_written_with_a_canned_acl_or_with_none() {
-        assert_eq!(parse(SMALL).unwrap().envs["beta"].object_acl, None);
-        let acl = |word: &str| SMALL.replace("[env.beta]", &format!("object_acl = \"{word}\"\n[env.beta]"));
-        assert_eq!(parse(&acl("public-read")).unwrap().envs["beta"].object_acl.as_deref(), Some("public-read"));
-        assert!(parse(&acl("public")).unwrap_err().contains("is not one of private, public-read"));
-    }
-
-    #[test]
-    fn two_environments_may_not_share_a_route() {
-        let text = format!("{SMALL}\n[env.gamma]\nroute = {{ path = \"/beta*\" }}\n");
-        assert!(parse(&text).unwrap_err().contains("same route: https:443 /beta*"));
-    }
-
-    #[test]
-    fn alarms_and_errors_of_builds_are_checked() {
-        let beta = parse(&format!("{SMALL}alarms = [\"a\"]\n[env.beta.sandbox]\nbuild_errors = {{ \"7\" = 0.5 }}\n")).unwrap().envs["beta"]
-            .clone();
-        assert_eq!((beta.alarms, beta.sandbox.build_errors), (vec!["a".to_owned()], BTreeMap::from([("7".to_owned(), 0.5)])));
-        for (odd, part) in [
-            ("alarms = [\"\"]", "empty name"),
-            ("sandbox = { build_errors = { \"7\" = 2.0 } }", "from 0 to 1"),
-            ("sandbox = { build_errors = { x = 0.1 } }", "no build number"),
-        ] {
-            let error = parse(&format!("{SMALL}{odd}\n")).unwrap_err();
-            assert!(error.contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn durations_have_a_unit_and_are_not_negative() {
-        assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
-        assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
-        for bad in ["", "5", "-5m", "5 parsecs", "m5", "PT5M"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-        assert!(range("90s..45s").is_err());
-    }
 }

@@ -247,6 +247,8 @@ fn target_group(from: sdk::TargetGroup) -> Result<TargetGroup, String> {
         arn: from.target_group_arn.ok_or_else(|| lacks("TargetGroupArn"))?,
         name: from.target_group_name.ok_or_else(|| lacks("TargetGroupName"))?,
         port: from.port.and_then(|p| u16::try_from(p).ok()).unwrap_or_default(),
+        // Else it is `traffic-port`.
+        check_port: from.health_check_port.and_then(|port| port.parse().ok()),
         check_path: from.health_check_path.unwrap_or_default(),
         check_interval_seconds: number(from.health_check_interval_seconds),
         healthy_threshold: number(from.healthy_threshold_count),

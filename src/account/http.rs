@@ -19,7 +19,12 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 impl Account {
     /// Sends one request once: who polls, asks again. Any status is a reply. No request has more time than a call to AWS has.
     pub async fn http(&self, request: &HttpRequest) -> Result<HttpReply, AccountError> {
-        let call = Call { service: "http", operation: "Request", resource: &request.url, class: Class::Probe };
+        self.http_to(&request.url, request).await
+    }
+
+    /// The same to an address that is a secret: records and errors have a name in its place.
+    pub async fn http_to(&self, name: &str, request: &HttpRequest) -> Result<HttpReply, AccountError> {
+        let call = Call { service: "http", operation: "Request", resource: name, class: Class::Probe };
         self.call(call, || async {
             let limit = Duration::from_secs(request.timeout_seconds.into()).min(ATTEMPT_LIMIT);
             match tokio::time::timeout(limit, self.send_http(request)).await {

@@ -4,7 +4,7 @@ use super::autoscaling::endless;
 use super::classify::{Answer, Failure, answer};
 use super::pages::Pages;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, Alarm, Kind, Metric, Series};
+use super::{Account, AccountError, Alarm, Kind, Measured, Metric, Series};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types as sdk;
 use jiff::Timestamp;
@@ -78,6 +78,31 @@ impl Account {
             let results = out.metric_data_results.ok_or("the reply lacks `MetricDataResults`")?;
             Ok((results.into_iter().map(points).collect::<Result<_, _>>()?, out.next_token))
         })
+    }
+
+    /// PutMetricData, once: a second sending would count twice. Each value goes under the first dimension alone, and under all of them.
+    pub async fn publish(
+        &self,
+        namespace: &str,
+        dimensions: &[(&str, &str)],
+        values: &[Measured],
+        at: Timestamp,
+    ) -> Result<(), AccountError> {
+        let dimensions: Vec<sdk::Dimension> =
+            dimensions.iter().map(|(name, value)| sdk::Dimension::builder().name(*name).value(*value).build()).collect();
+        let datum = |of: &[sdk::Dimension], measured: &Measured| {
+            let unit = if measured.is_seconds { sdk::StandardUnit::Seconds } else { sdk::StandardUnit::Count };
+            let datum = sdk::MetricDatum::builder().metric_name(measured.name).value(measured.value).unit(unit);
+            datum.timestamp(DateTime::from_secs(at.as_second())).set_dimensions(Some(of.to_vec())).build()
+        };
+        let each = |of: &[sdk::Dimension]| values.iter().map(|measured| datum(of, measured)).collect::<Vec<_>>();
+        let data = [each(dimensions.get(..1).unwrap_or_default()), each(&dimensions)].concat();
+        let call = Call { service: "cloudwatch", operation: "PutMetricData", resource: namespace, class: Class::Probe };
+        self.call(call, || async {
+            let request = self.cloudwatch.put_metric_data().namespace(namespace).set_metric_data(Some(data.clone()));
+            answer(request.send().await)?.read(|_| Ok(()))
+        })
+        .await
     }
 
     /// DescribeAlarms by name, metric and composite ones: one that does not exist is not in the map.

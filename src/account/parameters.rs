@@ -37,6 +37,21 @@ impl Account {
         }
     }
 
+    /// GetParameter of a SecureString, or of any other, in clear text.
+    pub async fn secret(&self, name: &str) -> Result<Option<String>, AccountError> {
+        let found = self
+            .call(call("GetParameter", name, Class::Probe), || async {
+                let request = self.ssm.get_parameter().name(name).with_decryption(true);
+                answer(request.send().await)?.read(|out| Ok(out.parameter.and_then(|p| p.value).ok_or("the reply lacks `Value`")?))
+            })
+            .await;
+        match found {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code == "ParameterNotFound" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// GetParameters: one that does not exist is not in the map.
     pub async fn parameters(&self, names: &[&str]) -> Result<BTreeMap<String, Parameter>, AccountError> {
         // AWS rejects a list that names one twice.

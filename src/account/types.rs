@@ -82,6 +82,9 @@ pub struct TargetGroup {
     pub arn: String,
     pub name: String,
     pub port: u16,
+    /// Where its health is asked for, if that is not where requests go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_port: Option<u16>,
     pub check_path: String,
     pub check_interval_seconds: u32,
     pub healthy_threshold: u32,
@@ -195,6 +198,15 @@ pub struct Metric {
 
 /// A metric by minute: the minute's first second since 1970, and its value.
 pub type Series = BTreeMap<i64, f64>;
+
+/// A value of a metric of our own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    pub name: &'static str,
+    pub value: f64,
+    /// Else it is a count.
+    pub is_seconds: bool,
+}
 
 /// What CloudWatch says of an alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod answer;
 mod check;
+mod doctor;
 mod failure;
 mod journals;
 mod list;
@@ -67,6 +68,7 @@ fn bgx() -> Command {
         .subcommand(run::command())
         .subcommand(prove::command())
         .subcommand(status::command())
+        .subcommand(doctor::command())
         .subcommand(check::command())
         .subcommand(test::command())
         .subcommand(Command::new("list").about("List the project's playbooks"))
@@ -86,6 +88,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let config = config()?;
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
+        Some(("doctor", matches)) => doctor::run(matches, &config)?,
         Some(("check", matches)) => check::run(matches, &config)?,
         Some(("test", matches)) => test::run(matches, &config)?,
         Some(("status", matches)) => status::run(matches, &config)?,

@@ -1,6 +1,6 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, State, duration, range};
+use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, Secret, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ struct File {
     app: App,
     #[serde(default)]
     state: StateFile,
+    notify: Option<NotifyFile>,
+    metrics: Option<MetricsFile>,
     env: BTreeMap<String, EnvFile>,
     #[serde(default)]
     sandbox: SandboxFile,
@@ -29,7 +31,7 @@ struct App {
     bucket: String,
     parameters: String,
     asg: String,
-    target_group: String,
+    target_group: GroupFile,
     version_key: String,
     /// Key pattern of a build, with `{branch}` and `{number}`; the version key's text is such a key.
     builds: Option<String>,
@@ -39,6 +41,8 @@ struct App {
     version_probe: Option<String>,
     /// Canned ACL of the version keys, messages, build locks and copies that playbooks write, where instances read them without credentials.
     object_acl: Option<String>,
+    /// Module of the team, such as "team/hooks", whose functions run around a change of traffic; an environment may have its own.
+    hooks: Option<String>,
     /// Key of an object: while it is there, no new build is taken.
     build_lock: Option<String>,
     /// Key of the JSON object whose field `update` users are shown.
@@ -59,6 +63,27 @@ struct StateFile {
     bucket: Option<String>,
     prefix: Option<String>,
     journal: Option<JournalIn>,
+}
+
+/// Who is told how runs go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotifyFile {
+    webhook: WebhookFile,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "a webhook is { env = \"NAME\" } or { parameter = \"/name\" }")]
+enum WebhookFile {
+    At(Secret),
+    /// Told apart so that no error shows it.
+    Plain(serde::de::IgnoredAny),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsFile {
+    namespace: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -99,12 +124,28 @@ enum RouteFile {
     Match(MatchFile),
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MatchFile {
     path: Option<String>,
     host: Option<String>,
+    /// All that no other rule matches: the listener's default action.
+    #[serde(default)]
+    default: bool,
     listener: Option<u16>,
+    /// Name of the service that gets its requests, where there are several.
+    service: Option<String>,
+}
+
+/// One target group a colour, or several by service: the same instances on other ports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a target group is a name, or names by service: { web = \"{env}-web-{color}\", api = \"{env}-api-{color}\" }"
+)]
+enum GroupFile {
+    One(String),
+    Services(BTreeMap<String, String>),
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -150,6 +191,8 @@ impl Config {
         for (name, env) in &file.env {
             envs.insert(name.clone(), environment(&file.app, &state, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
         }
+        let (notify, metrics) = (webhook(file.notify)?, namespace(file.metrics)?);
+        envs.values_mut().for_each(|env| (env.notify, env.metrics) = (notify.clone(), metrics.clone()));
         discovery_sources(&file.env, &mut envs)?;
         no_shared_route(&envs)?;
         Ok(Config {
@@ -165,19 +208,28 @@ impl Config {
 
 fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<Environment, String> {
     check_name(name)?;
+    let (services, routes) = services(app, routes(env)?)?;
+    let group = |service: &String| match &app.target_group {
+        GroupFile::One(template) => template.clone(),
+        GroupFile::Services(known) => known[service].clone(),
+    };
     let colors = [0, 1].map(|i| {
         let color = &app.colors[i];
         let key = env.version_key.as_ref().unwrap_or(&app.version_key);
         ColorNames {
             name: color.clone(),
             asg: render(&app.asg, name, color),
-            target_group: render(&app.target_group, name, color),
+            target_group: render(&group(&services[0]), name, color),
+            others: services[1..].iter().map(|service| render(&group(service), name, color)).collect(),
             version_key: render(key, name, color),
         }
     });
-    if colors[0].asg == colors[1].asg || colors[0].target_group == colors[1].target_group {
-        return Err("both colours have the same group or target group; `asg` and `target_group` need {color}".to_owned());
+    let mut groups: Vec<&String> = colors.iter().flat_map(ColorNames::target_groups).collect();
+    groups.sort_unstable();
+    if colors[0].asg == colors[1].asg || groups.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("two colours or services have the same group or target group; `asg` and `target_group` need {color}".to_owned());
     }
+    check_ports(&env.sandbox, &services)?;
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
     check_build_errors(&env.sandbox.build_errors)?;
@@ -192,7 +244,8 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         state: state.clone(),
         parameters: render(&app.parameters, name, "").trim_end_matches('/').to_owned(),
         colors,
-        routes: routes(env)?,
+        routes,
+        services,
         builds: app.builds.clone(),
         discovery: app.discovery.clone(),
         discovery_from: Vec::new(),
@@ -206,13 +259,36 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         guarded: env.guarded,
         boot_timeout: timeout(env.timeout.boot.as_deref(), "10m")?,
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
-        hooks: env.hooks.clone(),
+        hooks: env.hooks.clone().or_else(|| app.hooks.clone()),
         alarms: env.alarms.clone(),
+        notify: None,
+        metrics: None,
         extra: env.extra.clone(),
         account: app.account.clone(),
         region: app.region.clone(),
         sandbox: env.sandbox.clone(),
     })
+}
+
+fn webhook(file: Option<NotifyFile>) -> Result<Option<Secret>, String> {
+    match file.map(|file| file.webhook) {
+        Some(WebhookFile::Plain(_)) => {
+            Err("[notify]: the address of a webhook is a secret; name where it is: { env = \"NAME\" } or { parameter = \"/name\" }"
+                .to_owned())
+        }
+        Some(WebhookFile::At(secret)) => Ok(Some(secret)),
+        None => Ok(None),
+    }
+}
+
+/// AWS page "MetricDatum" and PutMetricData: 1 to 255 characters, and `AWS/` is not ours.
+fn namespace(file: Option<MetricsFile>) -> Result<Option<String>, String> {
+    let Some(MetricsFile { namespace }) = file else { return Ok(None) };
+    let fits = (1..=255).contains(&namespace.len()) && namespace.chars().all(|c| c.is_ascii_alphanumeric() || ".-_/#".contains(c));
+    match fits && !namespace.starts_with("AWS/") && !namespace.starts_with(':') {
+        true => Ok(Some(namespace)),
+        false => Err(format!("[metrics]: `namespace = {namespace:?}` must be such as \"bgx\": letters, digits and `.-_/#`, not `AWS/…`")),
+    }
 }
 
 fn state(file: &StateFile, app: &App) -> Result<State, String> {
@@ -224,7 +300,44 @@ fn state(file: &StateFile, app: &App) -> Result<State, String> {
     Ok(State { bucket: file.bucket.clone().unwrap_or_else(|| app.bucket.clone()), prefix, journal: file.journal })
 }
 
-fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
+/// The services of an environment, and its routes with the place of theirs.
+fn services(app: &App, routes: Vec<(Option<String>, Route)>) -> Result<(Vec<String>, Vec<Route>), String> {
+    let known: Vec<&String> = match &app.target_group {
+        GroupFile::One(_) => Vec::new(),
+        GroupFile::Services(known) => known.keys().collect(),
+    };
+    let list = known.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let named = |(service, route): &(Option<String>, Route)| match (service, known.is_empty()) {
+        (None, true) => Ok(String::new()),
+        (Some(name), true) => Err(format!("{route} names service `{name}`, and `target_group` names no services")),
+        (None, false) => Err(format!("{route} names no service; there are {list}")),
+        (Some(name), false) if known.contains(&name) => Ok(name.clone()),
+        (Some(name), false) => Err(format!("`{name}` is not a service; there are {list}")),
+    };
+    let names = routes.iter().map(named).collect::<Result<Vec<String>, String>>()?;
+    let mut services: Vec<String> = Vec::new();
+    names.iter().for_each(|name| {
+        if !services.contains(name) {
+            services.push(name.clone())
+        }
+    });
+    if let Some(unreached) = known.iter().find(|name| !services.contains(name)) {
+        return Err(format!("no route leads to service `{unreached}`"));
+    }
+    let place = |name: &String| services.iter().position(|known| known == name).unwrap_or_default();
+    let routes = routes.into_iter().zip(&names).map(|((_, route), name)| Route { service: place(name), ..route }).collect();
+    Ok((services, routes))
+}
+
+fn check_ports(sandbox: &SandboxEnv, services: &[String]) -> Result<(), String> {
+    match sandbox.ports.keys().find(|name| !services.contains(name)) {
+        Some(odd) => Err(format!("`ports` names service `{odd}`, which no route leads to")),
+        None => Ok(()),
+    }
+}
+
+/// As written: each with the name of its service, which has its place later.
+fn routes(env: &EnvFile) -> Result<Vec<(Option<String>, Route)>, String> {
     let given = match (&env.route, &env.routes) {
         (Some(one), None) => vec![one.clone()],
         (None, Some(many)) if !many.is_empty() => many.clone(),
@@ -233,15 +346,19 @@ fn routes(env: &EnvFile) -> Result<Vec<Route>, String> {
     };
     let mut all = Vec::new();
     for route in given {
-        let (matches, listener) = match route {
-            RouteFile::Word(word) if word == "default" => (Match::Default, None),
+        let given = match route {
+            RouteFile::Word(word) if word == "default" => MatchFile { default: true, ..MatchFile::default() },
             RouteFile::Word(word) => return Err(format!("`{word}` is not a route; use \"default\", {{ path = … }} or {{ host = … }}")),
-            RouteFile::Match(MatchFile { path: Some(path), host: None, listener }) => (Match::Path(path), listener),
-            RouteFile::Match(MatchFile { path: None, host: Some(host), listener }) => (Match::Host(host), listener),
-            RouteFile::Match(_) => return Err("a route has either `path` or `host`".to_owned()),
+            RouteFile::Match(given) => given,
         };
-        let ports = listener.map_or_else(|| env.listeners.clone(), |port| vec![port]);
-        all.extend(ports.into_iter().map(|listener| Route { listener, matches: matches.clone() }));
+        let matches = match (given.path, given.host, given.default) {
+            (Some(path), None, false) => Match::Path(path),
+            (None, Some(host), false) => Match::Host(host),
+            (None, None, true) => Match::Default,
+            _ => return Err("a route has one of `path`, `host` and `default = true`".to_owned()),
+        };
+        let ports = given.listener.map_or_else(|| env.listeners.clone(), |port| vec![port]);
+        all.extend(ports.into_iter().map(|listener| (given.service.clone(), Route { listener, matches: matches.clone(), service: 0 })));
     }
     if all.is_empty() {
         return Err("`listeners` is empty".to_owned());
@@ -274,10 +391,10 @@ fn discovery_sources(files: &BTreeMap<String, EnvFile>, envs: &mut BTreeMap<Stri
 }
 
 fn no_shared_route(envs: &BTreeMap<String, Environment>) -> Result<(), String> {
-    let mut owner: BTreeMap<(&str, &Route), &str> = BTreeMap::new();
+    let mut owner: BTreeMap<(&str, u16, &Match), &str> = BTreeMap::new();
     for env in envs.values() {
         for route in &env.routes {
-            if let Some(other) = owner.insert((&env.load_balancer, route), &env.name) {
+            if let Some(other) = owner.insert((&env.load_balancer, route.listener, &route.matches), &env.name) {
                 return Err(format!("`{other}` and `{}` have the same route: {route}", env.name));
             }
         }

@@ -2,7 +2,7 @@
 
 use super::HostError;
 use crate::config::{Config, Environment, Match, SandboxEnv, range};
-use crate::sandbox::world::{ColorSpec, EnvSpec, Range, RouteSpec, Time, Timing, World, WorldSpec};
+use crate::sandbox::world::{ColorSpec, EnvSpec, Range, RouteSpec, ServiceSpec, Time, Timing, World, WorldSpec};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
             Match::Path(path) => (Some(path.clone()), None),
             Match::Host(host) => (None, Some(host.clone())),
         };
-        RouteSpec { port: route.listener, path, host, priority: *priority }
+        RouteSpec { port: route.listener, path, host, priority: *priority, service: route.service }
     });
     let shape = &env.sandbox;
     let version = version(env, shape.build);
@@ -118,10 +118,14 @@ fn color_spec(env: &Environment, index: usize, size: u32, version: &str) -> Resu
     let names = &env.colors[index];
     let shape: &SandboxEnv = &env.sandbox;
     let live = index == 0 && size > 0;
+    let service = |(target_group, name): (&String, &String)| ServiceSpec {
+        port: shape.ports.get(name).copied().unwrap_or(shape.port),
+        ..ServiceSpec::plain(target_group)
+    };
     Ok(ColorSpec {
         name: names.name.clone(),
         group: names.asg.clone(),
-        target_group: names.target_group.clone(),
+        services: names.target_groups().zip(&env.services).map(service).collect(),
         min: if live { shape.min } else { 0 },
         max: shape.max,
         size,

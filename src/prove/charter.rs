@@ -40,7 +40,8 @@ pub fn charter(subject: &Subject) -> Charter {
 pub fn strict(env: &Environment) -> Charter {
     let color = |index: usize| {
         let names = &env.colors[index];
-        Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters)
+        let own = Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters);
+        Color { others: names.others.clone(), ..own }
     };
     let routes = env.routes.iter().map(route).collect();
     let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);

@@ -218,6 +218,8 @@ pub fn told(env: &Environment, before: &World, after: &World, events: &[Event], 
             told.actions.push(action.to_string());
         } else if let What::UndoStarted { action, .. } = what {
             told.undone.push(action.to_string());
+        } else if let What::Effect { text, detail, .. } = what {
+            told.effects.push(format!("{text}: {detail}"));
         } else if let What::BlockStarted { name } = what {
             told.steps.push(name.clone());
         } else if let What::Asked { id, .. } = what {

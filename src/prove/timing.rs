@@ -85,8 +85,8 @@ fn groups(world: &mut World, env: &Environment, change: impl Fn(&mut crate::sand
 }
 
 fn target_groups(world: &mut World, env: &Environment, change: impl Fn(&mut crate::sandbox::world::TargetGroup)) {
-    let names = env.colors.each_ref().map(|color| color.target_group.as_str());
-    world.target_groups.values_mut().filter(|group| names.contains(&group.name.as_str())).for_each(change);
+    let own = |name: &String| env.colors.iter().any(|color| color.target_groups().any(|known| known == name));
+    world.target_groups.values_mut().filter(|group| own(&group.name)).for_each(change);
 }
 
 fn deregistration(world: &mut World, env: &Environment, value: u64) {

@@ -14,7 +14,8 @@ use std::path::Path;
 fn subject() -> Subject {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = Config::find(root).unwrap();
-    let playbook = Playbook::load(&root.join("playbooks/deploy.rhai"), &config, None).unwrap_or_else(|p| panic!("{}", p.render(false)));
+    let playbook = Playbook::load(&root.join("playbooks/deploy.rhai"), &config, Some("team/compiler_explorer"))
+        .unwrap_or_else(|p| panic!("{}", p.render(false)));
     let params = BTreeMap::from([("version".to_owned(), "latest".to_owned()), ("bake".to_owned(), "1m".to_owned())]);
     let env = config.env("beta").unwrap().clone();
     Subject { config, env, playbook, path: "deploy".into(), params, answers: BTreeMap::new(), seed: 5, start: Start::Fresh }

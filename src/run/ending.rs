@@ -81,9 +81,11 @@ impl Run {
     /// The last event, with what changed and what it cost.
     pub(super) async fn ended(&mut self, outcome: Outcome, why: Option<String>, disagreements: Vec<String>) -> Ended {
         let (outcome, why) = self.end_lock(outcome, why).await;
-        self.own_calls();
         let seconds = self.now().duration_since(self.began).as_secs_f64();
-        let mut ended = Ended { outcome, why, seconds, changes: self.changes(), calls: self.calls.clone(), disagreements };
+        let mut ended = Ended { outcome, why, seconds, changes: self.changes(), calls: BTreeMap::new(), disagreements };
+        self.tell_ended(&ended).await;
+        self.own_calls();
+        ended.calls.clone_from(&self.calls);
         // A journal that cannot be written at the very end changes nothing in the account; the text still reaches the operator.
         let _ = self.record(What::Ended(Box::new(ended.clone())));
         if let Err(halt) = self.keep().await {

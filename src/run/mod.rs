@@ -9,6 +9,7 @@ mod ask;
 mod command;
 pub mod desk;
 mod diverge;
+pub mod doctor;
 mod ending;
 mod error;
 pub mod event;
@@ -27,6 +28,7 @@ mod release;
 pub mod replay;
 pub mod survey;
 pub mod table;
+pub mod tell;
 pub mod traffic;
 mod undo;
 mod ungated;
@@ -55,6 +57,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use table::Table;
+use tell::Tale;
 use tokio::sync::watch;
 use traffic::Topology;
 
@@ -72,6 +75,8 @@ pub struct Run {
     desk: Desk,
     /// Who runs it, as approvals know people.
     who: String,
+    /// What others are told of it.
+    tale: Tale,
     time: SharedTimeSource,
     journal: Journal,
     observer: Observer,
@@ -154,6 +159,9 @@ pub struct EffectRequest {
     pub path: String,
     /// The group whose instances get it.
     pub to: String,
+    /// Absent: see [`Run::effect`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// A group that does not exist is no failure.
     pub skip_if_absent: bool,
 }
@@ -167,6 +175,7 @@ impl std::fmt::Display for EffectRequest {
 impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
+            tale: Tale::of(&opening),
             on_failure: opening.began.on_failure,
             id: opening.began.run,
             env: opening.env,

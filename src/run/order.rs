@@ -75,7 +75,7 @@ impl Order {
 
     fn check_what(&self, what: &What) -> Result<(), String> {
         match what {
-            _ if self.settled.is_some() && !matches!(what, What::Ended(_) | What::Resumed { .. }) => {
+            _ if self.settled.is_some() && !matches!(what, What::Ended(_) | What::Resumed { .. } | What::Noticed { .. }) => {
                 Err("the run is settled: only its end can follow".into())
             }
             What::Began(_) | What::Signalled { .. } | What::Found { .. } | What::Noticed { .. } => Ok(()),

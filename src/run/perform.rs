@@ -72,6 +72,7 @@ impl Run {
         }
         self.confirm_guarded()?;
         self.check_interrupt()?;
+        self.tell_begun().await;
         self.still_locked().await?;
         let undo = action.undo(&before);
         self.record(What::Started {
@@ -319,7 +320,7 @@ impl Run {
     async fn healthy_beside(&mut self, asg: &str, instance: &str) -> Result<(bool, u32), RunError> {
         let topology = self.topology().await?;
         let color = self.env.colors.iter().find(|color| color.asg == asg).map_or("", |color| color.name.as_str());
-        let targets = self.account.target_health(topology.arn(color).unwrap_or_default()).await?;
+        let targets = traffic::health(&self.account, &topology, color).await?;
         let (own, others): (Vec<_>, Vec<_>) = targets.iter().filter(|target| target.state == "healthy").partition(|t| t.id == instance);
         Ok((!own.is_empty(), u32::try_from(others.len()).unwrap_or(u32::MAX)))
     }
@@ -333,8 +334,8 @@ impl Run {
         let names: Vec<&str> = self.env.colors.iter().map(|c| c.asg.as_str()).collect();
         let groups = self.account.settings(&names).await?;
         let desired = |color: &str| self.env.color(color).and_then(|c| groups.get(&c.asg)).map(|g| g.desired);
-        let serving = topology.target_groups.iter().filter(|(_, tg)| traffic.carries(&tg.arn));
-        let live = serving.filter_map(|(color, _)| desired(color)).max().unwrap_or(0);
+        let serving = topology.colors().filter(|color| traffic.reaches(&topology, color));
+        let live = serving.filter_map(desired).max().unwrap_or(0);
         let mut receivers = Vec::new();
         for arn in rising {
             let color = topology.color_of(&arn).unwrap_or(&arn).to_owned();

@@ -168,7 +168,8 @@ pub async fn check(account: &Account, env: &Environment, topology: &Topology, as
 
 async fn shared(account: &Account, envs: &[&Environment]) -> Result<Shared, RunError> {
     let asgs: Vec<&str> = envs.iter().flat_map(|env| env.colors.iter().map(|c| c.asg.as_str())).collect();
-    let target_groups: Vec<&str> = envs.iter().flat_map(|env| env.colors.iter().map(|c| c.target_group.as_str())).collect();
+    let target_groups: Vec<&str> =
+        envs.iter().flat_map(|env| env.colors.iter().flat_map(|c| c.target_groups().map(String::as_str))).collect();
     let names: Vec<String> = envs.iter().flat_map(|env| parameter_names(env)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut balancers: Vec<&str> = envs.iter().map(|env| env.load_balancer.as_str()).collect();
@@ -226,12 +227,10 @@ async fn read<'a>(
     if let Some(color) = env.colors.iter().find(|color| !groups.contains_key(&color.asg)) {
         return Err(RunError::failed(format!("there is no Auto Scaling group `{}`", color.asg)));
     }
-    let health = try_join_all(
-        topology
-            .target_groups
-            .iter()
-            .map(async |(color, group)| Ok::<_, RunError>((color.clone(), account.target_health(&group.arn).await?))),
-    );
+    let health = try_join_all(topology.colors().map(async |color| {
+        let targets = traffic::health(account, &topology, color).await?;
+        Ok::<_, RunError>((color.to_owned(), targets))
+    }));
     let keys = try_join_all(version_keys(env).into_iter().map(async |key| {
         let object = account.object(&env.bucket, &key).await?;
         Ok::<_, RunError>((key, object))
@@ -289,21 +288,27 @@ async fn probe_all(
     addresses: &BTreeMap<String, String>,
     ask: Ask,
 ) -> BTreeMap<String, Probe> {
-    let path = topology.target_groups.values().next().map(|group| group.check_path.clone()).unwrap_or_default();
-    let get = async |ip: &str, path: &str| {
-        let url = format!("http://{ip}{path}");
+    let services = topology.colors().next().map(|color| topology.groups(color)).unwrap_or_default();
+    let get = async |ip: &str, port: u16, path: &str| {
+        let url = traffic::url(ip, port, path);
         account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: PROBE_SECONDS }).await.ok()
     };
     let probe = async |(id, ip): (&String, &String)| {
         let version = async {
-            let reply = get(ip, env.version_probe.as_ref()?).await?;
+            let reply = get(ip, topology.port(), env.version_probe.as_ref()?).await?;
             (reply.status == 200).then(|| reply.body.trim().to_owned())
         };
-        let health = async { if ask == Ask::All { get(ip, &path).await } else { None } };
+        let asked = services.iter().filter(|_| ask == Ask::All);
+        let health = join_all(asked.map(|group| get(ip, group.check_port.unwrap_or(group.port), &group.check_path)));
         let (health, version) = tokio::join!(health, version);
-        (id.clone(), Probe { health: health.map(|h| h.status), version })
+        (id.clone(), Probe { health: worst(health.into_iter().map(|reply| reply.map(|reply| reply.status))), version })
     };
     join_all(addresses.iter().map(probe)).await.into_iter().collect()
+}
+
+/// What the services of an instance answer, as one: silence before anything else, and 200 only where all say so.
+fn worst(mut statuses: impl Iterator<Item = Option<u16>>) -> Option<u16> {
+    statuses.try_fold(None, |worst: Option<u16>, status| Some(worst.filter(|known| *known != 200).or(Some(status?)))).flatten()
 }
 
 fn route_survey((route, forward): &(RouteRef, Option<Forward>)) -> RouteSurvey {
@@ -328,7 +333,7 @@ fn color_survey(reading: &Reading<'_>, color: &ColorNames, live: bool, env: &Env
         suspended: group.suspended.iter().cloned().collect(),
         asg_healthy: group.instances.iter().filter(|i| i.healthy && i.lifecycle == "InService").count(),
         asg_total: group.instances.len(),
-        target_group: color.target_group.clone(),
+        target_group: color.target_groups().cloned().collect::<Vec<_>>().join(", "),
         targets: states,
         http: (!answered.is_empty() || instances.is_empty())
             .then(|| (answered.iter().filter(|status| **status == 200).count(), instances.len())),

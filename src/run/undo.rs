@@ -2,7 +2,7 @@
 
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
-use super::{Done, EffectRequest, Entry, Run, RunError};
+use super::{Done, EffectRequest, Entry, Run, RunError, traffic};
 use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -168,8 +168,8 @@ impl Run {
     pub(super) async fn carries_traffic(&mut self, asg: &str) -> Result<bool, RunError> {
         let Some(color) = self.env.colors.iter().find(|c| c.asg == asg).map(|c| c.name.clone()) else { return Ok(false) };
         let topology = self.topology().await?;
-        let traffic = super::traffic::read(&self.account, &self.env, &topology).await?;
-        Ok(topology.arn(&color).is_some_and(|arn| traffic.carries(arn)))
+        let traffic = traffic::read(&self.account, &self.env, &topology).await?;
+        Ok(traffic.reaches(&topology, &color))
     }
 
     /// Gives back every lease that is still held; a field that a later action set is that action's.
@@ -267,6 +267,7 @@ impl Run {
             return known;
         }
         self.confirm_guarded()?;
+        self.tell_begun().await;
         self.still_locked().await?;
         self.touched = true;
         self.send_effect(step, request).await
@@ -297,17 +298,28 @@ impl Run {
                 false => Err(RunError::failed(format!("there is no group `{}`", request.to))),
             };
         };
+        let port = self.port_of(request).await?;
         let ids: Vec<&str> = group.instances.iter().filter(|i| i.lifecycle == "InService").map(|i| i.id.as_str()).collect();
         let addresses = self.account.addresses(&ids).await?;
         for id in &ids {
             let ip = addresses.get(*id).ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
-            let url = format!("http://{ip}{}", request.path);
+            let url = traffic::url(ip, port, &request.path);
             let reply = self.account.http(&HttpRequest { method: request.method.clone(), url, body: None, timeout_seconds: 5 }).await?;
             if !(200..300).contains(&reply.status) {
                 return Err(RunError::failed(format!("`{id}` answered {} to {} {}", reply.status, request.method, request.path)));
             }
         }
         Ok(format!("{} instance(s)", ids.len()))
+    }
+
+    /// What the request says; else that of the target group, and 80 for a group which bgx.toml names none for.
+    async fn port_of(&mut self, request: &EffectRequest) -> Result<u16, RunError> {
+        let own = self.env.colors.iter().any(|color| color.asg == request.to);
+        match request.port {
+            Some(port) => Ok(port),
+            None if own => Ok(self.topology().await?.port()),
+            None => Ok(traffic::HTTP_PORT),
+        }
     }
 }
 

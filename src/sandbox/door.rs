@@ -141,6 +141,7 @@ async fn received(mut request: HttpRequest) -> Result<Request, ConnectorError> {
     Ok(Request {
         method: request.method().to_owned(),
         host: uri.host().unwrap_or_default().to_owned(),
+        port: uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 }),
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
         // The SDK keeps names in lower case.

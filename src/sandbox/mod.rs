@@ -32,6 +32,8 @@ pub struct Request {
     pub method: String,
     /// Host without port, e.g. `autoscaling.us-east-1.amazonaws.com`, or an instance's private address.
     pub host: String,
+    /// Port that it was sent to; the services of AWS are told apart by host.
+    pub port: u16,
     /// Path, percent-encoded as sent, without the query.
     pub path: String,
     /// Query string without `?`.

@@ -142,11 +142,13 @@ async fn received(request: hyper::Request<Incoming>) -> io::Result<Request> {
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
-    let named = || headers.iter().find(|(name, _)| name == "host").map(|(_, host)| host.split(':').next().unwrap_or(host).to_owned());
-    let host = head.uri.host().map(str::to_owned).or_else(named).unwrap_or_default();
+    let named = headers.iter().find(|(name, _)| name == "host").and_then(|(_, host)| host.parse::<http::uri::Authority>().ok());
+    let authority = head.uri.authority().cloned().or(named);
+    let host = authority.as_ref().map(|authority| authority.host().to_owned()).unwrap_or_default();
+    let port = authority.and_then(|authority| authority.port_u16()).unwrap_or(80);
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
     let (path, query) = (head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
-    Ok(Request { method: head.method.to_string(), host, path, query, headers, body })
+    Ok(Request { method: head.method.to_string(), host, port, path, query, headers, body })
 }
 
 fn response(reply: Reply) -> io::Result<hyper::Response<Full<Bytes>>> {

@@ -11,7 +11,7 @@ const SETTLED_MS: u64 = 900_000;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 
 /// What the world with the run shows and the same world without it does not.
-fn findings(outcome: &Outcome, env: &Environment) -> Findings {
+pub fn findings(outcome: &Outcome, env: &Environment) -> Findings {
     let (mut with_run, mut without_run) = (outcome.after.clone(), outcome.before.clone());
     with_run.advance(with_run.now.after_ms(SETTLED_MS));
     without_run.advance(with_run.now);
@@ -23,7 +23,7 @@ fn findings(outcome: &Outcome, env: &Environment) -> Findings {
 }
 
 /// Where both colours boot from one key, AWS may start an instance of the wrong one at the wrong moment; nothing else is excused.
-fn unexcused(findings: &Findings, env: &Environment) -> Vec<String> {
+pub fn unexcused(findings: &Findings, env: &Environment) -> Vec<String> {
     let excused = |invariant| env.shares_version_key() && invariant == Invariant::SharedKey;
     let breaches = findings.breaches.iter().filter(|b| !excused(b.invariant)).map(ToString::to_string);
     breaches.chain(findings.unknown.iter().cloned()).collect()

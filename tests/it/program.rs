@@ -13,7 +13,7 @@ pub struct Project {
 pub fn project() -> Project {
     let project = empty();
     std::fs::copy(root().join("bgx.toml"), project.path().join("bgx.toml")).expect("the repository has a bgx.toml");
-    for folder in ["stdlib", "playbooks"] {
+    for folder in ["stdlib", "playbooks", "team"] {
         std::fs::create_dir(project.path().join(folder)).expect("a temporary folder can be written");
         for entry in std::fs::read_dir(root().join(folder)).expect("the repository has this folder").flatten() {
             std::fs::copy(entry.path(), project.path().join(folder).join(entry.file_name())).expect("a file can be copied");

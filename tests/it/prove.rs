@@ -9,7 +9,7 @@ use std::path::Path;
 fn subject(path: &Path) -> Subject {
     let config = config();
     let env = config.env("beta").expect("beta is in bgx.toml").clone();
-    let playbook = Playbook::load(path, &config, None).unwrap_or_else(|p| panic!("{}", p.render(false)));
+    let playbook = Playbook::load(path, &config, Some("team/compiler_explorer")).unwrap_or_else(|p| panic!("{}", p.render(false)));
     let params = BTreeMap::from([("version".to_owned(), "latest".to_owned()), ("bake".to_owned(), "1m".to_owned())]);
     let params = params.into_iter().filter(|(name, _)| playbook.params.iter().any(|spec| spec.name == *name)).collect();
     Subject { config, env, playbook, path: path.display().to_string(), params, answers: BTreeMap::new(), seed: 7, start: Start::Fresh }

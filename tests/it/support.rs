@@ -28,6 +28,7 @@ type Prepare = Box<dyn Fn(&mut World)>;
 
 /// One run to do in a new, unsaved sandbox.
 pub struct Lab {
+    pub config: Config,
     pub env: &'static str,
     pub playbook: PathBuf,
     pub params: BTreeMap<String, String>,
@@ -66,6 +67,7 @@ pub struct Outcome {
 
 pub fn lab(env: &'static str, playbook: &str) -> Lab {
     Lab {
+        config: config(),
         env,
         playbook: root().join(playbook),
         params: BTreeMap::new(),
@@ -84,6 +86,12 @@ pub fn lab(env: &'static str, playbook: &str) -> Lab {
 }
 
 impl Lab {
+    /// In another project than the repository's own: the folder of its `bgx.toml`.
+    pub fn project(mut self, folder: &str) -> Lab {
+        self.config = Config::read(&root().join(folder).join("bgx.toml")).expect("the example's bgx.toml is valid");
+        self
+    }
+
     pub fn param(mut self, name: &str, value: &str) -> Lab {
         self.params.insert(name.to_owned(), value.to_owned());
         self
@@ -152,9 +160,8 @@ impl Lab {
     }
 
     pub fn run(self) -> Outcome {
-        let config = config();
         let options = Options { seed: Some(self.seed), in_memory: true, target: None };
-        let host = Host::open(&config, &bgx::config::Target::Sandbox, &options).expect("a sandbox opens");
+        let host = Host::open(&self.config, &bgx::config::Target::Sandbox, &options).expect("a sandbox opens");
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
         if let Some(prepare) = &self.prepare {
             prepare(&mut sandbox.lock().unwrap().world);
@@ -172,9 +179,8 @@ impl Lab {
     }
 
     fn play(self, host: &Host, journal: Journal, known: Vec<Event>, go: Go) -> Outcome {
-        let config = config();
-        let env = config.env(self.env).expect("the environment is in bgx.toml").clone();
-        let playbook = Playbook::load(&self.playbook, &config, env.hooks.as_deref()).unwrap_or_else(|p| panic!("{}", p.render(false)));
+        let env = self.config.env(self.env).expect("the environment is in bgx.toml").clone();
+        let playbook = Playbook::load(&self.playbook, &self.config, env.hooks.as_deref()).unwrap_or_else(|p| panic!("{}", p.render(false)));
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
         let before = sandbox.lock().unwrap().world.clone();
         let events = Arc::new(Mutex::new(Vec::new()));

@@ -36,7 +36,10 @@ pub struct Charter {
 pub struct Color {
     pub name: String,
     pub group: String,
+    /// Of the service that the environment is recorded by.
     pub target_group: String,
+    /// Target groups of further services on the same instances.
+    pub others: Vec<String>,
     pub version_key: String,
     /// Parameter that records the version of this colour.
     pub version_parameter: String,
@@ -73,6 +76,7 @@ impl Color {
             name: name.to_owned(),
             group: group.to_owned(),
             target_group: target_group.to_owned(),
+            others: Vec::new(),
             version_key: version_key.to_owned(),
             version_parameter: format!("{parameters}/{name}-version"),
         }
@@ -162,6 +166,8 @@ pub(super) struct Resolved<'a> {
     pub charter: &'a Charter,
     /// ARNs of the colours' target groups; empty where there is none of that name.
     pub target_groups: [String; 2],
+    /// Of further services, by colour.
+    pub others: [Vec<String>; 2],
     /// ARN of the rule or listener, and the route's label.
     pub routes: Vec<(String, String)>,
     /// What was not found; the audit is blind there.
@@ -176,11 +182,11 @@ impl<'a> Resolved<'a> {
             if !world.groups.contains_key(&color.group) {
                 missing.push(format!("group {}", color.group));
             }
-            if arn_of(&color.target_group).is_none() {
-                missing.push(format!("target group {}", color.target_group));
-            }
+            let unknown = std::iter::once(&color.target_group).chain(&color.others).filter(|name| arn_of(name).is_none());
+            missing.extend(unknown.map(|name| format!("target group {name}")));
         }
         let target_groups = [0, 1].map(|i| arn_of(&charter.colors[i].target_group).unwrap_or_default());
+        let others = [0, 1].map(|i| charter.colors[i].others.iter().filter_map(|name| arn_of(name)).collect());
         let mut routes = Vec::new();
         for route in &charter.routes {
             match resource_of(charter, route, world) {
@@ -188,12 +194,19 @@ impl<'a> Resolved<'a> {
                 None => missing.push(format!("route {}", route.label())),
             }
         }
-        Resolved { charter, target_groups, routes, missing }
+        Resolved { charter, target_groups, others, routes, missing }
     }
 
     /// The colour whose target group this is.
     pub fn color_of_target_group(&self, arn: &str) -> Option<&'a Color> {
-        self.target_groups.iter().position(|known| known == arn).map(|i| &self.charter.colors[i])
+        let index = (0..2).find(|i| self.target_groups[*i] == arn || self.others[*i].iter().any(|known| known == arn));
+        index.map(|i| &self.charter.colors[i])
+    }
+
+    /// The target group that stands for this one's colour; another one as it is.
+    pub fn main_of<'b>(&'b self, arn: &'b str) -> &'b str {
+        let index = (0..2).find(|i| self.others[*i].iter().any(|known| known == arn));
+        index.map_or(arn, |i| &self.target_groups[i])
     }
 
     pub fn color_of_group(&self, group: &str) -> Option<(&'a Color, &str)> {
@@ -205,9 +218,10 @@ impl<'a> Resolved<'a> {
         self.routes.iter().any(|(arn, _)| arn == resource)
     }
 
-    /// `Beta-Blue` for its ARN; another one as it is.
+    /// `Beta-Blue` for its ARN; a foreign one as it is.
     pub fn name_of(&self, arn: &str) -> String {
-        self.color_of_target_group(arn).map_or_else(|| arn.to_owned(), |c| c.target_group.clone())
+        let own = self.color_of_target_group(arn).and_then(|_| arn.split('/').nth(1));
+        own.unwrap_or(arn).to_owned()
     }
 }
 

@@ -102,7 +102,13 @@ impl<'a> Walk<'a> {
     fn begin(names: &'a Resolved<'a>, before: &World) -> Walk<'a> {
         let scene = Scene::begin(names, before);
         let bearing = scene.bearing();
-        let start: u32 = bearing.keys().map(|arn| scene.healthy(arn)).sum();
+        // Services of one colour are served by the same instances.
+        let mut start: BTreeMap<&str, u32> = BTreeMap::new();
+        for arn in bearing.keys() {
+            let most = start.entry(names.main_of(arn)).or_default();
+            *most = scene.healthy(arn).max(*most);
+        }
+        let start: u32 = start.values().sum();
         let live = names.charter.colors.iter().zip(&names.target_groups).filter(|(_, arn)| bearing.contains_key(*arn));
         let min = live.filter_map(|(color, _)| scene.groups.get(&color.group)).map(|sizes| sizes.min).min();
         let least = [min, names.charter.least].into_iter().flatten().min().unwrap_or(0);

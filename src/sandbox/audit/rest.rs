@@ -43,9 +43,10 @@ impl Rest<'_> {
         found.map(|(label, actions)| (label, shares(weighted(&actions.api)))).collect()
     }
 
-    /// The target group that all routes forward everything to.
+    /// The target group that all routes forward everything to, or that stands for those of its colour.
     fn serving(&self) -> Option<String> {
-        let all: BTreeSet<Vec<String>> = self.routes().into_iter().map(|(_, shares)| shares.into_keys().collect()).collect();
+        let main = |shares: Shares| shares.into_keys().map(|arn| self.names.main_of(&arn).to_owned()).collect();
+        let all: BTreeSet<Vec<String>> = self.routes().into_iter().map(|(_, shares)| main(shares)).collect();
         match all.into_iter().collect::<Vec<_>>().as_slice() {
             [one] if one.len() == 1 => one.first().cloned(),
             _ => None,

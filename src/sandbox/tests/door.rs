@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep};
 const COLOR: &str = "/compiler-explorer/beta/active-color";
 
 fn request(method: &str, host: &str, path: &str, body: &str) -> Request {
-    Request { method: method.into(), host: host.into(), path: path.into(), query: String::new(), headers: Vec::new(), body: body.into() }
+    let (method, host, path, body) = (method.into(), host.into(), path.into(), body.into());
+    Request { method, host, port: 80, path, query: String::new(), headers: Vec::new(), body }
 }
 
 fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 use super::Sandbox;
 use super::door::{Clock, Door};
-use super::world::{ColorSpec, EnvSpec, Range, RouteSpec, Time, Timing, World, WorldSpec};
+use super::world::{ColorSpec, EnvSpec, Range, RouteSpec, ServiceSpec, Time, Timing, World, WorldSpec};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -103,14 +103,14 @@ fn env(name: &str, routes: Vec<RouteSpec>, size: u32) -> EnvSpec {
 }
 
 fn route(port: u16, path: Option<&str>) -> RouteSpec {
-    RouteSpec { port, path: path.map(str::to_owned), host: None, priority: 10 }
+    RouteSpec { port, path: path.map(str::to_owned), host: None, priority: 10, service: 0 }
 }
 
 fn color(env: &str, name: &str, size: u32) -> ColorSpec {
     ColorSpec {
         name: name.into(),
         group: format!("{env}-{name}"),
-        target_group: format!("{env}-{name}-tg"),
+        services: vec![ServiceSpec::plain(&format!("{env}-{name}-tg"))],
         min: 0,
         max: 6,
         size,

@@ -108,6 +108,7 @@ async fn an_odd_key_is_the_same_in_both_styles_of_address() {
     let request = Request {
         method: "GET".into(),
         host: "s3.us-east-1.amazonaws.com".into(),
+        port: 443,
         path: format!("/{BUCKET}/a%20b/c%2Bd.txt"),
         query: String::new(),
         headers: Vec::new(),

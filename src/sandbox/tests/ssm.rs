@@ -122,7 +122,7 @@ async fn a_command_restarts_the_application_and_is_found_by_its_comment() {
         let one = sandbox.world.instances.values().find(|i| i.group == "beta-blue").expect("there is one");
         (one.id.clone(), one.private_ip.clone())
     });
-    let answers = || account.with(|sandbox| sandbox.world.instance_http(&ip, "GET", "/healthcheck").is_some());
+    let answers = || account.with(|sandbox| sandbox.world.instance_http((&ip, 80), "GET", "/healthcheck").is_some());
     assert!(answers());
     let send = account.ssm.send_command().document_name("AWS-RunShellScript").instance_ids(&id).comment("bgx abc step 3");
     let sent = send.parameters("commands", vec!["systemctl restart app".to_owned()]).send().await.expect("sent");

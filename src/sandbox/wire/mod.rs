@@ -49,7 +49,7 @@ impl Call {
     /// Whether success changes the world.
     pub fn mutates(&self) -> bool {
         match self.service {
-            Service::Instance => !self.operation.starts_with("GET ") && !self.operation.starts_with("HEAD "),
+            Service::Instance | Service::Webhook => !self.operation.starts_with("GET ") && !self.operation.starts_with("HEAD "),
             Service::AutoScaling | Service::LoadBalancing | Service::Ssm | Service::S3 | Service::Sts | Service::CloudWatch => {
                 !["Describe", "Get", "List", "Head"].iter().any(|verb| self.operation.starts_with(verb))
             }
@@ -78,7 +78,7 @@ pub fn read(request: &Request) -> Result<Call, Fault> {
             let place = s3::Place::of(request);
             (s3::operation(request, &place), Input::Object(place))
         }
-        Service::Instance => (format!("{} {}", request.method, request.path), Input::Instance),
+        Service::Instance | Service::Webhook => (format!("{} {}", request.method, request.path), Input::Instance),
     };
     Ok(Call { service, operation, input })
 }
@@ -100,7 +100,9 @@ fn dispatch(world: &mut World, call: &Call, request: &Request, id: &str) -> Resu
             let result = match call.service {
                 Service::AutoScaling => autoscaling::handle(world, operation, form)?,
                 Service::LoadBalancing => Some(elbv2::handle(world, operation, form)?),
-                Service::Sts | Service::Ssm | Service::S3 | Service::CloudWatch | Service::Instance => Some(sts::handle(world, operation)?),
+                Service::Sts | Service::Ssm | Service::S3 | Service::CloudWatch | Service::Instance | Service::Webhook => {
+                    Some(sts::handle(world, operation)?)
+                }
             };
             query_reply(call.service, operation, id, result.as_ref())
         }
@@ -109,6 +111,7 @@ fn dispatch(world: &mut World, call: &Call, request: &Request, id: &str) -> Resu
         }
         Input::Json(input) => json_reply(200, &ssm::handle(world, operation, input)?),
         Input::Object(place) => s3::handle(world, operation, place, request)?,
+        Input::Instance if call.service == Service::Webhook => return Ok(instances::notice(world, request)),
         Input::Instance => return Ok(instances::handle(world, request)),
     };
     Ok(Outcome::Reply(reply))
@@ -121,7 +124,7 @@ pub fn error(service: Service, request: &Request, fault: &Fault, id: &str) -> Re
         Service::Ssm => json_reply(fault.status, &serde_json::json!({ "__type": fault.code, "message": fault.message })),
         Service::S3 => s3::error(request, fault, id),
         Service::CloudWatch => cloudwatch::error(fault, request),
-        Service::Instance => {
+        Service::Instance | Service::Webhook => {
             Reply { status: fault.status, headers: vec![content_type("text/plain")], body: fault.message.clone().into_bytes() }
         }
     }

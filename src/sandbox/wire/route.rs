@@ -4,6 +4,9 @@ use crate::sandbox::Request;
 use crate::sandbox::world::Fault;
 use std::net::Ipv4Addr;
 
+/// Where notices of a run go in the sandbox.
+const WEBHOOK_HOST: &str = "webhook.sandbox";
+
 /// What the sandbox simulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -15,6 +18,8 @@ pub enum Service {
     CloudWatch,
     /// The application on an instance, at its private address.
     Instance,
+    /// Whoever takes notices outside of AWS.
+    Webhook,
 }
 
 impl Service {
@@ -28,6 +33,7 @@ impl Service {
             Service::Sts => "sts",
             Service::CloudWatch => "monitoring",
             Service::Instance => "instance",
+            Service::Webhook => "webhook",
         }
     }
 
@@ -38,7 +44,7 @@ impl Service {
             Service::LoadBalancing => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
             Service::S3 => "http://s3.amazonaws.com/doc/2006-03-01/",
-            Service::Ssm | Service::CloudWatch | Service::Instance => "",
+            Service::Ssm | Service::CloudWatch | Service::Instance | Service::Webhook => "",
         }
     }
 
@@ -55,6 +61,9 @@ pub fn service(request: &Request) -> Result<Service, Fault> {
     }
     if request.host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_private()) {
         return Ok(Service::Instance);
+    }
+    if request.host == WEBHOOK_HOST {
+        return Ok(Service::Webhook);
     }
     by_scope(request).or_else(|| by_target(request)).or_else(|| by_version(request)).unwrap_or_else(|| {
         Err(unknown(&format!(
@@ -116,6 +125,7 @@ mod tests {
         Request {
             method: "POST".into(),
             host: host.into(),
+            port: 443,
             path: "/".into(),
             query: query.into(),
             headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),

@@ -232,7 +232,15 @@ mod tests {
 
     fn request(method: &str, host: &str, path: &str, query: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
         let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Request { method: method.into(), host: host.into(), path: path.into(), query: query.into(), headers, body: body.to_vec() }
+        Request {
+            method: method.into(),
+            host: host.into(),
+            port: 443,
+            path: path.into(),
+            query: query.into(),
+            headers,
+            body: body.to_vec(),
+        }
     }
 
     fn place(host: &str, path: &str) -> (String, String) {

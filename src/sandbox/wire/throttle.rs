@@ -31,7 +31,7 @@ fn buckets(service: Service, operation: &str) -> &'static [&'static str] {
         Service::Ssm => &["ssm-put"],
         Service::CloudWatch if operation == "DescribeAlarms" => &["alarms"],
         Service::CloudWatch => &["metrics"],
-        Service::S3 | Service::Sts | Service::Instance => &[],
+        Service::S3 | Service::Sts | Service::Instance | Service::Webhook => &[],
     }
 }
 

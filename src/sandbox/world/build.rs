@@ -57,13 +57,30 @@ pub struct RouteSpec {
     pub path: Option<String>,
     pub host: Option<String>,
     pub priority: u32,
+    /// Which of the live colour's services gets its requests.
+    pub service: usize,
+}
+
+/// A service on the instances of a colour: the target group that it is reached by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    pub target_group: String,
+    pub port: u16,
+    pub check_path: String,
+}
+
+impl ServiceSpec {
+    /// On port 80, checked at `/healthcheck`.
+    pub fn plain(target_group: &str) -> ServiceSpec {
+        ServiceSpec { target_group: target_group.to_owned(), port: 80, check_path: "/healthcheck".to_owned() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColorSpec {
     pub name: String,
     pub group: String,
-    pub target_group: String,
+    pub services: Vec<ServiceSpec>,
     pub min: u32,
     pub max: u32,
     /// Instances that are InService (and healthy in the target group) at the start; also the desired capacity.
@@ -94,7 +111,8 @@ impl World {
             }
             if let Some(live) = env.colors.first() {
                 for route in &env.routes {
-                    world.add_route(&balancer, env, route, &live.target_group);
+                    let service = live.services.get(route.service).map_or("", |service| &service.target_group);
+                    world.add_route(&balancer, env, route, service);
                 }
             }
             for (name, count) in &env.side_groups {
@@ -135,6 +153,7 @@ impl World {
             gauges: BTreeMap::new(),
             alarms: BTreeMap::new(),
             published: Vec::new(),
+            notices: Vec::new(),
             build_errors: BTreeMap::new(),
             next_id: 0,
             stir: super::motion::Stir::default(),
@@ -225,15 +244,13 @@ impl World {
     }
 
     fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
-        let id = self.rng.hex(16);
-        let arn = self.elb_arn(&format!("targetgroup/{}/{id}", color.target_group));
-        self.target_groups.insert(arn.clone(), target_group(&arn, color));
+        let arns: Vec<String> = color.services.iter().map(|service| self.add_target_group(color, service)).collect();
         let tags = [("Environment", env.name.clone()), ("Color", color.name.clone()), ("Name", color.group.clone())];
         let group = Group {
             min: color.min.min(color.size),
             max: color.max.max(color.size),
             desired: color.size,
-            target_groups: vec![arn.clone()],
+            target_groups: arns.clone(),
             health_check_type: "ELB".to_owned(),
             grace_seconds: color.grace_seconds,
             boot: color.boot,
@@ -244,27 +261,39 @@ impl World {
             cpu_target: color.cpu_target,
             version_key: color.version_key.clone(),
             tags: tags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            traffic_in_service: if live && color.size > 0 { BTreeSet::from([arn.clone()]) } else { BTreeSet::new() },
+            traffic_in_service: if live && color.size > 0 { arns.iter().cloned().collect() } else { BTreeSet::new() },
             ..plain_group(&color.group, &spec.bucket)
         };
         self.groups.insert(color.group.clone(), group);
         for _ in 0..color.size {
             let id = self.add_running(&color.group, Some(color.version.clone()), spec.start);
-            let state = if live { TargetState::Healthy } else { TargetState::unused(NOT_IN_USE) };
-            let first = self.rng.between(0, u64::from(color.check_interval_seconds.max(1)) * 1000);
-            let target = Target {
-                id: id.clone(),
-                port: 80,
-                registered: Time(spec.start.0.saturating_sub(SETTLED)),
-                state,
-                next_check: live.then(|| spec.start.after_ms(first)),
-                passed: 0,
-                failed: 0,
-                draining_until: None,
-                stale: Past::default(),
-            };
-            self.target_groups.entry(arn.clone()).and_modify(|g| drop(g.targets.insert(id, target)));
+            arns.iter().for_each(|arn| self.add_target(arn, &id, spec.start, live));
         }
+    }
+
+    fn add_target_group(&mut self, color: &ColorSpec, service: &ServiceSpec) -> String {
+        let id = self.rng.hex(16);
+        let arn = self.elb_arn(&format!("targetgroup/{}/{id}", service.target_group));
+        self.target_groups.insert(arn.clone(), target_group(&arn, color, service));
+        arn
+    }
+
+    /// A target that was registered a day ago; healthy where its group serves.
+    fn add_target(&mut self, arn: &str, id: &str, start: Time, live: bool) {
+        let Some(group) = self.target_groups.get_mut(arn) else { return };
+        let first = self.rng.between(0, u64::from(group.interval_seconds.max(1)) * 1000);
+        let target = Target {
+            id: id.to_owned(),
+            port: group.port,
+            registered: Time(start.0.saturating_sub(SETTLED)),
+            state: if live { TargetState::Healthy } else { TargetState::unused(NOT_IN_USE) },
+            next_check: live.then(|| start.after_ms(first)),
+            passed: 0,
+            failed: 0,
+            draining_until: None,
+            stale: Past::default(),
+        };
+        group.targets.insert(id.to_owned(), target);
     }
 
     /// An instance that has been in service for a day.
@@ -345,12 +374,12 @@ fn plain_group(name: &str, bucket: &str) -> Group {
     }
 }
 
-fn target_group(arn: &str, color: &ColorSpec) -> TargetGroup {
+fn target_group(arn: &str, color: &ColorSpec, service: &ServiceSpec) -> TargetGroup {
     TargetGroup {
         arn: arn.to_owned(),
-        name: color.target_group.clone(),
-        port: 80,
-        path: "/healthcheck".to_owned(),
+        name: service.target_group.clone(),
+        port: service.port,
+        path: service.check_path.clone(),
         interval_seconds: color.check_interval_seconds,
         timeout_seconds: color.check_interval_seconds.saturating_sub(2).max(2),
         healthy_threshold: 2,

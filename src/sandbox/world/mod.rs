@@ -31,7 +31,7 @@ mod traffic;
 
 pub use autoscaling::{GroupUpdate, GroupView};
 pub use balancing::{TargetState, TargetView};
-pub use build::{ColorSpec, EnvSpec, RouteSpec, WorldSpec};
+pub use build::{ColorSpec, EnvSpec, RouteSpec, ServiceSpec, WorldSpec};
 pub use clock::{Past, Rng, Time};
 pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};
@@ -83,6 +83,9 @@ pub struct World {
     /// Metrics that somebody put into CloudWatch.
     #[serde(default)]
     pub published: Vec<Datum>,
+    /// Bodies that the webhook got.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Share of the requests that a build answers with a 500, by the text of its version key.
     #[serde(default)]
     pub build_errors: BTreeMap<String, f64>,

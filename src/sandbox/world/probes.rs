@@ -5,6 +5,9 @@ use super::{Instance, Lifecycle, Time, World};
 /// Compilers that every instance lists.
 const COMPILERS: [&str; 6] = ["g132", "g141", "clang1810", "clang1910", "rustc1830", "go1231"];
 
+/// Where an instance without a target group listens.
+const ROUTER_PORT: u16 = 80;
+
 /// What a request to an instance gets back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceReply {
@@ -18,21 +21,25 @@ fn text(status: u16, body: impl Into<String>) -> InstanceReply {
 }
 
 impl World {
-    /// HTTP to the private address of an instance: `GET /healthcheck`, `/version`, `/api/compilers`, `POST /admin/clear-cache`; `None`: nobody listens there.
-    pub fn instance_http(&mut self, ip: &str, method: &str, path: &str) -> Option<InstanceReply> {
+    /// HTTP to the private address of an instance: `GET` of the health check path, `/version`, `/api/compilers`, `POST /admin/clear-cache`;
+    /// `None`: nobody listens there. An application listens on the ports of its target groups, a router on port 80.
+    pub fn instance_http(&mut self, (ip, port): (&str, u16), method: &str, path: &str) -> Option<InstanceReply> {
         let now = self.now;
         let instance = self.instances.values().find(|i| i.private_ip == ip)?;
-        if !instance.listens(now) {
+        let groups = self.groups.get(&instance.group).map(|group| group.target_groups.as_slice()).unwrap_or_default();
+        let mut services = groups.iter().filter_map(|arn| self.target_groups.get(arn)).filter(|group| group.port == port);
+        let (router, service) = (groups.is_empty(), services.next());
+        let served = if router { port == ROUTER_PORT } else { service.is_some() };
+        if !served || !instance.listens(now) {
             return None;
         }
         if !instance.answers(now) {
             return Some(text(503, "Service Unavailable"));
         }
-        let router = self.groups.get(&instance.group).is_some_and(|g| g.target_groups.is_empty());
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let (id, version) = (instance.id.clone(), instance.version.clone().unwrap_or_default());
         Some(match (method, path) {
-            ("GET" | "HEAD", "/healthcheck") => text(200, "Everything is awesome"),
+            ("GET" | "HEAD", p) if p == service.map_or("/healthcheck", |group| &group.path) => text(200, "Everything is awesome"),
             ("GET", "/version") => text(200, version),
             ("GET", p) if is_compilers(p) => compilers(),
             ("POST", "/admin/clear-cache") if router => {

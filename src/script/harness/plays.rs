@@ -20,6 +20,8 @@ pub struct Told {
     pub said: Vec<String>,
     pub actions: Vec<String>,
     pub undone: Vec<String>,
+    /// Requests to instances that were sent for their effect, with what came of them.
+    pub effects: Vec<String>,
     pub steps: Vec<String>,
     pub questions: Vec<String>,
     pub calls: i64,
@@ -173,6 +175,7 @@ fn record(told: Told) -> Record {
             ("said", texts(told.said)),
             ("actions", texts(told.actions)),
             ("undone", texts(told.undone)),
+            ("effects", texts(told.effects)),
             ("steps", texts(told.steps)),
             ("questions", texts(told.questions)),
             ("calls", Dynamic::from(told.calls)),

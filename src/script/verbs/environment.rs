@@ -278,12 +278,12 @@ async fn before_flight(run: &mut Run, color: &str) -> Result<Preflight, RunError
     let group = seen.groups.remove(&names.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", names.asg)))?;
     Ok(Preflight {
         max: group.max,
-        registers: topology.arn(color).is_some_and(|arn| group.target_groups.iter().any(|t| t == arn)),
+        registers: topology.groups(color).iter().all(|own| group.target_groups.contains(&own.arn)),
         sticky: seen.sticky,
         disagreements: seen.disagreements.into_iter().map(|d| d.text).collect(),
         locked: locked(run).await?,
+        target_group: names.target_groups().cloned().collect::<Vec<_>>().join("` and `"),
         asg: names.asg,
-        target_group: names.target_group,
     })
 }
 

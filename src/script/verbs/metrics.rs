@@ -156,18 +156,28 @@ fn before(now: Timestamp, length: Duration) -> Timestamp {
     SignedDuration::try_from(length).ok().and_then(|length| now.checked_sub(length).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Requests and errors of several subjects, each a target group or a zone of it, in one call.
+/// Requests and errors of several subjects, each a colour or a zone of it, in one call; of a colour's services together.
 async fn counts(run: &mut Run, subjects: &[(String, Option<String>)], from: Timestamp, until: Timestamp) -> Result<Vec<Counts>, RunError> {
     let topology = run.topology().await?;
     let mut asked = Vec::new();
-    for (arn, zone) in subjects {
+    for (color, zone) in subjects {
         for name in std::iter::once("RequestCount").chain(ERRORS) {
-            asked.push(of_balancer(&topology, name, Some(arn), zone.as_deref())?);
+            for group in topology.groups(color) {
+                asked.push(of_balancer(&topology, name, Some(&group.arn), zone.as_deref())?);
+            }
         }
     }
     let found = run.account.metrics(&asked, from, until).await?;
-    let counts = found.chunks(1 + ERRORS.len()).filter_map(|series| series.split_first());
+    let summed: Vec<Series> = found.chunks(1 + topology.others.len()).map(sum).collect();
+    let counts = summed.chunks(1 + ERRORS.len()).filter_map(|series| series.split_first());
     Ok(counts.map(|(requests, errors)| Counts { requests: requests.clone(), errors: errors.to_vec() }).collect())
+}
+
+/// By minute.
+fn sum(series: &[Series]) -> Series {
+    let mut all = Series::new();
+    series.iter().flatten().for_each(|(minute, value)| *all.entry(*minute).or_default() += value);
+    all
 }
 
 fn judge_canary(call: &Call) -> Answer {
@@ -182,8 +192,7 @@ fn judge_canary(call: &Call) -> Answer {
         let (canary, baseline) = (own_color(run, &idle)?.name, own_color(run, &live)?.name);
         let of = format!("{canary} beside {baseline}");
         run.read("judge", &of, async |run| {
-            let topology = run.topology().await?;
-            let subject = |color: &str| (topology.arn(color).unwrap_or_default().to_owned(), None);
+            let subject = |color: &str| (color.to_owned(), None);
             let now = run.now();
             let from = phases.first().and_then(|at| Timestamp::from_second(*at).ok()).filter(|at| *at < now);
             let from = from.ok_or_else(|| RunError::failed("the first phase has not begun"))?;
@@ -245,10 +254,8 @@ fn dispersion(call: &Call) -> Answer {
     let found: Clumped = with(call, async |run| {
         let names = own_color(run, &color)?;
         run.read("dispersion", &names.name.clone(), async |run| {
-            let topology = run.topology().await?;
-            let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
             let zones = zones(run, &names.asg).await?;
-            let subjects: Vec<(String, Option<String>)> = zones.into_iter().map(|zone| (arn.clone(), Some(zone))).collect();
+            let subjects: Vec<(String, Option<String>)> = zones.into_iter().map(|zone| (names.name.clone(), Some(zone))).collect();
             let until = run.now().checked_sub(LAG).unwrap_or(Timestamp::UNIX_EPOCH);
             let zones = counts(run, &subjects, before(until, over), until).await?;
             let judge::Dispersion { phi, freedom } = judge::dispersion(&zones);

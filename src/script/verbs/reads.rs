@@ -3,9 +3,11 @@
 use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
 use crate::account::{Group, GroupSettings, HttpRequest, Instance, Kind as AccountErrorKind, Target};
+use crate::config::ColorNames;
+use crate::run::traffic::{self, Topology};
 use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
-use crate::script::{Call, Record};
+use crate::script::{Call, Raised, Record};
 use rhai::{Array, Dynamic, Map};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,7 +81,10 @@ pub static VERBS: &[Verb] = &[
             Param::required("instance", Kind::Record, "one of instances(c)"),
             Param::required("path", Kind::Text, "path and query, starting with /"),
         ],
-        options: &[Opt::new("timeout", Kind::Duration, "for the whole request; default \"5s\"")],
+        options: &[
+            Opt::new("timeout", Kind::Duration, "for the whole request; default \"5s\""),
+            Opt::new("port", Kind::Int, "default: where the load balancer sends requests, the port of the target group"),
+        ],
         returns: "status, body, json (() where the body is not JSON)",
         summary: "GETs a path from one of the environment's instances.",
         errors: &["unreachable", "lost"],
@@ -150,8 +155,10 @@ fn group_record(group: &Group) -> Record {
 fn target_health(call: &Call) -> Answer {
     let color = call.record(0);
     let targets = with(call, async |run| {
-        let (arn, tg) = target_group(run, &color).await?;
-        run.read("target_health", &tg, async |run| Ok(run.account.target_health(&arn).await?)).await
+        let names = own_color(run, &color)?;
+        let topology = run.topology().await?;
+        let read = async |run: &mut Run| traffic::health(&run.account, &topology, &names.name).await;
+        run.read("target_health", &names.target_group, read).await
     })?;
     let counts = states(&targets);
     let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));
@@ -167,14 +174,6 @@ fn target_health(call: &Call) -> Answer {
             ("unavailable", of("unavailable")),
         ],
     )))
-}
-
-/// ARN and name of a colour's target group.
-async fn target_group(run: &mut Run, color: &Record) -> Result<(String, String), RunError> {
-    let names = own_color(run, color)?;
-    let topology = run.topology().await?;
-    let arn = topology.arn(&names.name).ok_or_else(|| RunError::failed(format!("{} has no target group", names.name)))?;
-    Ok((arn.to_owned(), names.target_group))
 }
 
 pub(super) fn states(targets: &[Target]) -> BTreeMap<String, usize> {
@@ -197,15 +196,15 @@ struct Members {
 fn instances(call: &Call) -> Answer {
     let color = call.record(0);
     let found = with(call, async |run| {
-        let asg = own_color(run, &color)?.asg;
-        let (arn, _) = target_group(run, &color).await?;
+        let ColorNames { asg, name, .. } = own_color(run, &color)?;
+        let topology = run.topology().await?;
         run.read("instances", &asg.clone(), async |run| {
             let asgs = [asg.as_str()];
-            let (groups, targets) = tokio::join!(run.account.groups(&asgs), run.account.target_health(&arn));
+            let (groups, targets) = tokio::join!(run.account.groups(&asgs), traffic::health(&run.account, &topology, &name));
             let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
             let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
             let addresses = known_addresses(run, &ids).await?;
-            let versions = ask_versions(run, &addresses).await;
+            let versions = ask_versions(run, &topology, &addresses).await;
             Ok(Members { asg: asg.clone(), members: group.instances, targets: targets?, addresses, versions })
         })
         .await
@@ -225,10 +224,11 @@ async fn known_addresses(run: &Run, ids: &[&str]) -> Result<BTreeMap<String, Str
 }
 
 /// What each instance says it runs; one that does not answer is absent, which is not a version.
-async fn ask_versions(run: &Run, addresses: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+async fn ask_versions(run: &Run, topology: &Topology, addresses: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let Some(path) = &run.env.version_probe else { return BTreeMap::new() };
     let ask = async |(id, ip): (&String, &String)| {
-        let request = HttpRequest { method: "GET".to_owned(), url: format!("http://{ip}{path}"), body: None, timeout_seconds: 5 };
+        let url = traffic::url(ip, topology.port(), path);
+        let request = HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: 5 };
         let reply = run.account.http(&request).await.ok()?;
         (reply.status == 200).then(|| (id.clone(), reply.body.trim().to_owned()))
     };
@@ -273,18 +273,29 @@ fn object(call: &Call) -> Answer {
 fn http(call: &Call) -> Answer {
     let (instance, path) = (call.record(0), call.text(1));
     let timeout = call.opt_duration("timeout").map_or(5, |d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1));
+    let port = match call.opt_count("port")? {
+        None => None,
+        Some(port) => match u16::try_from(port) {
+            Ok(port) if port > 0 => Some(port),
+            _ => return Err(Raised::argument(format!("http: `port` is from 1 to 65535, got {port}")).into()),
+        },
+    };
     let reply = with(call, async |run| {
         let id = instance.text("id").unwrap_or_default();
         if !path.starts_with('/') {
             return Err(RunError::failed(format!("`{path}` is not a path: it must start with /")));
         }
+        let port = match port {
+            Some(port) => port,
+            None => run.topology().await?.port(),
+        };
         run.read("http", &format!("{id} {path}"), async |run| {
             let address = match instance.text("address") {
                 Some(address) => Some(address),
                 None => run.account.addresses(&[&id]).await?.remove(&id),
             };
             let ip = address.ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
-            let url = format!("http://{ip}{path}");
+            let url = traffic::url(&ip, port, &path);
             Ok(run.account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout }).await?)
         })
         .await

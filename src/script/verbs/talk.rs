@@ -125,7 +125,11 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "effect",
-        params: &[Param::required("request", Kind::Map, "post: path; to: group name; if_absent: \"skip\" where the group may be missing")],
+        params: &[Param::required(
+            "request",
+            Kind::Map,
+            "post: path; to: group name; port: default that of the target group, 80 for other groups; if_absent: \"skip\" where the group may be missing",
+        )],
         options: &[],
         returns: "nothing",
         summary: "POSTs to every running instance of a group, such as a cache to clear; for effects that set no state.",
@@ -243,8 +247,8 @@ fn choice(pair: Dynamic) -> Option<(String, String)> {
 fn request(call: &Call) -> Result<EffectRequest, VerbError> {
     let map = call.map(0);
     let text = |key: &str| map.get(key).cloned().and_then(Dynamic::try_cast::<ImmutableString>).map(|s| s.to_string());
-    if let Some(odd) = map.keys().find(|key| !["post", "to", "if_absent"].contains(&key.as_str())) {
-        return Err(Raised::argument(format!("{}: `{odd}` is not known; there are post, to, if_absent", call.verb.name)).into());
+    if let Some(odd) = map.keys().find(|key| !["post", "to", "port", "if_absent"].contains(&key.as_str())) {
+        return Err(Raised::argument(format!("{}: `{odd}` is not known; there are post, to, port, if_absent", call.verb.name)).into());
     }
     let missing = |key: &str| Raised::argument(format!("{}: `{key}` is missing", call.verb.name));
     let path = text("post").filter(|path| path.starts_with('/')).ok_or_else(|| missing("post"))?;
@@ -253,7 +257,12 @@ fn request(call: &Call) -> Result<EffectRequest, VerbError> {
         Some("skip") => true,
         Some(other) => return Err(Raised::argument(format!("{}: `if_absent` is \"skip\", got {other:?}", call.verb.name)).into()),
     };
-    Ok(EffectRequest { method: "POST".to_owned(), path, to: text("to").ok_or_else(|| missing("to"))?, skip_if_absent })
+    let port = match map.get("port").map(|port| port.as_int().ok().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)) {
+        None => None,
+        Some(Some(port)) => Some(port),
+        Some(None) => return Err(Raised::argument(format!("{}: `port` is a number from 1 to 65535", call.verb.name)).into()),
+    };
+    Ok(EffectRequest { method: "POST".to_owned(), path, to: text("to").ok_or_else(|| missing("to"))?, port, skip_if_absent })
 }
 
 fn run_hooks(call: &Call) -> Answer {

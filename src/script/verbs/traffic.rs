@@ -2,11 +2,10 @@
 
 use super::environment::own_color;
 use super::{Answer, perform, with};
-use crate::account::Action;
+use crate::run::RunError;
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record, VerbError};
 use rhai::Dynamic;
-use std::collections::BTreeMap;
 
 /// Weight of a colour that gets everything; shares are parts of it.
 const ALL: u32 = 100;
@@ -78,10 +77,9 @@ fn switch_rule(call: &Call) -> Answer {
     let action = with(call, async |run| {
         let names = own_color(run, &to)?;
         let topology = run.topology().await?;
-        let arn = |color: &str| topology.arn(color).unwrap_or_default().to_owned();
         // The other colour stays in the rule at weight 0, where its health is checked.
-        let weights = BTreeMap::from([(arn(&names.name), ALL), (arn(&run.env.other(&names.name).name), 0)]);
-        Ok(Action::Forward { env: run.env.name.clone(), routes: topology.routes.clone(), weights })
+        let shares = [(names.name.clone(), ALL), (run.env.other(&names.name).name.clone(), 0)];
+        Ok(topology.forward(&run.env.name, &shares))
     })?;
     perform(call, action, false).map(Dynamic::from)
 }
@@ -89,12 +87,8 @@ fn switch_rule(call: &Call) -> Answer {
 fn forward(call: &Call, shares: &[(&Record, u32)]) -> Answer {
     let action = with(call, async |run| {
         let topology = run.topology().await?;
-        let mut weights = BTreeMap::new();
-        for (color, weight) in shares {
-            let names = own_color(run, color)?;
-            weights.insert(topology.arn(&names.name).unwrap_or_default().to_owned(), *weight);
-        }
-        Ok(Action::Forward { env: run.env.name.clone(), routes: topology.routes.clone(), weights })
+        let named = shares.iter().map(|(color, share)| Ok((own_color(run, color)?.name, *share)));
+        Ok(topology.forward(&run.env.name, &named.collect::<Result<Vec<_>, RunError>>()?))
     })?;
     perform(call, action, false).map(Dynamic::from)
 }

@@ -7,7 +7,6 @@ use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Param, Verb};
 use crate::script::{Call, Record};
 use rhai::{Array, Dynamic};
-use std::collections::BTreeMap;
 
 pub static VERBS: &[Verb] = &[
     Verb {
@@ -95,12 +94,10 @@ fn forward(call: &Call) -> Answer {
     let (label, color) = (call.text(0), call.record(1));
     let action = with(call, async |run: &mut Run| {
         let topology = run.topology().await?;
-        let arn = topology.arn(&field(&color, "name")).unwrap_or_default().to_owned();
-        let routes: Vec<_> = topology.routes.iter().filter(|route| route.label == label).cloned().collect();
-        if routes.is_empty() {
-            return Err(RunError::failed(format!("there is no route `{label}`")));
-        }
-        Ok(Action::Forward { env: run.env.name.clone(), routes, weights: BTreeMap::from([(arn, 1)]) })
+        let route = topology.routes.iter().find(|route| route.label == label);
+        let route = route.ok_or_else(|| RunError::failed(format!("there is no route `{label}`")))?;
+        let weights = topology.weights(route, &[(field(&color, "name"), 1)]);
+        Ok(Action::Forward { env: run.env.name.clone(), routes: vec![route.clone()], weights })
     })?;
     perform(call, action, false).map(Dynamic::from)
 }

@@ -4,7 +4,8 @@ use super::environment::own_color;
 use super::reads::states;
 use super::{Answer, lock, raise, with};
 use crate::account::{Activity, Group, Target};
-use crate::run::{Halt, Progress, Run, RunError, Wait};
+use crate::config::ColorNames;
+use crate::run::{Halt, Progress, Run, RunError, Wait, traffic};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, VerbError, explain};
 use rhai::Dynamic;
@@ -121,10 +122,9 @@ fn wait_healthy(call: &Call) -> Answer {
     with(call, async |run| {
         let names = own_color(run, &color)?;
         let topology = run.topology().await?;
-        let arn = topology.arn(&names.name).unwrap_or_default().to_owned();
         let timeout = timeout.unwrap_or(run.env.healthy_timeout);
         let Some(wait) = run.begin_wait(&format!("{} healthy", names.asg), timeout)? else { return Ok(()) };
-        let checked = in_a_rule(run, &arn, &names.target_group).await;
+        let checked = in_a_rule(run, &names).await;
         if let Err(error) = checked {
             run.end_wait(wait, Some(&error))?;
             return Err(error);
@@ -134,7 +134,7 @@ fn wait_healthy(call: &Call) -> Answer {
                 Some(count) => count,
                 None => desired_of(run, &names.asg).await?,
             };
-            Ok(healthy(&names.asg, &run.account.target_health(&arn).await?, wanted))
+            Ok(healthy(&names.asg, &traffic::health(&run.account, &topology, &names.name).await?, wanted))
         })
         .await
     })?;
@@ -147,11 +147,12 @@ pub(super) async fn desired_of(run: &Run, asg: &str) -> Result<u32, RunError> {
 }
 
 /// Targets of a group that stands in no rule are never checked: the wait could only run out.
-async fn in_a_rule(run: &Run, arn: &str, name: &str) -> Result<(), RunError> {
-    let topology_group = run.account.target_groups(&[name]).await?;
-    match topology_group.get(name) {
-        Some(group) if group.arn == arn && !group.load_balancers.is_empty() => Ok(()),
-        _ => Err(RunError::Failed {
+async fn in_a_rule(run: &Run, color: &ColorNames) -> Result<(), RunError> {
+    let names: Vec<&str> = color.target_groups().map(String::as_str).collect();
+    let found = run.account.target_groups(&names).await?;
+    match names.into_iter().find(|name| found.get(*name).is_none_or(|group| group.load_balancers.is_empty())) {
+        None => Ok(()),
+        Some(name) => Err(RunError::Failed {
             text: format!("`{name}` stands in no rule, so the load balancer does not check its targets"),
             hint: Some("put it into the rule first: set_weights(#{ live: …, idle: …, share: 0 })".to_owned()),
         }),

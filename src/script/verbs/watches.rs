@@ -5,9 +5,9 @@ use super::metrics::{states as alarm_states, texts};
 use super::reads::states;
 use super::waits::{desired_of, kept, unwell};
 use super::{Answer, lock, raise, with};
-use crate::account::Target;
+use crate::account::{Forward, RouteRef, Target};
 use crate::config::ColorNames;
-use crate::run::traffic::{self, Serving};
+use crate::run::traffic::{self, Serving, Topology};
 use crate::run::{Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record, VerbError};
@@ -61,9 +61,8 @@ pub static VERBS: &[Verb] = &[
 struct Watched {
     /// Whose targets must be healthy.
     names: ColorNames,
-    arn: String,
-    /// Weights that every route must have; `None`: all traffic goes to `names`.
-    split: Option<BTreeMap<String, u32>>,
+    /// Shares of the colours that every route must have; `None`: all traffic goes to `names`.
+    split: Option<Vec<(String, u32)>>,
     alarms: Vec<String>,
     every: Duration,
 }
@@ -81,8 +80,7 @@ fn watch(call: &Call) -> Answer {
     let alarms = texts("watch", call.opt_list("alarms").unwrap_or_default())?;
     let watched = with(call, async |run| {
         let names = own_color(run, &color)?;
-        let arn = run.topology().await?.arn(&names.name).unwrap_or_default().to_owned();
-        Ok(Watched { names, arn, split: None, alarms, every: WATCH_EVERY })
+        Ok(Watched { names, split: None, alarms, every: WATCH_EVERY })
     })?;
     let what = format!("watching {}", watched.names.asg);
     watch_all(call, &what, &watched, || Ok(None))
@@ -101,10 +99,8 @@ fn watch_split(call: &Call) -> Answer {
     let alarms = texts("watch_split", call.opt_list("alarms").unwrap_or_default())?;
     let watched = with(call, async |run| {
         let (names, live) = (own_color(run, &idle)?, own_color(run, &live)?);
-        let topology = run.topology().await?;
-        let arn = |color: &str| topology.arn(color).unwrap_or_default().to_owned();
-        let split = Some(BTreeMap::from([(arn(&live.name), 100 - share), (arn(&names.name), share)]));
-        Ok(Watched { arn: arn(&names.name), names, split, alarms, every: SPLIT_EVERY })
+        let split = Some(vec![(live.name, 100 - share), (names.name.clone(), share)]);
+        Ok(Watched { names, split, alarms, every: SPLIT_EVERY })
     })?;
     let what = format!("watching {} at {share} %", watched.names.asg);
     // The run is not held while the closure runs: the closure's own verbs need it.
@@ -157,7 +153,7 @@ fn look(
 
 impl Standing {
     async fn look(&mut self, run: &mut Run, watched: &Watched) -> Result<Progress, RunError> {
-        let Watched { names, arn, .. } = watched;
+        let Watched { names, .. } = watched;
         if self.looks.is_multiple_of(SIZE_EVERY) || self.lacking.is_some() {
             self.desired = desired_of(run, &names.asg).await?;
         }
@@ -165,17 +161,17 @@ impl Standing {
         let topology = run.topology().await?;
         let (weights, targets, alarms) = tokio::join!(
             traffic::read(&run.account, &run.env, &topology),
-            run.account.target_health(arn),
+            traffic::health(&run.account, &topology, &names.name),
             alarm_states(run, &watched.alarms)
         );
         let targets = targets?;
         match &watched.split {
             None => serves(&names.name, &weights?.serving(&topology))?,
-            Some(split) => is_split(&names.name, split, &weights?)?,
+            Some(split) => is_split(&names.name, &topology, split, &weights?)?,
         }
         let quiet = rings(alarms?)?;
         // At weight 0 nobody is served by it.
-        let serves_nobody = watched.split.as_ref().is_some_and(|split| split.get(arn) == Some(&0));
+        let serves_nobody = watched.split.iter().flatten().any(|(color, share)| *color == names.name && *share == 0);
         let mut seen = well(&names.asg, &targets, if serves_nobody { 0 } else { self.desired.max(1) })?;
         let now = run.now();
         self.lacking = if seen.why.is_empty() { None } else { self.lacking.or(Some(now)) };
@@ -200,8 +196,9 @@ fn serves(color: &str, serving: &Serving) -> Result<(), RunError> {
 }
 
 /// Every route has exactly these weights.
-fn is_split(color: &str, split: &BTreeMap<String, u32>, found: &traffic::Traffic) -> Result<(), RunError> {
-    let other = found.routes.iter().find(|(_, forward)| forward.as_ref().is_none_or(|forward| forward.weights != *split));
+fn is_split(color: &str, topology: &Topology, split: &[(String, u32)], found: &traffic::Traffic) -> Result<(), RunError> {
+    let differs = |route: &RouteRef, forward: &Forward| forward.weights != topology.weights(route, split);
+    let other = found.routes.iter().find(|(route, forward)| forward.as_ref().is_none_or(|forward| differs(route, forward)));
     let Some((route, forward)) = other else { return Ok(()) };
     let weights = forward.iter().flat_map(|f| &f.weights).map(|(arn, weight)| format!("{} {weight}", traffic::target_group_name(arn)));
     let weights = weights.collect::<Vec<_>>().join(", ");

@@ -72,7 +72,8 @@ fn act(playbook: &str, env: &str, params: &[(&str, &str)], answers: &[(&str, &st
     let env = config.env(env).expect("the environment is in bgx.toml").clone();
     // An account of one environment is moved in a fraction of the time.
     config.envs.retain(|name, _| *name == env.name);
-    let playbook = Playbook::load(&root().join(playbook), &config, None).unwrap_or_else(|p| panic!("{}", p.render(false)));
+    let playbook =
+        Playbook::load(&root().join(playbook), &config, Some("team/compiler_explorer")).unwrap_or_else(|p| panic!("{}", p.render(false)));
     let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Act { config, env, playbook, params: map(params), answers: map(answers), seed: 7 }
 }

@@ -8,7 +8,7 @@ mod versions;
 
 use super::*;
 use crate::sandbox::world::{
-    Action, ColorSpec, EnvSpec, GroupUpdate, ObjectMeta, PutCondition, Range, RouteSpec, Timing, Weighted, WorldSpec,
+    Action, ColorSpec, EnvSpec, GroupUpdate, ObjectMeta, PutCondition, Range, RouteSpec, ServiceSpec, Timing, Weighted, WorldSpec,
 };
 
 const START: Time = Time(1_795_237_718_000);
@@ -44,7 +44,7 @@ fn color(name: &str, size: u32, shared: bool) -> ColorSpec {
     ColorSpec {
         name: name.to_owned(),
         group: format!("prod-{name}"),
-        target_group: if name == "blue" { "Prod-Blue" } else { "Prod-Green" }.to_owned(),
+        services: vec![ServiceSpec::plain(if name == "blue" { "Prod-Blue" } else { "Prod-Green" })],
         min: 2,
         max: 20,
         size,
@@ -64,7 +64,7 @@ fn color(name: &str, size: u32, shared: bool) -> ColorSpec {
 
 /// Prod behind two listeners, blue live with six instances.
 fn world_with(shared: bool) -> World {
-    let route = |port| RouteSpec { port, path: None, host: None, priority: 1 };
+    let route = |port| RouteSpec { port, path: None, host: None, priority: 1, service: 0 };
     let prod = EnvSpec {
         name: "prod".to_owned(),
         routes: vec![route(80), route(443)],

@@ -118,9 +118,9 @@ fn in_service_is_not_yet_answering() {
     world.wait(62);
     let instance = world.instances[&world.ids("beta-green")[0]].clone();
     assert_eq!(instance.lifecycle, Lifecycle::InService);
-    assert_eq!(world.instance_http(&instance.private_ip, "GET", "/healthcheck"), None);
+    assert_eq!(world.instance_http((&instance.private_ip, 80), "GET", "/healthcheck"), None);
     world.wait(3);
-    let reply = world.instance_http(&instance.private_ip, "GET", "/healthcheck").unwrap();
+    let reply = world.instance_http((&instance.private_ip, 80), "GET", "/healthcheck").unwrap();
     assert_eq!((reply.status, reply.body.as_str()), (200, "Everything is awesome"));
 }
 

@@ -51,7 +51,7 @@ fn routes_forward_to_the_live_colour_and_other_defaults_answer_404() {
         assert!(matches!(listener.actions.api[..], [Action::FixedResponse { status: 404, .. }]), "{listener:?}");
     }
     let mut prod = env("prod", 2, 0);
-    prod.routes = [80, 443].map(|port| RouteSpec { port, path: None, host: None, priority: 0 }).to_vec();
+    prod.routes = [80, 443].map(|port| RouteSpec { port, path: None, host: None, priority: 0, service: 0 }).to_vec();
     let world = World::new(&spec(vec![prod]));
     assert!(world.listeners.values().all(|l| l.actions.api == forward(&[(world.tg("Prod-Blue"), 1)])));
     assert_eq!((world.listeners.len(), world.flows.len(), world.rules.len()), (2, 2, 0));

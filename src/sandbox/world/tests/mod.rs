@@ -39,7 +39,7 @@ pub fn color(env: &str, name: &str, size: u32) -> ColorSpec {
     ColorSpec {
         name: name.to_owned(),
         group: format!("{env}-{name}"),
-        target_group: format!("{}-{}", title(env), title(name)),
+        services: vec![ServiceSpec::plain(&format!("{}-{}", title(env), title(name)))],
         min: 0,
         max: 10,
         size,
@@ -60,7 +60,7 @@ pub fn color(env: &str, name: &str, size: u32) -> ColorSpec {
 pub fn env(name: &str, live: u32, idle: u32) -> EnvSpec {
     EnvSpec {
         name: name.to_owned(),
-        routes: vec![RouteSpec { port: 443, path: Some(format!("/{name}*")), host: None, priority: 101 }],
+        routes: vec![RouteSpec { port: 443, path: Some(format!("/{name}*")), host: None, priority: 101, service: 0 }],
         colors: vec![color(name, "blue", live), color(name, "green", idle)],
         parameters: vec![(format!("/compiler-explorer/{name}/active-color"), "blue".to_owned())],
         per_second: 10.0,

@@ -124,9 +124,9 @@ fn draining_targets_get_no_requests() {
 #[test]
 fn a_flow_follows_the_matching_rule_with_the_lowest_priority() {
     let mut host = env("api", 1, 0);
-    host.routes = vec![RouteSpec { port: 443, path: None, host: Some("*.example.com".to_owned()), priority: 7 }];
+    host.routes = vec![RouteSpec { port: 443, path: None, host: Some("*.example.com".to_owned()), priority: 7, service: 0 }];
     let mut prod = env("prod", 1, 0);
-    prod.routes = vec![RouteSpec { port: 443, path: None, host: None, priority: 0 }];
+    prod.routes = vec![RouteSpec { port: 443, path: None, host: None, priority: 0, service: 0 }];
     let mut world = World::new(&spec(vec![env("beta", 1, 0), host, prod]));
     let alive = |w: &World, env: &str| w.traffic[env].last().unwrap().versions.len() == 1;
     assert!(["beta", "api", "prod"].iter().all(|e| alive(&world, e)));
@@ -166,7 +166,7 @@ fn instances_answer_http_by_their_private_address() {
     let mut world = World::new(&spec(vec![beta]));
     let ip = |w: &World, group: &str| w.instances[&w.ids(group)[0]].private_ip.clone();
     let (page, router) = (ip(&world, "beta-blue"), ip(&world, "ce-router-beta"));
-    let mut get = |ip: &str, method: &str, path: &str| world.instance_http(ip, method, path).map(|r| (r.status, r.body));
+    let mut get = |ip: &str, method: &str, path: &str| world.instance_http((ip, 80), method, path).map(|r| (r.status, r.body));
     assert_eq!(get(&page, "GET", "/version"), Some((200, OLD.to_owned())));
     for path in ["/api/compilers", "/beta/api/compilers?fields=id"] {
         let list: serde_json::Value = serde_json::from_str(&get(&page, "GET", path).unwrap().1).unwrap();
@@ -180,9 +180,9 @@ fn instances_answer_http_by_their_private_address() {
     assert_eq!(calls.len(), 1, "clearing a cache is an effect and stands in the log");
     let id = world.ids("beta-blue")[0].clone();
     world.break_application(&id);
-    assert_eq!(world.instance_http(&page, "GET", "/healthcheck").unwrap().status, 503);
+    assert_eq!(world.instance_http((&page, 80), "GET", "/healthcheck").unwrap().status, 503);
     world.kill_instance(&id);
-    assert_eq!(world.instance_http(&page, "GET", "/healthcheck"), None);
+    assert_eq!(world.instance_http((&page, 80), "GET", "/healthcheck"), None);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn changes_that_users_do_not_see_leave_no_mark() {
 #[test]
 fn the_lowest_number_of_healthy_targets_is_that_of_the_poorest_route() {
     let mut prod = env("prod", 3, 1);
-    prod.routes = [80, 443].map(|port| RouteSpec { port, path: None, host: None, priority: 0 }).to_vec();
+    prod.routes = [80, 443].map(|port| RouteSpec { port, path: None, host: None, priority: 0, service: 0 }).to_vec();
     let mut world = World::new(&spec(vec![prod]));
     let https = world.listeners.values().find(|l| l.port == 443).unwrap().arn.clone();
     let green = forward(&[(world.tg("Prod-Green"), 1)]);

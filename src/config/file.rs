@@ -70,6 +70,8 @@ struct EnvFile {
     #[serde(default = "https_only")]
     listeners: Vec<u16>,
     version_key: Option<String>,
+    /// In place of the app's. Without `{color}` both colours share it, and their groups must not be attached to it.
+    target_group: Option<String>,
     #[serde(default)]
     discovery_from: Vec<String>,
     /// Name used in the discovery key where it differs from the environment's.
@@ -171,12 +173,12 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         ColorNames {
             name: color.clone(),
             asg: render(&app.asg, name, color),
-            target_group: render(&app.target_group, name, color),
+            target_group: render(env.target_group.as_ref().unwrap_or(&app.target_group), name, color),
             version_key: render(key, name, color),
         }
     });
-    if colors[0].asg == colors[1].asg || colors[0].target_group == colors[1].target_group {
-        return Err("both colours have the same group or target group; `asg` and `target_group` need {color}".to_owned());
+    if colors[0].asg == colors[1].asg {
+        return Err("both colours have the same group; `asg` needs {color}".to_owned());
     }
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;

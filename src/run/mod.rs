@@ -27,6 +27,7 @@ mod release;
 pub mod replay;
 pub mod survey;
 pub mod table;
+pub mod targets;
 pub mod traffic;
 mod undo;
 mod ungated;

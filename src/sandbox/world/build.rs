@@ -224,16 +224,24 @@ impl World {
         }
     }
 
-    fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
+    fn new_target_group(&mut self, color: &ColorSpec) -> String {
         let id = self.rng.hex(16);
         let arn = self.elb_arn(&format!("targetgroup/{}/{id}", color.target_group));
         self.target_groups.insert(arn.clone(), target_group(&arn, color));
+        arn
+    }
+
+    fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
+        let known = self.target_groups.values().find(|group| group.name == color.target_group).map(|group| group.arn.clone());
+        let arn = known.unwrap_or_else(|| self.new_target_group(color));
+        // In a target group that colours share, instances are registered one by one: their groups are not attached to it.
+        let shared = env.colors.iter().filter(|other| other.target_group == color.target_group).count() > 1;
         let tags = [("Environment", env.name.clone()), ("Color", color.name.clone()), ("Name", color.group.clone())];
         let group = Group {
             min: color.min.min(color.size),
             max: color.max.max(color.size),
             desired: color.size,
-            target_groups: vec![arn.clone()],
+            target_groups: if shared { Vec::new() } else { vec![arn.clone()] },
             health_check_type: "ELB".to_owned(),
             grace_seconds: color.grace_seconds,
             boot: color.boot,
@@ -250,6 +258,9 @@ impl World {
         self.groups.insert(color.group.clone(), group);
         for _ in 0..color.size {
             let id = self.add_running(&color.group, Some(color.version.clone()), spec.start);
+            if shared && !live {
+                continue;
+            }
             let state = if live { TargetState::Healthy } else { TargetState::unused(NOT_IN_USE) };
             let first = self.rng.between(0, u64::from(color.check_interval_seconds.max(1)) * 1000);
             let target = Target {

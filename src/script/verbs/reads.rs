@@ -151,7 +151,8 @@ fn target_health(call: &Call) -> Answer {
     let color = call.record(0);
     let targets = with(call, async |run| {
         let (arn, tg) = target_group(run, &color).await?;
-        run.read("target_health", &tg, async |run| Ok(run.account.target_health(&arn).await?)).await
+        let names = own_color(run, &color)?;
+        run.read("target_health", &tg, async |run| run.color_targets(&names, &arn).await).await
     })?;
     let counts = states(&targets);
     let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));

@@ -3,6 +3,7 @@
 use super::environment::own_color;
 use super::{Answer, perform, with};
 use crate::account::Action;
+use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record, VerbError};
 use rhai::Dynamic;
@@ -76,6 +77,7 @@ fn set_weights(call: &Call) -> Answer {
 fn switch_rule(call: &Call) -> Answer {
     let to = call.record(0);
     let action = with(call, async |run| {
+        by_rule(run)?;
         let names = own_color(run, &to)?;
         let topology = run.topology().await?;
         let arn = |color: &str| topology.arn(color).unwrap_or_default().to_owned();
@@ -88,6 +90,7 @@ fn switch_rule(call: &Call) -> Answer {
 
 fn forward(call: &Call, shares: &[(&Record, u32)]) -> Answer {
     let action = with(call, async |run| {
+        by_rule(run)?;
         let topology = run.topology().await?;
         let mut weights = BTreeMap::new();
         for (color, weight) in shares {
@@ -97,6 +100,15 @@ fn forward(call: &Call, shares: &[(&Record, u32)]) -> Answer {
         Ok(Action::Forward { env: run.env.name.clone(), routes: topology.routes.clone(), weights })
     })?;
     perform(call, action, false).map(Dynamic::from)
+}
+
+/// A rule tells target groups apart, not the instances in one.
+fn by_rule(run: &Run) -> Result<(), RunError> {
+    if !run.env.shares_target_group() {
+        return Ok(());
+    }
+    let text = format!("both colours are in `{}`, so no rule can send traffic to one of them", run.env.colors[0].target_group);
+    Err(RunError::refused(text, format!("bgx run instance-switch --env {}", run.env.name)))
 }
 
 fn accept_less(call: &Call) -> Answer {

@@ -134,7 +134,7 @@ fn wait_healthy(call: &Call) -> Answer {
                 Some(count) => count,
                 None => desired_of(run, &names.asg).await?,
             };
-            Ok(healthy(&names.asg, &run.account.target_health(&arn).await?, wanted))
+            Ok(healthy(&names.asg, &run.color_targets(&names, &arn).await?, wanted))
         })
         .await
     })?;

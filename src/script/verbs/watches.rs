@@ -7,6 +7,7 @@ use super::waits::{desired_of, kept, unwell};
 use super::{Answer, lock, raise, with};
 use crate::account::Target;
 use crate::config::ColorNames;
+use crate::run::targets::serving;
 use crate::run::traffic::{self, Serving};
 use crate::run::{Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
@@ -165,12 +166,12 @@ impl Standing {
         let topology = run.topology().await?;
         let (weights, targets, alarms) = tokio::join!(
             traffic::read(&run.account, &run.env, &topology),
-            run.account.target_health(arn),
+            run.color_targets(names, arn),
             alarm_states(run, &watched.alarms)
         );
         let targets = targets?;
         match &watched.split {
-            None => serves(&names.name, &weights?.serving(&topology))?,
+            None => serves(&names.name, &serving(&run.account, &run.env, &topology, &weights?).await?)?,
             Some(split) => is_split(&names.name, split, &weights?)?,
         }
         let quiet = rings(alarms?)?;

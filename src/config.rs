@@ -318,6 +318,11 @@ impl Environment {
         self.colors[0].version_key == self.colors[1].version_key
     }
 
+    /// Both colours are in one target group: an instance serves when it is registered there, which their groups do not do.
+    pub fn shares_target_group(&self) -> bool {
+        self.colors[0].target_group == self.colors[1].target_group
+    }
+
     /// Key of the discovery file of `version` for environment `name` (its discovery name).
     pub fn discovery_key(&self, name: &str, version: &str) -> Option<String> {
         Some(self.discovery.as_ref()?.replace("{env}", name).replace("{version}", version))

@@ -95,6 +95,8 @@ struct EnvFile {
     #[serde(default = "https_only")]
     listeners: Vec<u16>,
     version_key: Option<String>,
+    /// In place of the app's. Without `{color}` both colours share it, and their groups must not be attached to it.
+    target_group: Option<GroupFile>,
     #[serde(default)]
     discovery_from: Vec<String>,
     /// Name used in the discovery key where it differs from the environment's.
@@ -209,7 +211,7 @@ impl Config {
 fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<Environment, String> {
     check_name(name)?;
     let (services, routes) = services(app, routes(env)?)?;
-    let group = |service: &String| match &app.target_group {
+    let group = |service: &String| match env.target_group.as_ref().unwrap_or(&app.target_group) {
         GroupFile::One(template) => template.clone(),
         GroupFile::Services(known) => known[service].clone(),
     };
@@ -224,10 +226,13 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
             version_key: render(key, name, color),
         }
     });
+    if colors[0].asg == colors[1].asg {
+        return Err("both colours have the same group; `asg` needs {color}".to_owned());
+    }
     let mut groups: Vec<&String> = colors.iter().flat_map(ColorNames::target_groups).collect();
     groups.sort_unstable();
-    if colors[0].asg == colors[1].asg || groups.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err("two colours or services have the same group or target group; `asg` and `target_group` need {color}".to_owned());
+    if services.len() > 1 && groups.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("two colours or services have the same target group; with several services `target_group` needs {color}".to_owned());
     }
     check_ports(&env.sandbox, &services)?;
     check_range(&env.sandbox.boot)?;

@@ -1,5 +1,6 @@
 //! What one environment is by its names, and what its playbook may do: all that the audit is told besides the two worlds.
 
+use super::replay::Scene;
 use crate::sandbox::world::World;
 
 /// Time that the calls of one switch may lie apart, added to the propagation of the last of them.
@@ -212,6 +213,22 @@ impl<'a> Resolved<'a> {
     pub fn color_of_group(&self, group: &str) -> Option<(&'a Color, &str)> {
         let index = self.charter.colors.iter().position(|c| c.group == group)?;
         Some((&self.charter.colors[index], &self.target_groups[index]))
+    }
+
+    /// The group, where its target group gets requests; of one that both colours share, where instances of this group are registered there.
+    pub fn serves(&self, scene: &Scene, group: &str) -> Option<(&'a Color, &str)> {
+        let found = self.color_of_group(group).filter(|(_, arn)| scene.serves(arn))?;
+        (!self.shares_target_group() || scene.registered(found.1, group) > 0).then_some(found)
+    }
+
+    /// The colour that serves by this target group: the one with the most instances there, where both share it.
+    pub fn color_in(&self, scene: &Scene, arn: &str) -> Option<&'a Color> {
+        let there = self.charter.colors.iter().zip(&self.target_groups).filter(|(_, known)| *known == arn).map(|(color, _)| color);
+        there.rev().max_by_key(|color| scene.registered(arn, &color.group))
+    }
+
+    pub fn shares_target_group(&self) -> bool {
+        self.target_groups[0] == self.target_groups[1]
     }
 
     pub fn is_route(&self, resource: &str) -> bool {

@@ -157,8 +157,7 @@ fn target_health(call: &Call) -> Answer {
     let targets = with(call, async |run| {
         let names = own_color(run, &color)?;
         let topology = run.topology().await?;
-        let read = async |run: &mut Run| traffic::health(&run.account, &topology, &names.name).await;
-        run.read("target_health", &names.target_group, read).await
+        run.read("target_health", &names.target_group, async |run| run.color_targets(&topology, &names).await).await
     })?;
     let counts = states(&targets);
     let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));

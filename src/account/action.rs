@@ -2,7 +2,7 @@
 
 use super::classify::printable;
 use super::retry::Class;
-use super::types::{GroupSettings, Object, Parameter};
+use super::types::{GroupSettings, Object, Parameter, Refresh};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,6 +28,11 @@ pub enum Action {
     /// EnterStandby or ExitStandby of one instance of a group. `replace`: on entering, the group's desired capacity stays as it is, so that
     /// Auto Scaling launches another instance. Leaving standby always raises it by one, as AWS has it.
     Standby { asg: String, instance: String, standby: bool, replace: bool },
+    /// A group's version key says `version`, and an instance refresh that began after that replaces all its instances. `min_healthy`:
+    /// per cent of them that stay in service; with 100, new ones are launched first.
+    Refresh { asg: String, bucket: String, key: String, version: String, min_healthy: u32 },
+    /// CancelInstanceRefresh: what was replaced stays replaced (the undo of a refresh to the version that was there).
+    CancelRefresh { asg: String },
 }
 
 /// A rule, or a listener's default action.
@@ -62,6 +67,12 @@ pub enum Facts {
         group: GroupSettings,
         lifecycle: Option<String>,
     },
+    /// A group, what its version key says, and its newest instance refresh.
+    Refresh {
+        group: GroupSettings,
+        key: Option<Object>,
+        newest: Option<Refresh>,
+    },
     /// Of a copy: source and destination.
     Copy {
         from: Option<Object>,
@@ -93,6 +104,9 @@ impl Action {
             | Action::Copy { .. } => Class::SetAbsolute,
             // Refused when it is so already: a second sending could fail on the first one's effect.
             Action::Standby { .. } => Class::Start,
+            // Begins something, but only where it was not begun since the key was written.
+            Action::Refresh { .. } => Class::Start,
+            Action::CancelRefresh { .. } => Class::SetAbsolute,
         }
     }
 
@@ -104,6 +118,7 @@ impl Action {
             Action::Parameter { name, .. } => name.clone(),
             Action::Object { bucket, key, .. } | Action::Copy { bucket, to: key, .. } => format!("s3://{bucket}/{key}"),
             Action::Standby { instance, .. } => instance.clone(),
+            Action::Refresh { asg, .. } | Action::CancelRefresh { asg } => asg.clone(),
         }
     }
 
@@ -117,7 +132,9 @@ impl Action {
             | Action::Parameter { .. }
             | Action::Object { .. }
             | Action::Copy { .. }
-            | Action::Standby { .. } => Vec::new(),
+            | Action::Standby { .. }
+            | Action::Refresh { .. }
+            | Action::CancelRefresh { .. } => Vec::new(),
         }
     }
 
@@ -151,6 +168,10 @@ impl Action {
             Action::Standby { standby, .. } => {
                 Fields::from([("lifecycle".to_string(), Some(if *standby { STANDBY } else { IN_SERVICE }.to_string()))])
             }
+            Action::Refresh { version, .. } => {
+                Fields::from([(VERSION.to_string(), Some(version.clone())), (REFRESH.to_string(), Some(BEGUN.to_string()))])
+            }
+            Action::CancelRefresh { .. } => Fields::from([(REFRESH.to_string(), Some(OVER.to_string()))]),
         }
     }
 
@@ -184,6 +205,16 @@ impl Action {
                 let known = was == STANDBY || was == IN_SERVICE;
                 known.then(|| Action::Standby { asg: asg.clone(), instance: instance.clone(), standby: was == STANDBY, replace: *replace })
             }
+            Action::Refresh { asg, bucket, key, version, min_healthy } => {
+                let was = before.get(VERSION).cloned().flatten()?;
+                if was == *version {
+                    return Some(Action::CancelRefresh { asg: asg.clone() });
+                }
+                // Instances that have ended are gone for good: what takes their place must boot the former version.
+                let (asg, bucket, key) = (asg.clone(), bucket.clone(), key.clone());
+                Some(Action::Refresh { asg, bucket, key, version: was, min_healthy: *min_healthy })
+            }
+            Action::CancelRefresh { .. } => None,
         }
     }
 
@@ -198,6 +229,11 @@ impl Action {
                 fields.remove("desired");
             }
         }
+        if let (Action::Refresh { .. }, Facts::Refresh { key, newest, .. }) = (self, now) {
+            // One that has failed by now has begun all the same.
+            let begun = newest.as_ref().is_some_and(|newest| newest.is_since(key.as_ref()));
+            return begun && wanted.get(VERSION) == fields.get(VERSION);
+        }
         wanted == fields
     }
 
@@ -209,6 +245,12 @@ impl Action {
     }
 }
 
+/// Fields of a refresh. Besides these two, `refresh` is the id of the newest one that counts no more.
+pub const REFRESH: &str = "refresh";
+pub(super) const VERSION: &str = "version";
+pub(super) const BEGUN: &str = "begun";
+pub(super) const OVER: &str = "over";
+pub(super) const UNDER_WAY: &str = "under way";
 pub(super) const STANDBY: &str = "Standby";
 pub(super) const IN_SERVICE: &str = "InService";
 pub(super) const SUSPENDED: &str = "suspended";
@@ -296,6 +338,10 @@ impl fmt::Display for Action {
             Action::Standby { asg, standby: true, replace: true, .. } => format!("to Standby in {asg}, which launches another one"),
             Action::Standby { asg, standby: true, replace: false, .. } => format!("to Standby in {asg}"),
             Action::Standby { asg, standby: false, .. } => format!("back into service in {asg}"),
+            Action::Refresh { version, min_healthy, .. } => {
+                format!("refresh to `{}`, {min_healthy} % healthy", shortened(version))
+            }
+            Action::CancelRefresh { .. } => "cancel the instance refresh".to_string(),
         };
         write!(f, "{}: {what}", self.resource())
     }

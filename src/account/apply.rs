@@ -5,6 +5,7 @@ use super::autoscaling;
 use super::classify::answer;
 use super::facts::refused;
 use super::objects::When;
+use super::refresh::Wish;
 use super::retry::{Class, MayWrite, only_while};
 use super::{Account, AccountError};
 use aws_sdk_elasticloadbalancingv2::types as sdk;
@@ -36,6 +37,14 @@ impl Account {
             Action::Copy { bucket, from, to } => self.copy_object(bucket, from, to, acl).await,
             Action::Standby { asg, instance, standby: true, replace } => self.enter_standby(asg, instance, !replace).await,
             Action::Standby { asg, instance, standby: false, .. } => self.exit_standby(asg, instance).await,
+            // It was begun by a process that died before it could say so.
+            Action::Refresh { .. } if facts.fields(action) == action.wanted() => Ok(()),
+            Action::Refresh { asg, bucket, key, version, min_healthy } => {
+                let (found, newest) = facts.refresh();
+                let key_is = found.map(|object| object.body.as_slice()) == Some(version.as_bytes());
+                self.refresh_to(Wish { asg, bucket, key, version, min_healthy: *min_healthy, acl }, key_is, newest).await
+            }
+            Action::CancelRefresh { asg } => self.cancel_refresh(asg).await,
         }
     }
 

@@ -1,9 +1,10 @@
 //! What an action will change, as it is now: one read that serves the guards, the comparison and the call itself.
 
-use super::action::{Action, Facts, Fields, IN_SERVICE, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED, copy_of, weight_field};
+use super::action::{Action, BEGUN, Facts, Fields, IN_SERVICE, OVER, REFRESH, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED};
+use super::action::{UNDER_WAY, VERSION, copy_of, weight_field};
 use super::classify::Failure;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, Group, GroupSettings, Kind, Object, balancing};
+use super::{Account, AccountError, Group, GroupSettings, Kind, Object, Refresh, balancing};
 use std::collections::BTreeSet;
 
 /// What an action may replace goes into the journal, so that it can be put back.
@@ -32,6 +33,16 @@ impl Account {
                 Ok(Facts::Copy { from, to })
             }
             Action::Standby { asg, instance, .. } => self.member(asg, instance).await,
+            Action::Refresh { asg, bucket, key, .. } => {
+                let (group, newest) = (self.group(asg).await?, self.newest_refresh(asg).await?);
+                let object = self.object(bucket, key).await?;
+                replaceable(action, object.as_ref())?;
+                Ok(Facts::Refresh { group, key: object, newest })
+            }
+            Action::CancelRefresh { asg } => {
+                let (group, newest) = (self.group(asg).await?, self.newest_refresh(asg).await?);
+                Ok(Facts::Refresh { group, key: None, newest })
+            }
         }
     }
 
@@ -133,6 +144,16 @@ impl Facts {
                 one(to.map(|to| if is_copy(from, Some(to)) { copy_of(source) } else { text(to) }))
             }
             Action::Standby { .. } => Fields::from([("lifecycle".to_string(), self.lifecycle().map(on_its_way))]),
+            Action::Refresh { .. } => {
+                let (key, newest) = self.refresh();
+                let begun = newest.filter(|newest| newest.holds() && newest.is_since(key)).map(|_| BEGUN.to_string());
+                let refresh = begun.or_else(|| newest.map(|newest| newest.id.clone()));
+                Fields::from([(VERSION.to_string(), key.map(text)), (REFRESH.to_string(), refresh)])
+            }
+            Action::CancelRefresh { .. } => {
+                let replaces = self.refresh().1.is_some_and(|newest| newest.is_active() && newest.status != "Cancelling");
+                Fields::from([(REFRESH.to_string(), Some(if replaces { UNDER_WAY } else { OVER }.to_string()))])
+            }
         }
     }
 
@@ -151,7 +172,7 @@ impl Facts {
 
     fn group(&self) -> &GroupSettings {
         match self {
-            Facts::Group(group) | Facts::Member { group, .. } => group,
+            Facts::Group(group) | Facts::Member { group, .. } | Facts::Refresh { group, .. } => group,
             Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
@@ -159,14 +180,16 @@ impl Facts {
     pub(super) fn routes(&self) -> &[RouteFacts] {
         match self {
             Facts::Routes(routes) => routes,
-            Facts::Group(_) | Facts::Member { .. } | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } => foreign(),
+            Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
     pub(super) fn parameter(&self) -> Option<&super::Parameter> {
         match self {
             Facts::Parameter(parameter) => parameter.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } => foreign(),
+            Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
@@ -174,21 +197,32 @@ impl Facts {
         match self {
             // What was copied is taken back by writing, or deleting, the object that it was copied to.
             Facts::Object(object) | Facts::Copy { to: object, .. } => object.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) => foreign(),
         }
     }
 
     fn copy(&self) -> (Option<&Object>, Option<&Object>) {
         match self {
             Facts::Copy { from, to } => (from.as_ref(), to.as_ref()),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) => foreign(),
         }
     }
 
     fn lifecycle(&self) -> Option<&str> {
         match self {
             Facts::Member { lifecycle, .. } => lifecycle.as_deref(),
-            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Refresh { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+        }
+    }
+
+    pub(super) fn refresh(&self) -> (Option<&Object>, Option<&Refresh>) {
+        match self {
+            Facts::Refresh { key, newest, .. } => (key.as_ref(), newest.as_ref()),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) => foreign(),
+            Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 }

@@ -52,6 +52,9 @@ const CALLS: [(&str, &[&str]); 6] = [
             "ResumeProcesses",
             "EnterStandby",
             "ExitStandby",
+            "DescribeInstanceRefreshes",
+            "StartInstanceRefresh",
+            "CancelInstanceRefresh",
         ],
     ),
     (

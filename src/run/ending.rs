@@ -188,7 +188,8 @@ impl Run {
                     About::Traffic | About::Serving => false,
                 },
                 Action::Object { key, .. } | Action::Copy { to: key, .. } => about == About::Version && keys(key),
-                Action::Capacity { .. } | Action::Processes { .. } | Action::Standby { .. } => false,
+                Action::Refresh { key, .. } => about == About::Version && keys(key),
+                Action::Capacity { .. } | Action::Processes { .. } | Action::Standby { .. } | Action::CancelRefresh { .. } => false,
             },
         })
     }

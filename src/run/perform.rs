@@ -231,9 +231,8 @@ impl Run {
                 Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
                 Some(_) | None => None,
             },
-            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => {
-                None
-            }
+            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => None,
+            Action::Standby { .. } | Action::Refresh { .. } | Action::CancelRefresh { .. } => None,
         };
         let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
         if breach.ours {
@@ -302,6 +301,18 @@ impl Run {
                         let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
                         guard::may_leave(instance, is_healthy, group, others, &self.allow)
                     }
+                    false => Ok(()),
+                }
+            }
+            (Action::Refresh { asg, .. }, Facts::Refresh { group, key, newest }) => {
+                guard::within(&self.env, None, action)?;
+                if self.undoing {
+                    return Ok(());
+                }
+                let was = key.as_ref().map(|key| String::from_utf8_lossy(&key.body).into_owned());
+                guard::can_return(asg, was.as_deref(), newest.as_ref())?;
+                match self.carries_traffic(asg).await? {
+                    true => guard::may_refresh(group, was.as_deref(), &self.allow, action),
                     false => Ok(()),
                 }
             }

@@ -3,6 +3,7 @@
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
 use super::{Done, EffectRequest, Entry, Run, RunError};
+use crate::account::action::REFRESH;
 use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -103,7 +104,12 @@ impl Run {
         let sent = self.send(&undo, &facts, &fields).await;
         let calls = self.own_calls();
         match sent {
-            Ok(_) => self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into())),
+            Ok(_) => {
+                if let Action::Refresh { asg, .. } = &undo {
+                    self.refresh_over(asg).await.map_err(failed)?;
+                }
+                self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into()))
+            }
             // What was sent and not seen is looked at again.
             Err(Unsent::Unseen(why)) => Err(Failed { why, action: Some(undo), passes: true }),
             Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.into())),
@@ -131,12 +137,28 @@ impl Run {
         let is_value = match &done.action {
             Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => true,
             Action::Capacity { .. } | Action::Processes { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
+            // What was replaced is not as it was, whatever the key says.
+            Action::Refresh { .. } | Action::CancelRefresh { .. } => false,
         };
         let first = self.entries.iter().find_map(|entry| match entry {
             Entry::Action(first) if first.action.resource() == done.action.resource() => Some(first),
             Entry::Action(_) | Entry::OnUndo { .. } => None,
         });
         is_value && first.is_some_and(|first| first.step < done.step && first.before == *found)
+    }
+
+    /// Both versions serve until a refresh is over; AWS itself ends one that gets nowhere.
+    async fn refresh_over(&self, asg: &str) -> Result<(), RunError> {
+        loop {
+            let Some(refresh) = self.account.newest_refresh(asg).await? else {
+                return Err(RunError::failed(format!("the instance refresh of {asg} has gone")));
+            };
+            if !refresh.is_active() {
+                let text = format!("the instance refresh of {asg} ended as {}: {}", refresh.status, refresh.reason);
+                return if refresh.holds() { Ok(()) } else { Err(RunError::failed(text)) };
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
     }
 
     /// What a change of traffic goes back to: past the splits that this run made, so that a canary is at 0 after one call and no
@@ -315,10 +337,13 @@ pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Optio
     // Autoscaling may move `desired` anywhere within the bounds that were left.
     let within = number("desired") >= number("min").or(Some(0)) && number("desired") <= number("max").or(Some(u32::MAX));
     let moved_by_scaling = |field: &str| field == "desired" && matches!(action, Action::Capacity { .. }) && within;
+    // Which refresh is the newest says nothing about who changed what: the version does.
+    let is_begun_anew = |field: &str| field == REFRESH && matches!(action, Action::Refresh { .. });
     let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "absent".to_owned());
     let odd: Vec<String> = found
         .iter()
-        .filter(|(field, value)| Some(*value) != wanted.get(*field) && Some(*value) != before.get(*field) && !moved_by_scaling(field))
+        .filter(|(field, _)| !(moved_by_scaling(field) || is_begun_anew(field)))
+        .filter(|(field, value)| Some(*value) != wanted.get(*field) && Some(*value) != before.get(*field))
         .map(|(field, value)| {
             format!("{field} is {}, this run left {} and found {}", show(Some(value)), show(wanted.get(field)), show(before.get(field)))
         })

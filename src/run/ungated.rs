@@ -34,9 +34,8 @@ impl Run {
             // What else the rule does goes back with it, so it is read first.
             Action::Forward { .. } | Action::ForwardEach { .. } => self.account.facts(action).await?,
             Action::Parameter { .. } => Facts::Parameter(None),
-            Action::Capacity { .. } | Action::Processes { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => {
-                Facts::Object(None)
-            }
+            Action::Capacity { .. } | Action::Processes { .. } | Action::Object { .. } | Action::Copy { .. } => Facts::Object(None),
+            Action::Standby { .. } | Action::Refresh { .. } | Action::CancelRefresh { .. } => Facts::Object(None),
         };
         self.record(What::Started {
             step,

@@ -131,9 +131,11 @@ fn the_playbooks_to_which_a_guard_yields_are_these() {
     }
     let known = [
         ("canary", vec!["mixed_versions"]),
+        ("hybrid", vec!["mixed_versions", "less_capacity"]),
         ("instances-restart", vec!["less_capacity"]),
         ("isolate", vec!["less_capacity"]),
         ("rollback-without-state", vec!["without_state"]),
+        ("rolling", vec!["mixed_versions", "less_capacity"]),
         ("shutdown", vec!["take_down"]),
     ];
     assert_eq!(allowed, known.map(|(name, words)| (name.to_owned(), words)).into());

@@ -7,6 +7,7 @@ mod instances;
 mod metrics;
 mod reads;
 mod records;
+mod refreshes;
 mod talk;
 mod traffic;
 mod ungated;
@@ -41,6 +42,7 @@ pub fn all() -> &'static [Verb] {
             metrics::VERBS,
             reads::VERBS,
             records::VERBS,
+            refreshes::VERBS,
             talk::VERBS,
             traffic::VERBS,
             waits::VERBS,

@@ -135,7 +135,10 @@ pub fn can_return(asg: &str, version: Option<&str>, newest: Option<&Refresh>) ->
 pub fn may_refresh(group: &GroupSettings, was: Option<&str>, allow: &[Allow], action: &Action) -> Result<(), RunError> {
     let Action::Refresh { asg, version, min_healthy, .. } = action else { return Ok(()) };
     let declare = |what: &str, word: &str| {
-        Err(RunError::refused(format!("`{asg}` serves production traffic, and {what}"), format!("declare `//! allow: {word} \"reason\"` in the playbook")))
+        Err(RunError::refused(
+            format!("`{asg}` serves production traffic, and {what}"),
+            format!("declare `//! allow: {word} \"reason\"` in the playbook"),
+        ))
     };
     if was != Some(version) && !allow.contains(&Allow::MixedVersions) {
         return declare("two versions would serve while it is refreshed", "mixed_versions");

@@ -67,7 +67,16 @@ impl Run {
             self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone(), lease: *lease })?;
             // A lease may have set it: then it is this action's from now on, and stays.
             let at = self.now();
-            self.enter(Done { step, action: action.clone(), before, undo: None, lease: *lease, at, returned: false });
+            self.enter_done(Done {
+                step,
+                env: self.env.name.clone(),
+                action: action.clone(),
+                before,
+                undo: None,
+                lease: *lease,
+                at,
+                returned: false,
+            });
             return Ok(false);
         }
         self.confirm_guarded()?;
@@ -85,12 +94,21 @@ impl Run {
         })?;
         self.touched = true;
         let at = self.now();
-        self.enter(Done { step, action: action.clone(), before: before.clone(), undo, lease: *lease, at, returned: false });
+        self.enter_done(Done {
+            step,
+            env: self.env.name.clone(),
+            action: action.clone(),
+            before: before.clone(),
+            undo,
+            lease: *lease,
+            at,
+            returned: false,
+        });
         self.carry_out(step, action, &facts, &before).await
     }
 
     /// Where another process began the same step, what was before it is what that one found.
-    fn enter(&mut self, done: Done) {
+    fn enter_done(&mut self, done: Done) {
         if !self.entries.iter().any(|entry| entry.step() == done.step) {
             self.entries.push(Entry::Action(done));
         }

@@ -2,7 +2,7 @@
 
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
-use super::{Done, EffectRequest, Entry, Run, RunError};
+use super::{Done, EffectRequest, Entry, Run, RunError, survey};
 use crate::account::action::REFRESH;
 use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
 use std::collections::BTreeSet;
@@ -47,10 +47,11 @@ impl Run {
     /// Takes back everything that was done, last first, and stops at the first step that cannot be: what came before it may rest on it.
     pub(super) async fn take_back(&mut self) -> Result<(), Stuck> {
         while let Some(entry) = self.entries.last().cloned() {
+            self.go_to(entry.env());
             match entry {
                 Entry::Action(done) if done.returned || done.before == done.action.wanted() => {}
                 Entry::Action(done) => self.undo_action(&done).await?,
-                Entry::OnUndo { step, request } => {
+                Entry::OnUndo { step, request, .. } => {
                     // A cache that stays warm is no reason to stop half-way; the failure is in the journal.
                     let _ = self.send_effect(step, &request).await;
                 }
@@ -106,7 +107,7 @@ impl Run {
         match sent {
             Ok(_) => {
                 if let Action::Refresh { asg, .. } = &undo {
-                    self.refresh_over(asg).await.map_err(failed)?;
+                    self.refresh_over(step, asg).await.map_err(failed)?;
                 }
                 self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into()))
             }
@@ -147,18 +148,36 @@ impl Run {
         is_value && first.is_some_and(|first| first.step < done.step && first.before == *found)
     }
 
-    /// Both versions serve until a refresh is over; AWS itself ends one that gets nowhere.
-    async fn refresh_over(&self, asg: &str) -> Result<(), RunError> {
-        loop {
-            let Some(refresh) = self.account.newest_refresh(asg).await? else {
-                return Err(RunError::failed(format!("the instance refresh of {asg} has gone")));
-            };
-            if !refresh.is_active() {
-                let text = format!("the instance refresh of {asg} ended as {}: {}", refresh.status, refresh.reason);
-                return if refresh.holds() { Ok(()) } else { Err(RunError::failed(text)) };
+    /// Both versions serve until a refresh is over; AWS itself ends one that gets nowhere. One that ends badly is enough where every
+    /// instance that answers runs what is recorded: nothing gets healthy there, whatever it boots.
+    async fn refresh_over(&mut self, step: u64, asg: &str) -> Result<(), RunError> {
+        let refresh = loop {
+            match self.account.newest_refresh(asg).await? {
+                Some(refresh) if refresh.is_active() => tokio::time::sleep(TRY_AGAIN).await,
+                Some(refresh) => break refresh,
+                None => return Err(RunError::failed(format!("the instance refresh of {asg} has gone"))),
             }
-            tokio::time::sleep(TRY_AGAIN).await;
+        };
+        if refresh.holds() {
+            return Ok(());
         }
+        let text = format!("the instance refresh of {asg} ended as {}: {}", refresh.status, refresh.reason);
+        if !self.runs_what_is_recorded(asg).await? {
+            return Err(RunError::failed(text));
+        }
+        let text = format!("{text}; every instance that answers runs the recorded version all the same");
+        Ok(self.record(What::Noticed { step, text })?)
+    }
+
+    async fn runs_what_is_recorded(&mut self, asg: &str) -> Result<bool, RunError> {
+        let Some(color) = self.env.colors.iter().find(|color| color.asg == asg).map(|color| color.name.clone()) else { return Ok(false) };
+        let is_known = self.account.parameter(&self.env.version_parameter(&color)).await?.is_some();
+        if !is_known || self.env.version_probe.is_none() {
+            return Ok(false);
+        }
+        let topology = self.topology().await?;
+        let check = survey::check(&self.account, &self.env, &topology, survey::Ask::Version).await?;
+        Ok(check.disagreements.iter().all(|found| found.about != survey::About::Version))
     }
 
     /// What a change of traffic goes back to: past the splits that this run made, so that a canary is at 0 after one call and no
@@ -217,6 +236,7 @@ impl Run {
             return Ok(());
         }
         let done = done.clone();
+        self.go_to(&done.env);
         let taken_over = self.fields_set_after(index, &done.action);
         let mut before = done.before.clone();
         let facts = self.settled(&done).await?;
@@ -270,7 +290,7 @@ impl Run {
             return Ok(()); // among the entries already
         }
         self.record(What::OnUndo { step, request: request.clone() })?;
-        self.entries.push(Entry::OnUndo { step, request });
+        self.entries.push(Entry::OnUndo { step, env: self.env.name.clone(), request });
         Ok(())
     }
 

@@ -31,6 +31,7 @@ mod recovery;
 mod refusals;
 mod release;
 mod same_seed;
+mod several;
 mod signals;
 mod stage;
 mod support;

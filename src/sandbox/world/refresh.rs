@@ -87,8 +87,9 @@ impl Refresh {
 
 /// What a refresh finds of its group.
 struct Sight {
-    /// Old instances that may be taken.
+    /// Old instances that may be taken, those that are not well first.
     takeable: Vec<String>,
+    unwell: u32,
     old: usize,
     /// New ones that are healthy and warm.
     ready: usize,
@@ -238,11 +239,8 @@ impl World {
     }
 
     fn sight(&self, refresh: &Refresh, group: &Group) -> Sight {
-        let (old, new): (Vec<&Instance>, Vec<&Instance>) = self
-            .instances
-            .values()
-            .filter(|i| i.group == group.name && counts(i))
-            .partition(|i| refresh.old.contains(&i.id));
+        let (old, new): (Vec<&Instance>, Vec<&Instance>) =
+            self.instances.values().filter(|i| i.group == group.name && counts(i)).partition(|i| refresh.old.contains(&i.id));
         let warmup = refresh.warmup_ms(group);
         let is_ready = |i: &&Instance| {
             let warm = i.in_service.is_some_and(|since| since.after_ms(warmup) <= self.now);
@@ -251,9 +249,12 @@ impl World {
         let ready = new.iter().filter(|i| is_ready(i)).count();
         let members = self.members(&group.name).count() as u32;
         // Standby and protection from scale-in are waited for.
-        let takeable = old.iter().filter(|i| !i.protected && i.lifecycle != Lifecycle::Standby).map(|i| i.id.clone()).collect();
+        let may_go = old.iter().filter(|i| !i.protected && i.lifecycle != Lifecycle::Standby);
+        let (well, unwell): (Vec<&Instance>, Vec<&Instance>) = may_go.partition(|i| i.healthy && self.passes(group, i));
+        let takeable = unwell.iter().chain(&well).map(|i| i.id.clone()).collect();
+        let unwell = unwell.len() as u32;
         let settled = ready == new.len() && members >= group.desired + refresh.spare;
-        Sight { takeable, old: old.len(), ready, settled, desired: group.desired, members }
+        Sight { takeable, unwell, old: old.len(), ready, settled, desired: group.desired, members }
     }
 
     /// The load balancer finds it healthy, where it is asked.
@@ -281,6 +282,8 @@ impl World {
         let launches_first = min_healthy == 100 && max_healthy > 100;
         let take = match launches_first {
             true => seen.members.saturating_sub(seen.desired),
+            // Nobody misses these, and the others are needed.
+            false if seen.unwell > 0 => seen.unwell,
             false => (seen.desired - (seen.desired * min_healthy).div_ceil(100).min(seen.desired)).max(1),
         };
         let taken: Vec<&String> = seen.takeable.iter().take(take as usize).collect();

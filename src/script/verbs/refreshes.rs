@@ -22,7 +22,11 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "refresh",
         params: &[COLOR, Param::required("version", Kind::Text, "what resolve_version gave")],
-        options: &[Opt::new("min_healthy_percent", Kind::Int, "0 to 100, default 90; with 100 new instances are launched before old ones end")],
+        options: &[Opt::new(
+            "min_healthy_percent",
+            Kind::Int,
+            "0 to 100, default 90; with 100 new instances are launched before old ones end",
+        )],
         returns: "true if something was changed",
         summary: "Writes the version key and starts an instance refresh; taken back by another one, to the version before.",
         errors: &["refused", "conflict", "denied"],
@@ -38,7 +42,7 @@ pub static VERBS: &[Verb] = &[
         returns: "nothing",
         summary: "Waits until the newest instance refresh of a group has replaced every instance.",
         errors: &["timeout", "failed", "denied"],
-        example: "wait_refreshed(c.live, #{ timeout: \"2h\" })",
+        example: "refresh(c.idle, \"dist/gh/main/41001.tar.xz\"); wait_refreshed(c.idle, #{ timeout: \"2h\" })",
         effect: Effect::Wait,
         since: 1,
         call: wait_refreshed,

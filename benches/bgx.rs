@@ -55,6 +55,7 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
     let (_sender, interrupt) = watch::channel(String::new());
     let given = playbook.params.iter().filter(|p| p.name == "version").map(|p| (p.name.clone(), "latest".to_owned())).collect();
     let request = Request {
+        also: Vec::new(),
         params: params::parse(&playbook.params, &given).unwrap_or_default(),
         answers: Answers::default(),
         observer: Box::new(|_| {}),

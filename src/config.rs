@@ -20,6 +20,8 @@ pub enum ConfigError {
     Invalid { path: String, text: String },
     #[error("there is no environment `{name}` in bgx.toml{hint}")]
     UnknownEnv { name: String, hint: String },
+    #[error("environment `{name}` is named twice")]
+    EnvTwice { name: String },
 }
 
 /// Where an environment lives.
@@ -357,6 +359,19 @@ impl Config {
             };
             ConfigError::UnknownEnv { name: name.to_owned(), hint }
         })
+    }
+
+    /// Those of `--env a,b`, in this order.
+    pub fn env_list(&self, list: &str) -> Result<Vec<&Environment>, ConfigError> {
+        let mut envs: Vec<&Environment> = Vec::new();
+        for name in list.split(',').map(str::trim) {
+            let env = self.env(name)?;
+            if envs.iter().any(|known| known.name == env.name) {
+                return Err(ConfigError::EnvTwice { name: name.to_owned() });
+            }
+            envs.push(env);
+        }
+        Ok(envs)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::classify::printable;
 use super::retry::Class;
-use super::types::{Group, GroupSettings, Object, Parameter, Target};
+use super::types::{Group, GroupSettings, Object, Parameter, Refresh, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,6 +33,11 @@ pub enum Action {
     /// TerminateInstanceInAutoScalingGroup. `decrement`: the group wants one less from then on; otherwise it launches another one.
     /// What has ended does not come back.
     Terminate { asg: String, instance: String, decrement: bool },
+    /// A group's version key says `version`, and an instance refresh that began after that replaces all its instances. `min_healthy`:
+    /// per cent of them that stay in service; with 100, new ones are launched first.
+    Refresh { asg: String, bucket: String, key: String, version: String, min_healthy: u32 },
+    /// CancelInstanceRefresh: what was replaced stays replaced (the undo of a refresh to the version that was there).
+    CancelRefresh { asg: String },
 }
 
 /// A rule, or a listener's default action.
@@ -72,6 +77,12 @@ pub enum Facts {
         group: Group,
         targets: Vec<Target>,
     },
+    /// A group, what its version key says, and its newest instance refresh.
+    Refresh {
+        group: GroupSettings,
+        key: Option<Object>,
+        newest: Option<Refresh>,
+    },
     /// Of a copy: source and destination.
     Copy {
         from: Option<Object>,
@@ -101,9 +112,12 @@ impl Action {
             | Action::Parameter { .. }
             | Action::Object { .. }
             | Action::Copy { .. }
+            | Action::CancelRefresh { .. }
             | Action::Targets { .. } => Class::SetAbsolute,
             // Refused when it is so already: a second sending could fail on the first one's effect, or take one more.
             Action::Standby { .. } | Action::Terminate { .. } => Class::Start,
+            // Begins something, but only where it was not begun since the key was written.
+            Action::Refresh { .. } => Class::Start,
         }
     }
 
@@ -116,6 +130,7 @@ impl Action {
             Action::Object { bucket, key, .. } | Action::Copy { bucket, to: key, .. } => format!("s3://{bucket}/{key}"),
             Action::Standby { instance, .. } | Action::Terminate { instance, .. } => instance.clone(),
             Action::Targets { target_group, .. } => target_group_name(target_group).to_string(),
+            Action::Refresh { asg, .. } | Action::CancelRefresh { asg } => asg.clone(),
         }
     }
 
@@ -131,7 +146,9 @@ impl Action {
             | Action::Copy { .. }
             | Action::Standby { .. }
             | Action::Targets { .. }
-            | Action::Terminate { .. } => Vec::new(),
+            | Action::Terminate { .. }
+            | Action::Refresh { .. }
+            | Action::CancelRefresh { .. } => Vec::new(),
         }
     }
 
@@ -169,6 +186,10 @@ impl Action {
                 instances.iter().map(|id| (id.clone(), registered.then(|| REGISTERED.to_string()))).collect()
             }
             Action::Terminate { .. } => Fields::from([("lifecycle".to_string(), None)]),
+            Action::Refresh { version, .. } => {
+                Fields::from([(VERSION.to_string(), Some(version.clone())), (REFRESH.to_string(), Some(BEGUN.to_string()))])
+            }
+            Action::CancelRefresh { .. } => Fields::from([(REFRESH.to_string(), Some(OVER.to_string()))]),
         }
     }
 
@@ -209,6 +230,16 @@ impl Action {
                 (!back.wanted().is_empty()).then_some(back)
             }
             Action::Terminate { .. } => None,
+            Action::Refresh { asg, bucket, key, version, min_healthy } => {
+                let was = before.get(VERSION).cloned().flatten()?;
+                if was == *version {
+                    return Some(Action::CancelRefresh { asg: asg.clone() });
+                }
+                // Instances that have ended are gone for good: what takes their place must boot the former version.
+                let (asg, bucket, key) = (asg.clone(), bucket.clone(), key.clone());
+                Some(Action::Refresh { asg, bucket, key, version: was, min_healthy: *min_healthy })
+            }
+            Action::CancelRefresh { .. } => None,
         }
     }
 
@@ -222,6 +253,11 @@ impl Action {
                 wanted.remove("desired");
                 fields.remove("desired");
             }
+        }
+        if let (Action::Refresh { .. }, Facts::Refresh { key, newest, .. }) = (self, now) {
+            // One that has failed by now has begun all the same.
+            let begun = newest.as_ref().is_some_and(|newest| newest.is_since(key.as_ref()));
+            return begun && wanted.get(VERSION) == fields.get(VERSION);
         }
         fields.retain(|name, value| !self.took(value) || wanted.remove(name).is_none());
         wanted == fields
@@ -247,6 +283,12 @@ pub(super) fn ends(lifecycle: &str) -> bool {
 pub(super) const REGISTERED: &str = "registered";
 /// Neither a target nor in its group any more.
 pub(super) const GONE: &str = "gone";
+/// Fields of a refresh. Besides these two, `refresh` is the id of the newest one that counts no more.
+pub const REFRESH: &str = "refresh";
+pub(super) const VERSION: &str = "version";
+pub(super) const BEGUN: &str = "begun";
+pub(super) const OVER: &str = "over";
+pub(super) const UNDER_WAY: &str = "under way";
 pub(super) const STANDBY: &str = "Standby";
 pub(super) const IN_SERVICE: &str = "InService";
 pub(super) const SUSPENDED: &str = "suspended";
@@ -340,6 +382,10 @@ impl fmt::Display for Action {
             }
             Action::Terminate { asg, decrement: true, .. } => format!("terminate in {asg}, which wants one less"),
             Action::Terminate { asg, decrement: false, .. } => format!("terminate in {asg}, which launches another one"),
+            Action::Refresh { version, min_healthy, .. } => {
+                format!("refresh to `{}`, {min_healthy} % healthy", shortened(version))
+            }
+            Action::CancelRefresh { .. } => "cancel the instance refresh".to_string(),
         };
         write!(f, "{}: {what}", self.resource())
     }

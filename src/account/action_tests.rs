@@ -44,7 +44,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 }
 
 fn object(text: &str) -> Option<Object> {
-    Some(Object { body: text.into(), etag: "\"e\"".into() })
+    Some(Object { body: text.into(), etag: "\"e\"".into(), modified: None })
 }
 
 fn fields(pairs: &[(&str, Option<&str>)]) -> Fields {

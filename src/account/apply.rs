@@ -5,6 +5,7 @@ use super::autoscaling;
 use super::classify::answer;
 use super::facts::refused;
 use super::objects::When;
+use super::refresh::Wish;
 use super::retry::{Class, MayWrite, only_while};
 use super::targets::unlike;
 use super::{Account, AccountError};
@@ -39,6 +40,14 @@ impl Account {
             Action::Standby { asg, instance, standby: false, .. } => self.exit_standby(asg, instance).await,
             Action::Targets { target_group, registered, .. } => self.set_targets(target_group, *registered, &unlike(action, facts)).await,
             Action::Terminate { instance, decrement, .. } => self.terminate(instance, *decrement).await,
+            // It was begun by a process that died before it could say so.
+            Action::Refresh { .. } if facts.fields(action) == action.wanted() => Ok(()),
+            Action::Refresh { asg, bucket, key, version, min_healthy } => {
+                let (found, newest) = facts.refresh();
+                let key_is = found.map(|object| object.body.as_slice()) == Some(version.as_bytes());
+                self.refresh_to(Wish { asg, bucket, key, version, min_healthy: *min_healthy, acl }, key_is, newest).await
+            }
+            Action::CancelRefresh { asg } => self.cancel_refresh(asg).await,
         }
     }
 

@@ -152,6 +152,6 @@ fn activity(from: sdk::Activity) -> Result<Activity, String> {
     })
 }
 
-fn timestamp(from: &DateTime) -> Option<jiff::Timestamp> {
+pub(super) fn timestamp(from: &DateTime) -> Option<jiff::Timestamp> {
     jiff::Timestamp::new(from.secs(), i32::try_from(from.subsec_nanos()).ok()?).ok()
 }

@@ -1,10 +1,11 @@
 //! What an action will change, as it is now: one read that serves the guards, the comparison and the call itself.
 
-use super::action::{Action, Facts, Fields, IN_SERVICE, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED, copy_of, ends, weight_field};
+use super::action::{Action, BEGUN, Facts, Fields, IN_SERVICE, OVER, REFRESH, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED};
+use super::action::{UNDER_WAY, VERSION, copy_of, ends, weight_field};
 use super::classify::Failure;
 use super::retry::{Call, Class};
 use super::targets::registration;
-use super::{Account, AccountError, Group, GroupSettings, Kind, Object, Target, balancing};
+use super::{Account, AccountError, Group, GroupSettings, Kind, Object, Refresh, Target, balancing};
 use std::collections::BTreeSet;
 
 /// What an action may replace goes into the journal, so that it can be put back.
@@ -37,6 +38,16 @@ impl Account {
                 let asgs = [asg.as_str()];
                 let (groups, targets) = tokio::join!(self.groups(&asgs), self.target_health(target_group));
                 Ok(Facts::Targets { group: groups?.remove(asg).ok_or_else(|| missing(asg))?, targets: targets? })
+            }
+            Action::Refresh { asg, bucket, key, .. } => {
+                let (group, newest) = (self.group(asg).await?, self.newest_refresh(asg).await?);
+                let object = self.object(bucket, key).await?;
+                replaceable(action, object.as_ref())?;
+                Ok(Facts::Refresh { group, key: object, newest })
+            }
+            Action::CancelRefresh { asg } => {
+                let (group, newest) = (self.group(asg).await?, self.newest_refresh(asg).await?);
+                Ok(Facts::Refresh { group, key: None, newest })
             }
         }
     }
@@ -147,6 +158,16 @@ impl Facts {
                 let (group, targets) = self.targets();
                 instances.iter().map(|id| (id.clone(), registration(id, group, targets))).collect()
             }
+            Action::Refresh { .. } => {
+                let (key, newest) = self.refresh();
+                let begun = newest.filter(|newest| newest.holds() && newest.is_since(key)).map(|_| BEGUN.to_string());
+                let refresh = begun.or_else(|| newest.map(|newest| newest.id.clone()));
+                Fields::from([(VERSION.to_string(), key.map(text)), (REFRESH.to_string(), refresh)])
+            }
+            Action::CancelRefresh { .. } => {
+                let replaces = self.refresh().1.is_some_and(|newest| newest.is_active() && newest.status != "Cancelling");
+                Fields::from([(REFRESH.to_string(), Some(if replaces { UNDER_WAY } else { OVER }.to_string()))])
+            }
         }
     }
 
@@ -165,7 +186,7 @@ impl Facts {
 
     fn group(&self) -> &GroupSettings {
         match self {
-            Facts::Group(group) | Facts::Member { group, .. } => group,
+            Facts::Group(group) | Facts::Member { group, .. } | Facts::Refresh { group, .. } => group,
             Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => foreign(),
         }
     }
@@ -173,30 +194,24 @@ impl Facts {
     pub(super) fn targets(&self) -> (&Group, &[Target]) {
         match self {
             Facts::Targets { group, targets } => (group, targets),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => {
-                foreign()
-            }
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } | Facts::Routes(_) => foreign(),
+            Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
     pub(super) fn routes(&self) -> &[RouteFacts] {
         match self {
             Facts::Routes(routes) => routes,
-            Facts::Group(_)
-            | Facts::Member { .. }
-            | Facts::Parameter(_)
-            | Facts::Object(_)
-            | Facts::Copy { .. }
-            | Facts::Targets { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } | Facts::Targets { .. } => foreign(),
+            Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
     pub(super) fn parameter(&self) -> Option<&super::Parameter> {
         match self {
             Facts::Parameter(parameter) => parameter.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => {
-                foreign()
-            }
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } | Facts::Targets { .. } => foreign(),
+            Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 
@@ -204,25 +219,32 @@ impl Facts {
         match self {
             // What was copied is taken back by writing, or deleting, the object that it was copied to.
             Facts::Object(object) | Facts::Copy { to: object, .. } => object.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Targets { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } | Facts::Targets { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) => foreign(),
         }
     }
 
     fn copy(&self) -> (Option<&Object>, Option<&Object>) {
         match self {
             Facts::Copy { from, to } => (from.as_ref(), to.as_ref()),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Targets { .. } => {
-                foreign()
-            }
+            Facts::Group(_) | Facts::Member { .. } | Facts::Refresh { .. } | Facts::Targets { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) => foreign(),
         }
     }
 
     fn lifecycle(&self) -> Option<&str> {
         match self {
             Facts::Member { lifecycle, .. } => lifecycle.as_deref(),
-            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => {
-                foreign()
-            }
+            Facts::Group(_) | Facts::Refresh { .. } | Facts::Targets { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+        }
+    }
+
+    pub(super) fn refresh(&self) -> (Option<&Object>, Option<&Refresh>) {
+        match self {
+            Facts::Refresh { key, newest, .. } => (key.as_ref(), newest.as_ref()),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Targets { .. } => foreign(),
+            Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
         }
     }
 }

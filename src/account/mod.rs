@@ -16,6 +16,7 @@ mod metrics;
 mod objects;
 mod pages;
 mod parameters;
+mod refresh;
 mod reply;
 mod retry;
 mod tape;

@@ -1,6 +1,6 @@
 //! S3: objects, whole and conditional, and lists of them.
 
-use super::autoscaling::endless;
+use super::autoscaling::{endless, timestamp};
 use super::classify::{Answer, Failure, answer, chain};
 use super::pages::Pages;
 use super::retry::{Call, Class};
@@ -68,7 +68,8 @@ impl Account {
         if body.len() as i64 != length {
             return Err(format!("the reply ends after {} of {length} bytes", body.len()).into());
         }
-        Ok(Answer { value: Object { body, etag: out.e_tag.ok_or("the reply lacks `ETag`")? }, request_id })
+        let modified = out.last_modified.as_ref().and_then(timestamp);
+        Ok(Answer { value: Object { body, etag: out.e_tag.ok_or("the reply lacks `ETag`")?, modified }, request_id })
     }
 
     /// HeadObject: `false` only if S3 itself says 404; without permission to list, S3 says 403, which is an error here.

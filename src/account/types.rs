@@ -70,6 +70,38 @@ pub struct Activity {
     pub message: String,
 }
 
+/// An instance refresh.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    pub id: String,
+    /// `Pending`, `InProgress`, `Successful`, `Failed`, `Cancelled`, …
+    pub status: String,
+    /// Empty where all goes well.
+    pub reason: String,
+    pub start: Option<jiff::Timestamp>,
+    /// Of the instances, from 0 to 100; goes down while AWS rolls back.
+    pub percent: u32,
+}
+
+impl Refresh {
+    /// It replaces instances now, or may still do so.
+    pub fn is_active(&self) -> bool {
+        matches!(self.status.as_str(), "Pending" | "InProgress" | "Cancelling" | "RollbackInProgress" | "Baking")
+    }
+
+    /// It began after this object was written. Both moments are whole seconds of different clocks of AWS.
+    pub fn is_since(&self, key: Option<&Object>) -> bool {
+        const APART: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+        let written = key.and_then(|key| key.modified);
+        written.is_some_and(|written| self.start.is_none_or(|start| start + APART >= written))
+    }
+
+    /// It is to replace every instance, or has.
+    pub fn holds(&self) -> bool {
+        matches!(self.status.as_str(), "Pending" | "InProgress" | "Successful" | "Baking")
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadBalancer {
     pub arn: String,
@@ -153,6 +185,9 @@ pub struct Parameter {
 pub struct Object {
     pub body: Vec<u8>,
     pub etag: String,
+    /// When it was written, in whole seconds, as far as the reply says so.
+    #[serde(default)]
+    pub modified: Option<jiff::Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

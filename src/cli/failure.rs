@@ -48,7 +48,10 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
         let hint = match &error {
             ConfigError::Missing(_) => Some("go to the folder of your project, or write a bgx.toml there".to_owned()),
-            ConfigError::Unreadable { .. } | ConfigError::Invalid { .. } | ConfigError::UnknownEnv { .. } => None,
+            ConfigError::Unreadable { .. }
+            | ConfigError::Invalid { .. }
+            | ConfigError::UnknownEnv { .. }
+            | ConfigError::EnvTwice { .. } => None,
         };
         Failure { hint, ..Failure::of(2, &error) }
     }

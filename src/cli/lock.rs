@@ -9,7 +9,7 @@ use super::screen::Screen;
 use super::signals;
 use super::style::{Paint, clean};
 use crate::config::{Config, Environment};
-use crate::host::{self, Host};
+use crate::host::{self, Host, Options};
 use crate::run::RunError;
 use crate::run::event::{Event, Outcome, What};
 use crate::run::history::{self, Past};
@@ -117,7 +117,7 @@ fn find(config: &Config, host: &Host, env: &Environment, place: &Place) -> Resul
     let record = host.driver.block_on(place.held()).map_err(failed)?.map(|seen| seen.record);
     let target = host.target.to_string();
     let all = history::list(&recovery::folder(config, host.is_sandbox())).map_err(|e| Failure::of(2, &e))?;
-    let mut own = all.into_iter().rev().filter(|past| past.began.env == env.name && past.began.target == target);
+    let mut own = all.into_iter().rev().filter(|past| past.began.is_in(&env.name) && past.began.target == target);
     let Some(record) = record else {
         for past in own.filter(|past| !past.is_over()) {
             let latest = journals::latest(host, past)?;
@@ -131,6 +131,11 @@ fn find(config: &Config, host: &Host, env: &Environment, place: &Place) -> Resul
     let known = match (here, journals::store(env, host, &record.run)) {
         (None, Some(store)) => journals::fetch(config, host, &store, &record.run)?,
         (here, _) => here,
+    };
+    // A run of several environments has its journal under the first of them.
+    let known = match known {
+        None => journals::find(config, &record.run, &Options { target: Some(host.target.clone()), ..Options::default() })?,
+        known => known,
     };
     let Some(past) = known else { return Ok(Found::Elsewhere(Box::new(record))) };
     let latest = journals::latest(host, past)?;
@@ -155,7 +160,7 @@ fn by_header(
         None => {
             let id = past.id();
             let back = if replay::committed(&past.events) { format!("bgx abandon {id} --reason …") } else { format!("bgx undo {id}") };
-            let text = format!("run {id} of {} in {} is not over, and a human must decide", past.began.playbook, past.began.env);
+            let text = format!("run {id} of {} in {} is not over, and a human must decide", past.began.playbook, past.began.env_list());
             Err(Failure {
                 code: Outcome::Paused.code(),
                 ..Failure::usage(text).hinted(format!("bgx why {id}; then bgx resume {id}, or {back}"))

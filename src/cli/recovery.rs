@@ -107,7 +107,7 @@ pub fn none_open(config: &Config, host: &Host, env: &Environment, wait: Duration
 fn one_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failure> {
     let all = history::list(&folder(config, host.is_sandbox())).map_err(unreadable)?;
     let target = host.target.to_string();
-    let here = all.into_iter().rev().filter(|run| !run.is_over() && run.began.env == env.name && run.began.target == target);
+    let here = all.into_iter().rev().filter(|run| !run.is_over() && run.began.is_in(&env.name) && run.began.target == target);
     // Another machine may have ended it since.
     let known: Vec<Past> = here.map(|run| journals::latest(host, run).map(|latest| latest.past)).collect::<Result<_, _>>()?;
     let Some(open) = known.iter().find(|run| !run.is_over()) else { return Ok(()) };
@@ -166,9 +166,9 @@ pub fn carry_on(
     interrupt: watch::Receiver<String>,
 ) -> Result<i32, Failure> {
     let past = &latest.past;
-    let env = config.env(&past.began.env)?.clone();
+    let envs = config.env_list(&past.began.env_list())?;
     let current = command == "resume" && matches.try_get_one::<bool>("with-current-sources").ok().flatten() == Some(&true);
-    let playbook = if current { current_sources(past, config, &env)? } else { journal_sources(past)? };
+    let playbook = if current { current_sources(past, config, &envs)? } else { journal_sources(past)? };
     let (journal, events) = latest
         .reopen()
         .map_err(|e| Failure { code: Outcome::Refused.code(), ..Failure::usage(format!("run {} cannot be taken over: {e}", past.id())) })
@@ -180,7 +180,7 @@ pub fn carry_on(
     report::first_line(host, json);
     let sources = current.then(|| playbook.sources.texts().into_iter().collect());
     if current {
-        let request = run_command::request(env.clone(), host, run_command::show(true, None, host), Answers::default(), interrupt.clone());
+        let request = run_command::request(&envs, host, run_command::show(true, None, host), Answers::default(), interrupt.clone());
         let observer = Box::new(|_: &Event| {});
         let rehearsal = Request { params: params.clone(), events: events.clone(), run_id: past.began.run.clone(), observer, ..request };
         session::rehearse(&playbook, host, rehearsal).map_err(|halt| not_agreed(&halt, past))?;
@@ -193,7 +193,7 @@ pub fn carry_on(
         actor: run_command::actor(host),
         events,
         resumes: Resumes { on_failure: run_command::on_failure(matches), sources },
-        ..run_command::request(env.clone(), host, show, answers, interrupt)
+        ..run_command::request(&envs, host, show, answers, interrupt)
     };
     // Giving up goes on with the reason that began it, unless another one is given.
     let reason = run_command::text(matches, "reason").or(replay::given_up(&past.events)).unwrap_or_default().to_owned();
@@ -208,7 +208,7 @@ pub fn carry_on(
         report::error(error, &playbook.sources);
     }
     let goal = if command == "undo" { Goal::Back } else { Goal::Forward };
-    Ok(report::end(&played, host, &env, json, goal))
+    Ok(report::end(&played, host, &envs, json, goal))
 }
 
 /// The playbook that began the run, or that a resume put in its place.
@@ -219,11 +219,11 @@ fn journal_sources(past: &Past) -> Result<Playbook, Failure> {
 }
 
 /// The same playbook as it is in the project now.
-fn current_sources(past: &Past, config: &Config, env: &Environment) -> Result<Playbook, Failure> {
+fn current_sources(past: &Past, config: &Config, envs: &[&Environment]) -> Result<Playbook, Failure> {
     let name = &past.began.playbook;
     let path = [config.root.join(name), PathBuf::from(name)].into_iter().find(|path| path.is_file());
     let path = path.ok_or_else(|| Failure::usage(format!("there is no `{name}` here to go on with")))?;
-    Playbook::load(&path, config, env.hooks.as_deref())
+    Playbook::load(&path, config, envs.iter().filter_map(|env| env.hooks.as_deref()))
         .map_err(|problems| Failure::usage(format!("`{name}` cannot be played:\n{}", problems.render(false))))
 }
 

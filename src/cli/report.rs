@@ -45,28 +45,32 @@ impl Goal {
 }
 
 /// What an operator wants to know at the end; the exit code.
-pub fn end(played: &Played, host: &Host, env: &Environment, json: bool, goal: Goal) -> i32 {
+pub fn end(played: &Played, host: &Host, envs: &[&Environment], json: bool, goal: Goal) -> i32 {
     let code = goal.code(played);
-    let users = host.users(&env.name, played.began);
+    let users: Vec<(&str, Users)> = envs.iter().filter_map(|env| Some((env.name.as_str(), host.users(&env.name, played.began)?))).collect();
     if json {
-        let line = serde_json::json!({ "end": played.ended, "users": users, "code": code });
+        let mut line = serde_json::json!({ "end": played.ended, "users": users.first().map(|(_, users)| users), "code": code });
+        if envs.len() > 1 {
+            line["users"] = users.iter().map(|(env, users)| ((*env).to_owned(), serde_json::json!(users))).collect();
+        }
         let _ = writeln!(std::io::stdout(), "{line}");
         return code;
     }
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }
-    let _ = write!(std::io::stdout(), "{}", clean(&text(played, users.filter(|_| played.touched).as_ref(), host, goal, &env.name)));
+    let _ = write!(std::io::stdout(), "{}", clean(&text(played, &users, host, goal, &envs[0].name)));
     let _ = std::io::stdout().flush();
     code
 }
 
-fn text(played: &Played, users: Option<&Users>, host: &Host, goal: Goal, env: &str) -> String {
+fn text(played: &Played, users: &[(&str, Users)], host: &Host, goal: Goal, env: &str) -> String {
     let paint = Paint::stdout();
     let ended = &played.ended;
     let mut text = changes(&ended.changes);
-    if let Some(users) = users {
-        let _ = writeln!(text, "users: {}", users_line(users, ended.outcome));
+    for (own, saw) in users.iter().filter(|_| played.touched) {
+        let of = if users.len() > 1 { format!(" of {own}") } else { String::new() };
+        let _ = writeln!(text, "users{of}: {}", users_line(saw, ended.outcome));
     }
     for line in &ended.disagreements {
         let _ = writeln!(text, "{}", paint.bad(&format!("disagreement: {line}")));

@@ -55,10 +55,10 @@ pub fn command() -> Command {
     Command::new("run")
         .about("Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags")
         .arg(Arg::new("playbook").value_name("PLAYBOOK").required(true).help("a .rhai file, or the name of one in playbooks/"))
-        .arg(value("env", "ENV", "environment of bgx.toml").short('e').required(true))
+        .arg(value("env", "ENV", "environment of bgx.toml; `a,b` for a playbook that is for several").short('e').required(true))
         .arg(value("answer", "ID=KEY", "answer a question beforehand; may be repeated").action(ArgAction::Append))
         .arg(Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("answer the questions that are not for a human"))
-        .arg(value("confirm", "ENV", "the name of a guarded environment, in place of typing it"))
+        .arg(value("confirm", "ENV", "the name of a guarded environment, in place of typing it; `a,b` for several"))
         .arg(value("target", "TARGET", "sandbox, aws, or the URL of a server; wins over bgx.toml"))
         .arg(
             value("seed", "N", "draws of the sandbox and of retries; the same seed gives the same run")
@@ -145,13 +145,13 @@ fn flag(spec: &ParamSpec) -> Arg {
 
 /// Carries the command out; the exit code.
 pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result<i32, Failure> {
-    let env = config.env(text(matches, "env").unwrap_or_default())?.clone();
-    let options = options(matches)?;
-    let (target, named) = host::target_of(config, &env, &options);
-    if env.guarded && !named && target != Target::Sandbox && !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("`{}` is guarded and its target was not named", env.name))
-            .hinted(format!("say it with --target, or with `target = …` under [env.{}]", env.name)));
+    let envs = config.env_list(text(matches, "env").unwrap_or_default())?;
+    if envs.len() > 1 && !playbook.header.several {
+        return Err(Failure::usage(format!("`{}` is for one environment", playbook.name()))
+            .hinted("a playbook for several says `//! environments: several`, as playbooks/waves.rhai does"));
     }
+    let options = options(matches)?;
+    let target = target(config, &envs, &options)?;
     let given: BTreeMap<String, String> =
         playbook.params.iter().filter_map(|spec| Some((spec.name.clone(), text(matches, &spec.name)?.to_owned()))).collect();
     let params = params::parse(&playbook.params, &given).map_err(|problems| bad_params(&problems))?;
@@ -161,12 +161,12 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let host = Host::open(config, &target, &options)?;
     let lock_wait = matches.get_one::<Duration>("lock-wait").copied().unwrap_or_default();
     let has_state = !playbook.header.allows(Permission::WithoutState);
-    if has_state {
-        recovery::none_open(config, &host, &env, lock_wait, &interrupt)?;
+    for env in envs.iter().filter(|_| has_state) {
+        recovery::none_open(config, &host, env, lock_wait, &interrupt)?;
     }
     let (run_id, journal) = journal(config, &host, matches.contains_id("seed"))?;
     let host = host.for_run(&run_id);
-    let journal = match journals::store(&env, &host, &run_id).filter(|_| has_state) {
+    let journal = match journals::store(envs[0], &host, &run_id).filter(|_| has_state) {
         Some(store) => journal.stored(store, &Fetched::default()).map_err(|e| Failure::usage(format!("the new journal: {e}")))?,
         None => journal,
     };
@@ -182,18 +182,35 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         commit: commit(&config.root, &host),
         lock_wait,
         on_failure: on_failure(matches).unwrap_or_default(),
-        ..request(env.clone(), &host, show, answers, interrupt)
+        ..request(&envs, &host, show, answers, interrupt)
     };
     let played = session::run(playbook, &host, request).map_err(not_begun)?;
     host.save()?;
     if let Some(error) = &played.error {
         report::error(error, &playbook.sources);
     }
-    Ok(report::end(&played, &host, &env, json, Goal::Forward))
+    Ok(report::end(&played, &host, &envs, json, Goal::Forward))
+}
+
+/// The one target on which all the environments live. One that is guarded wants it named where nobody watches.
+fn target(config: &Config, envs: &[&Environment], options: &Options) -> Result<Target, Failure> {
+    let (target, _) = host::target_of(config, envs[0], options);
+    for env in envs {
+        let (own, named) = host::target_of(config, env, options);
+        if own != target {
+            let text = format!("`{}` lives on {target} and `{}` on {own}: a run has one target", envs[0].name, env.name);
+            return Err(Failure::usage(text).hinted("name it with --target, or run one after the other"));
+        }
+        if env.guarded && !named && target != Target::Sandbox && !std::io::stdin().is_terminal() {
+            return Err(Failure::usage(format!("`{}` is guarded and its target was not named", env.name))
+                .hinted(format!("say it with --target, or with `target = …` under [env.{}]", env.name)));
+        }
+    }
+    Ok(target)
 }
 
 /// What every command that carries a run on gives to it; the rest is the command's own.
-pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, interrupt: watch::Receiver<String>) -> Request {
+pub fn request(envs: &[&Environment], host: &Host, show: Show, answers: Answers, interrupt: watch::Receiver<String>) -> Request {
     let paint = Paint::stderr();
     let mut screen = Screen::new(show, paint);
     Request {
@@ -205,7 +222,8 @@ pub fn request(env: Environment, host: &Host, show: Show, answers: Answers, inte
         who: system_user(),
         approved: false,
         lock_wait: Duration::ZERO,
-        env,
+        env: envs[0].clone(),
+        also: envs[1..].iter().map(|env| (*env).clone()).collect(),
         params: BTreeMap::new(),
         journal: Journal::in_memory(),
         run_id: String::new(),
@@ -353,11 +371,12 @@ pub fn system_host() -> String {
     std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// For `list` and `--help`: the environment's hooks are part of what is checked.
-pub fn hooks<'a>(config: &'a Config, args: &[String]) -> Option<&'a str> {
+/// For `list` and `--help`: the environments' hooks are part of what is checked.
+pub fn hooks<'a>(config: &'a Config, args: &[String]) -> Vec<&'a str> {
     let at = args.iter().position(|arg| arg == "--env" || arg == "-e");
     let named = at.and_then(|at| args.get(at + 1)).cloned();
     let joined = args.iter().find_map(|arg| arg.strip_prefix("--env=").map(str::to_owned));
-    let env: &Environment = config.envs.get(&named.or(joined)?)?;
-    env.hooks.as_deref()
+    let list = named.or(joined).unwrap_or_default();
+    let envs = list.split(',').filter_map(|name| config.envs.get(name.trim()));
+    envs.filter_map(|env| env.hooks.as_deref()).collect()
 }

@@ -101,14 +101,14 @@ fn list(config: &Config, env: Option<&str>, since: Option<Since>) -> Result<Stri
         let last = runs.iter().filter_map(|run| run.events.last()).map(|event| event.at).max();
         let now = if sandbox { last.unwrap_or_default() } else { Timestamp::now() };
         let from = since.map(|since| since.counted_from(now));
-        let wanted = |run: &&Past| env.is_none_or(|env| run.began.env == env) && from.is_none_or(|from| began(run) >= Some(from));
+        let wanted = |run: &&Past| env.is_none_or(|env| run.began.is_in(env)) && from.is_none_or(|from| began(run) >= Some(from));
         for run in runs.iter().filter(wanted) {
             let at = began(run).map(|at| at.to_string()).unwrap_or_default();
             let _ = writeln!(
                 page,
                 "{}  {at:24}  {:12} {:28} {:8} {}",
                 run.id(),
-                run.began.env,
+                run.began.env_list(),
                 run.began.playbook,
                 run.began.target,
                 state(run)
@@ -142,8 +142,15 @@ fn stamp(run: &Past, event: &Event) -> String {
 
 fn steps(run: &Past) -> String {
     let began = &run.began;
-    let mut page =
-        format!("run {} · {} on {} · {} as {} · bgx {}\n", began.run, began.playbook, began.env, began.target, began.identity, began.bgx);
+    let mut page = format!(
+        "run {} · {} on {} · {} as {} · bgx {}\n",
+        began.run,
+        began.playbook,
+        began.env_list(),
+        began.target,
+        began.identity,
+        began.bgx
+    );
     for (name, value) in &began.parameters {
         let _ = writeln!(page, "      --{name} {value}");
     }
@@ -169,6 +176,7 @@ fn line(what: &What) -> Option<String> {
         }
         What::AwaitsApproval { step, asking } => format!("  {step:3} waits for approval `{}`: {}", asking.id, asking.text),
         What::Approved { step, given } => format!("  {step:3} {}", approved(given)),
+        What::Entered { env } => format!("in {env}"),
         What::BlockStarted { name } => name.clone(),
         What::BlockEnded { ok: true, .. } => return None,
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
@@ -218,7 +226,7 @@ pub fn approved(given: &Given) -> String {
 
 /// From the outcome back to the event that caused it.
 fn why(run: &Past) -> String {
-    let mut page = format!("run {} · {} on {}: {}\n", run.id(), run.began.playbook, run.began.env, state(run));
+    let mut page = format!("run {} · {} on {}: {}\n", run.id(), run.began.playbook, run.began.env_list(), state(run));
     let ended = run.events.iter().rev().find_map(|event| if let What::Ended(ended) = &event.what { Some(ended) } else { None });
     if let Some(reason) = ended.and_then(|ended| ended.why.as_ref()) {
         let _ = writeln!(page, "because {reason}");
@@ -258,6 +266,7 @@ fn is_cause(what: &What) -> bool {
         | What::Broke { .. }
         | What::UndoFailed { .. } => true,
         What::Began(_)
+        | What::Entered { .. }
         | What::BlockStarted { .. }
         | What::Read { .. }
         | What::Found { .. }

@@ -195,7 +195,8 @@ impl Screen {
     fn line(&mut self, what: &What) -> Option<String> {
         let paint = self.paint;
         Some(match what {
-            What::Began(began) => format!("run {} · {} on {}", paint.bold(&began.run), began.playbook, began.env),
+            What::Began(began) => format!("run {} · {} on {}", paint.bold(&began.run), began.playbook, began.env_list()),
+            What::Entered { env } => paint.bold(&format!("in {env}")),
             What::BlockEnded { .. } => {
                 self.depth = self.depth.saturating_sub(1);
                 return None;

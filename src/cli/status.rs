@@ -21,7 +21,7 @@ pub fn command() -> Command {
 
 pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let envs: Vec<&Environment> = match super::run::text(matches, "env") {
-        Some(name) => vec![config.env(name)?],
+        Some(list) => config.env_list(list)?,
         None => config.envs.values().collect(),
     };
     let options = super::run::options(matches)?;

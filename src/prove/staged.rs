@@ -53,6 +53,9 @@ const CALLS: [(&str, &[&str]); 6] = [
             "EnterStandby",
             "TerminateInstanceInAutoScalingGroup",
             "ExitStandby",
+            "DescribeInstanceRefreshes",
+            "StartInstanceRefresh",
+            "CancelInstanceRefresh",
         ],
     ),
     (
@@ -89,21 +92,21 @@ const CALLS: [(&str, &[&str]); 6] = [
 ];
 
 /// Reads what a test wants to happen.
-pub fn stage(ask: &Ask, env: &Environment, world: &World) -> Result<Stage, Refusal> {
+pub fn stage(ask: &Ask, envs: &[Environment], world: &World) -> Result<Stage, Refusal> {
     if let Some(signal) = &ask.signal {
         known_signal(signal)?;
     }
-    let rules = ask.faults.iter().map(|fault| rule(fault, env, world)).collect::<Result<Vec<_>, _>>()?;
+    let rules = ask.faults.iter().map(|fault| rule(fault, envs, world)).collect::<Result<Vec<_>, _>>()?;
     Ok(Stage { rules, signal: ask.signal.clone() })
 }
 
-fn rule(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Rule, Refusal> {
+fn rule(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Rule, Refusal> {
     let place = fault.at.as_deref().map(service_of).transpose()?;
     let (service, operation) = place.clone().unwrap_or_default();
     let mut rule = match FAULTS.iter().find(|(name, _)| *name == fault.fault) {
         Some((_, make)) if place.is_some() => make(&service, &operation),
         Some(_) => return Err(Refusal::new(format!("fault `{}`: `at` which call?", fault.fault))),
-        None => Rule::mishap(&service, &operation, mishap(fault, env, world)?),
+        None => Rule::mishap(&service, &operation, mishap(fault, envs, world)?),
     };
     if place.is_none() {
         (rule.service, rule.operation) = (None, None);
@@ -125,7 +128,7 @@ fn service_of(operation: &str) -> Result<(String, String), Refusal> {
     }
 }
 
-fn mishap(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Mishap, Refusal> {
+fn mishap(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Mishap, Refusal> {
     let name = fault.fault.as_str();
     if !MISHAPS.contains(&name) {
         let hint = did_you_mean(name, FAULTS.iter().map(|(name, _)| *name).chain(MISHAPS));
@@ -134,7 +137,7 @@ fn mishap(fault: &FaultAsk, env: &Environment, world: &World) -> Result<Mishap, 
     if name == "alarm" {
         return alarm(fault, world);
     }
-    let groups: Vec<&str> = env.colors.iter().map(|color| color.asg.as_str()).collect();
+    let groups: Vec<&str> = envs.iter().flat_map(|env| &env.colors).map(|color| color.asg.as_str()).collect();
     let group = fault.group.clone().ok_or_else(|| Refusal::new(format!("fault `{name}`: which `group`?")))?;
     if !groups.contains(&group.as_str()) {
         let hint = did_you_mean(&group, groups.iter().copied()).unwrap_or_else(|| groups.join(", "));
@@ -184,6 +187,7 @@ pub fn text(what: &What) -> String {
         What::UndoStarted { action, .. } => format!("undo: {action}"),
         What::Broke { text, .. } => format!("broke: {text}"),
         What::Refused { verb, text, .. } => format!("refused {verb}: {text}"),
+        What::Entered { env } => format!("in {env}"),
         What::Began(_)
         | What::Read { .. }
         | What::ReadFailed { .. }
@@ -207,7 +211,7 @@ pub fn text(what: &What) -> String {
 }
 
 /// Events and accounts as a test reads them; how it ended is filled in by who knows.
-pub fn told(env: &Environment, before: &World, after: &World, events: &[Event], calls: usize) -> Told {
+pub fn told(envs: &[Environment], before: &World, after: &World, events: &[Event], calls: usize) -> Told {
     let mut told = Told { calls: i64::try_from(calls).unwrap_or(i64::MAX), ..Told::default() };
     for event in events {
         let what = &event.what;
@@ -227,16 +231,24 @@ pub fn told(env: &Environment, before: &World, after: &World, events: &[Event], 
             told.questions.push(id.clone());
         }
     }
-    let users = after.users(&env.name, before.now);
-    told.users = UsersTold {
+    told.before.live = envs.first().and_then(|env| account(env, before).live);
+    told.after.live = envs.first().and_then(|env| account(env, after).live);
+    for env in envs {
+        told.users.add(&users(&env.name, before, after));
+        told.before.add(account(env, before));
+        told.after.add(account(env, after));
+    }
+    told
+}
+
+fn users(env: &str, before: &World, after: &World) -> UsersTold {
+    let users = after.users(env, before.now);
+    UsersTold {
         requests: users.requests.round(),
         errors: users.errors.round(),
         mixed_seconds: users.mixed_seconds,
         lowest_healthy: users.lowest_healthy.map(i64::from),
-    };
-    told.before = account(env, before);
-    told.after = account(env, after);
-    told
+    }
 }
 
 fn account(env: &Environment, world: &World) -> Account {

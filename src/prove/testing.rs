@@ -45,7 +45,8 @@ struct Kept {
     world: World,
     journal: Vec<u8>,
     playbook: Playbook,
-    env: Environment,
+    /// Those of `env: "a,b"`, one at least.
+    envs: Vec<Environment>,
     params: BTreeMap<String, String>,
     answers: BTreeMap<String, String>,
     yes: bool,
@@ -71,7 +72,7 @@ impl Bench {
     pub fn carry(&self, ask: Ask) -> Result<Told, Refusal> {
         let earlier = ask.after.and_then(|handle| locked(&self.kept).get(handle).cloned());
         let start = self.begin(&ask, earlier)?;
-        let stage = staged::stage(&ask, &start.env, &start.world)?;
+        let stage = staged::stage(&ask, &start.envs, &start.world)?;
         self.played_through(&ask, start, stage)
     }
 
@@ -87,13 +88,13 @@ impl Bench {
             }
             None => earlier.as_ref().map_or_else(|| self.config.clone(), |kept| kept.config.clone()),
         };
-        let name = ask.env.clone().or_else(|| earlier.as_ref().map(|kept| kept.env.name.clone()));
-        let name = name.or_else(|| config.envs.keys().next().cloned()).unwrap_or_default();
-        let Some(env) = config.envs.get(&name).cloned() else {
-            let hint = did_you_mean(&name, config.envs.keys().map(String::as_str));
-            return Err(Refusal::new(format!("bgx.toml has no environment `{name}`")).maybe_hint(hint));
-        };
-        let playbook = self.playbook(&ask.script, &env)?;
+        let list = ask.env.clone().or_else(|| earlier.as_ref().map(|kept| kept.envs[0].name.clone()));
+        let list = list.or_else(|| config.envs.keys().next().cloned()).unwrap_or_default();
+        let envs = environments(&config, &list)?;
+        let playbook = self.playbook(&ask.script, &envs)?;
+        if envs.len() > 1 && !playbook.header.several {
+            return Err(Refusal::new(format!("`{}` is for one environment", playbook.name())));
+        }
         let parsed = params::parse(&playbook.params, &ask.params);
         parsed.map_err(|problems| {
             let text = problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; ");
@@ -106,15 +107,15 @@ impl Bench {
                 return Err(Refusal::new("`world` describes a new account; with `after` the account is the one that was left"));
             }
             Some(kept) => kept.world,
-            None => world(&config, &env, &ask.world)?,
+            None => world(&config, &envs[0], &ask.world)?,
         };
         let (params, answers) = (ask.params.clone(), ask.answers.clone());
         let name = format!("test{}", locked(&self.kept).len());
-        Ok(Kept { name, config, world, journal: Vec::new(), playbook, env, params, answers, yes: ask.yes })
+        Ok(Kept { name, config, world, journal: Vec::new(), playbook, envs, params, answers, yes: ask.yes })
     }
 
-    fn playbook(&self, script: &Script, env: &Environment) -> Result<Playbook, Refusal> {
-        let hooks = env.hooks.as_deref();
+    fn playbook(&self, script: &Script, envs: &[Environment]) -> Result<Playbook, Refusal> {
+        let hooks = envs.iter().filter_map(|env| env.hooks.as_deref());
         let loaded = match script {
             Script::Text(text) => Playbook::of_text(TEXT, text, &self.config, hooks),
             Script::Playbook(name) => Playbook::load(&find(name, &self.config)?, &self.config, hooks),
@@ -159,12 +160,13 @@ impl Bench {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let request = Request {
             params: params::parse(&start.playbook.params, &start.params).unwrap_or_default(),
-            answers: Answers { given: start.answers.clone(), yes: start.yes, confirm: Some(start.env.name.clone()), terminal: None },
+            answers: Answers { given: start.answers.clone(), yes: start.yes, confirm: Some(names(&start.envs)), terminal: None },
             observer: observer(seen.clone(), stage.signal, sender),
             journal,
             events,
             on_failure: if ask.pause { OnFailure::Pause } else { OnFailure::Undo },
-            ..Request::unwatched(start.env.clone(), &start.name, interrupt)
+            also: start.envs[1..].to_vec(),
+            ..Request::unwatched(start.envs[0].clone(), &start.name, interrupt)
         };
         let played = match ask.script {
             Script::Playbook(_) | Script::Text(_) | Script::Resume => session::run(&start.playbook, &host, request),
@@ -177,12 +179,16 @@ impl Bench {
         };
         locked(&self.played).push(start.playbook.clone());
         let events = std::mem::take(&mut locked(&seen).events);
-        let mut told = staged::told(&start.env, &start.world, &world, &events, calls);
+        let mut told = staged::told(&start.envs, &start.world, &world, &events, calls);
         let journal = ended(played, &mut told, &start.journal);
         told.handle = number;
         locked(&self.kept).push(Kept { world, journal, ..start });
         Ok(told)
     }
+}
+
+fn names(envs: &[Environment]) -> String {
+    envs.iter().map(|env| env.name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// How a run ended; its journal.
@@ -297,4 +303,16 @@ pub(super) fn known_signal(signal: &SignalAsk) -> Result<(), Refusal> {
             Err(Refusal::new(format!("signal: `{}` is not known", signal.name)).maybe_hint(Some(hint)))
         }
     }
+}
+
+/// The environments of a list of names.
+fn environments(config: &Config, list: &str) -> Result<Vec<Environment>, Refusal> {
+    let known = |name: &str| match config.envs.get(name) {
+        Some(env) => Ok(env.clone()),
+        None => {
+            let hint = did_you_mean(name, config.envs.keys().map(String::as_str));
+            Err(Refusal::new(format!("bgx.toml has no environment `{name}`")).maybe_hint(hint))
+        }
+    };
+    list.split(',').map(|name| known(name.trim())).collect()
 }

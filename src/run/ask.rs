@@ -97,7 +97,7 @@ impl Run {
                 asked.flatten().ok_or_else(|| unanswered(format!("`{name}` is guarded; confirm with --confirm {name}")))?
             }
         };
-        if typed.trim() != name {
+        if typed.split(',').all(|typed| typed.trim() != name) {
             return Err(declined(format!("`{}` is not `{name}`: nothing was confirmed", typed.trim())));
         }
         let step = self.step;

@@ -58,8 +58,18 @@ impl Run {
             Ok(()) => (Outcome::Undone, None),
             Err(stuck) => self.stopped_undoing(&stuck),
         };
-        self.settle_traffic().await;
+        self.settle_all().await;
         self.ended(outcome, why, Vec::new()).await
+    }
+
+    /// No node of any environment sends users anywhere else any more.
+    async fn settle_all(&mut self) {
+        let before = self.env.name.clone();
+        for name in self.envs().to_vec() {
+            self.go_to(&name);
+            self.settle_traffic().await;
+        }
+        self.go_to(&before);
     }
 
     /// Without the lock or a journal nothing is known about the step that was not taken back: whoever has the lock goes on.
@@ -98,7 +108,7 @@ impl Run {
     async fn complete(&mut self) -> Result<(), RunError> {
         self.commit().await?;
         self.return_leases().await?;
-        self.settle_traffic().await;
+        self.settle_all().await;
         Ok(())
     }
 
@@ -157,6 +167,18 @@ impl Run {
         if !self.touched || self.is_without_state() {
             return (Vec::new(), Vec::new());
         }
+        let (mut own, mut others, before) = (Vec::new(), Vec::new(), self.env.name.clone());
+        for name in self.envs().to_vec() {
+            self.go_to(&name);
+            let (of_own, of_others) = self.end_state_here().await;
+            own.extend(of_own);
+            others.extend(of_others);
+        }
+        self.go_to(&before);
+        (own, others)
+    }
+
+    async fn end_state_here(&self) -> (Vec<String>, Vec<String>) {
         let check = match self.check_end().await {
             Ok(check) => check,
             Err(error) => return (vec![format!("the end state could not be read: {error}")], Vec::new()),
@@ -180,7 +202,7 @@ impl Run {
     fn moved(&self, about: About) -> bool {
         let keys = |key: &str| self.env.colors.iter().any(|color| color.version_key == key);
         let versions = |name: &str| self.env.colors.iter().any(|color| self.env.version_parameter(&color.name) == name);
-        self.entries.iter().any(|entry| match entry {
+        self.entries.iter().filter(|entry| entry.env() == self.env.name).any(|entry| match entry {
             Entry::OnUndo { .. } => false,
             Entry::Action(done) => match &done.action {
                 Action::Forward { .. } | Action::ForwardEach { .. } => true,
@@ -191,7 +213,12 @@ impl Run {
                 },
                 Action::Object { key, .. } | Action::Copy { to: key, .. } => about == About::Version && keys(key),
                 Action::Targets { .. } => about == About::Traffic || about == About::Record,
-                Action::Capacity { .. } | Action::Processes { .. } | Action::Standby { .. } | Action::Terminate { .. } => false,
+                Action::Refresh { key, .. } => about == About::Version && keys(key),
+                Action::Capacity { .. }
+                | Action::Processes { .. }
+                | Action::Standby { .. }
+                | Action::Terminate { .. }
+                | Action::CancelRefresh { .. } => false,
             },
         })
     }

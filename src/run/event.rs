@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Format version of the journal; raised when a field is added. `docs/journal.md` has the rules and what each version brought.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ impl std::fmt::Display for Place {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     Began(Box<Began>),
+    /// What follows is about this environment of the run, until another process goes on in the first one.
+    Entered {
+        env: String,
+    },
     BlockStarted {
         name: String,
     },
@@ -247,7 +251,11 @@ pub struct Began {
     pub format: u32,
     pub run: String,
     pub playbook: String,
+    /// The first of its environments.
     pub env: String,
+    /// The others, where it has more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     pub bgx: String,
     pub target: String,
     pub account: String,
@@ -272,6 +280,22 @@ pub struct Began {
     /// Where the journal itself is, `s3://…/`; absent: it is the file.
     #[serde(default)]
     pub journal: Option<String>,
+}
+
+impl Began {
+    /// The run's environments, the first one first.
+    pub fn envs(&self) -> impl Iterator<Item = &str> {
+        [&self.env].into_iter().chain(&self.also).map(String::as_str)
+    }
+
+    pub fn is_in(&self, env: &str) -> bool {
+        self.envs().any(|own| own == env)
+    }
+
+    /// `staging,beta`, as `--env` takes it.
+    pub fn env_list(&self) -> String {
+        self.envs().collect::<Vec<_>>().join(",")
+    }
 }
 
 /// What a failure before the commit does to what was done.
@@ -408,6 +432,7 @@ impl What {
             What::Waiting { .. }
                 | What::Read { .. }
                 | What::Found { .. }
+                | What::Entered { .. }
                 | What::BlockStarted { .. }
                 | What::BlockEnded { .. }
                 | What::Waited { .. }
@@ -425,6 +450,7 @@ impl Began {
             run: text("abc123"),
             playbook: text("deploy.rhai"),
             env: text("beta"),
+            also: Vec::new(),
             bgx: text("0.1.0"),
             target: text("sandbox"),
             account: text("123456789012"),

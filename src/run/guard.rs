@@ -4,7 +4,7 @@
 
 use super::RunError;
 use super::traffic::{Topology, target_group_name};
-use crate::account::{Action, GroupSettings};
+use crate::account::{Action, GroupSettings, Refresh};
 use crate::config::Environment;
 use std::collections::BTreeMap;
 
@@ -33,9 +33,9 @@ pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -
         own || discovery || named(&env.extra.objects, key)
     };
     let allowed = match action {
-        Action::Capacity { asg, .. } | Action::Processes { asg, .. } | Action::Standby { asg, .. } | Action::Terminate { asg, .. } => {
-            own_asg(asg)
-        }
+        Action::Capacity { asg, .. } | Action::Processes { asg, .. } | Action::Standby { asg, .. } => own_asg(asg),
+        Action::CancelRefresh { asg } | Action::Terminate { asg, .. } => own_asg(asg),
+        Action::Refresh { asg, bucket, key, .. } => own_asg(asg) && *bucket == env.bucket && own_key(key),
         Action::Targets { asg, target_group, .. } => own_asg(asg) && topology.is_some_and(|t| t.color_of(target_group).is_some()),
         Action::Forward { env: name, routes, weights } => {
             let known = topology.is_some_and(|t| {
@@ -167,6 +167,57 @@ pub fn one_group(target_group: &str, allow: &[Allow]) -> Result<(), RunError> {
         format!("instances of two groups would serve at the same time in {}", target_group_name(target_group)),
         "declare `//! allow: mixed_versions \"reason\"` in the playbook if that is what it is for",
     ))
+}
+
+/// A refresh is taken back by another one, to what the version key said: so it must say something, and nobody else's may be under way.
+pub fn can_return(asg: &str, version: Option<&str>, newest: Option<&Refresh>) -> Result<(), RunError> {
+    if let Some(refresh) = newest.filter(|newest| newest.is_active()) {
+        return Err(RunError::refused(
+            format!("an instance refresh of `{asg}` is under way already ({}, {} %)", refresh.status, refresh.percent),
+            format!("wait for its end, or: aws autoscaling cancel-instance-refresh --auto-scaling-group-name {asg}"),
+        ));
+    }
+    match version {
+        Some(_) => Ok(()),
+        None => Err(RunError::refused(
+            format!("the version key of `{asg}` says nothing, so a refresh could not be taken back"),
+            "write what runs there now with set_version(…) first",
+        )),
+    }
+}
+
+/// Guards 2 and 3 for an instance refresh of a group that serves: versions mix and instances leave only where the header says so, and
+/// somebody is always left.
+pub fn may_refresh(group: &GroupSettings, was: Option<&str>, allow: &[Allow], action: &Action) -> Result<(), RunError> {
+    let Action::Refresh { asg, version, min_healthy, .. } = action else { return Ok(()) };
+    let declare = |what: &str, word: &str| {
+        Err(RunError::refused(
+            format!("`{asg}` serves production traffic, and {what}"),
+            format!("declare `//! allow: {word} \"reason\"` in the playbook"),
+        ))
+    };
+    if was != Some(version) && !allow.contains(&Allow::MixedVersions) {
+        return declare("two versions would serve while it is refreshed", "mixed_versions");
+    }
+    let leaves = leave_at_once(group.desired, *min_healthy);
+    if leaves > 0 && !allow.contains(&Allow::LessCapacity) {
+        return declare(&format!("{leaves} of {} instance(s) would leave at once", group.desired), "less_capacity");
+    }
+    if leaves >= group.desired && !allow.contains(&Allow::TakeDown) {
+        return Err(RunError::refused(
+            format!("`{asg}` serves production traffic with {} instance(s), and all of them would leave at once", group.desired),
+            "ask for 100 % healthy, which launches first, or give the group more instances",
+        ));
+    }
+    Ok(())
+}
+
+/// Instances that a refresh takes at once: as many as may be missing, one at least; none where it launches first.
+fn leave_at_once(desired: u32, min_healthy: u32) -> u32 {
+    match min_healthy {
+        100.. => 0,
+        percent => (desired - (desired * percent).div_ceil(100)).max(1),
+    }
 }
 
 /// What guard 3 must know about one target group that is to get traffic.
@@ -301,6 +352,38 @@ mod tests {
         assert!(leaves(1, 0, &[Allow::LessCapacity]).is_err());
         assert!(leaves(0, 0, &[]).is_ok(), "nobody misses what is not healthy");
         assert!(one_group("a:targetgroup/Beta/1", &[]).is_err());
+    }
+
+    #[test]
+    fn a_refresh_mixes_versions_and_takes_instances_only_where_the_header_says_so_and_never_all() {
+        let refresh = |min_healthy| Action::Refresh {
+            asg: "beta-blue".into(),
+            bucket: "b".into(),
+            key: "version/beta".into(),
+            version: "2".into(),
+            min_healthy,
+        };
+        let may = |desired, was: &str, min_healthy, allow: &[Allow]| may_refresh(&group(desired), Some(was), allow, &refresh(min_healthy));
+        let both = [Allow::MixedVersions, Allow::LessCapacity];
+        assert!(may(4, "1", 75, &[Allow::LessCapacity]).unwrap_err().to_string().contains("two versions would serve"));
+        assert!(may(4, "2", 75, &[Allow::LessCapacity]).is_ok(), "the same version again");
+        assert!(may(4, "1", 75, &[Allow::MixedVersions]).unwrap_err().to_string().contains("1 of 4 instance(s) would leave"));
+        assert!(may(4, "1", 100, &[Allow::MixedVersions]).is_ok(), "new ones come first");
+        assert!(may(4, "1", 75, &both).is_ok());
+        assert!(may(1, "1", 75, &both).is_err());
+        assert!(may(4, "1", 0, &both).is_err());
+        assert!(may(1, "1", 100, &both).is_ok());
+        assert_eq!([leave_at_once(40, 75), leave_at_once(6, 75), leave_at_once(2, 75), leave_at_once(6, 99)], [10, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_refresh_that_could_not_be_taken_back_is_not_begun() {
+        let newest = |status: &str| Refresh { id: "r".into(), status: status.into(), reason: String::new(), start: None, percent: 40 };
+        assert!(can_return("beta-blue", Some("1"), None).is_ok());
+        assert!(can_return("beta-blue", Some("1"), Some(&newest("Successful"))).is_ok());
+        assert!(can_return("beta-blue", None, None).is_err());
+        let refusal = can_return("beta-blue", Some("1"), Some(&newest("InProgress"))).unwrap_err().to_string();
+        assert_eq!(refusal, "an instance refresh of `beta-blue` is under way already (InProgress, 40 %)");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod held;
 mod take;
 
 pub use held::Lock;
-pub use take::{acquire, clear, take_over};
+pub use take::{Watch, acquire, clear, take_over, take_over_watched};
 
 use super::wait::short;
 use super::{Halt, RunError};

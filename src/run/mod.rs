@@ -26,6 +26,7 @@ mod perform;
 mod rehearse;
 mod release;
 pub mod replay;
+pub mod scope;
 pub mod survey;
 pub mod table;
 pub mod targets;
@@ -53,6 +54,7 @@ use jiff::Timestamp;
 use journal::Journal;
 use lock::Lock;
 use replay::Replay;
+use scope::Scope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -65,10 +67,17 @@ use traffic::Topology;
 /// Sees every event once it is recorded: terminal, `--json`, tests.
 pub type Observer = Box<dyn FnMut(&Event) + Send>;
 
-/// One execution of a playbook in one environment.
+/// One execution of a playbook in one environment, or in several.
 pub struct Run {
     pub id: String,
+    /// The environment that its calls are about now.
     pub env: Environment,
+    /// The names of all its environments, as they were given.
+    envs: Vec<String>,
+    /// All its environments but that one.
+    aside: Vec<Scope>,
+    /// The environment that the journal's last event is about.
+    told: String,
     pub account: Arc<Account>,
     pub allow: Vec<Allow>,
     pub answers: Answers,
@@ -128,11 +137,20 @@ enum Entry {
     /// A request to send once what came after it was taken back.
     OnUndo {
         step: u64,
+        env: String,
         request: EffectRequest,
     },
 }
 
 impl Entry {
+    /// The environment that it was done in.
+    fn env(&self) -> &str {
+        match self {
+            Entry::Action(done) => &done.env,
+            Entry::OnUndo { env, .. } => env,
+        }
+    }
+
     fn step(&self) -> u64 {
         match self {
             Entry::Action(done) => done.step,
@@ -144,6 +162,7 @@ impl Entry {
 #[derive(Clone, Debug)]
 struct Done {
     step: u64,
+    env: String,
     action: Action,
     before: Fields,
     undo: Option<Action>,
@@ -179,6 +198,9 @@ impl Run {
             tale: Tale::of(&opening),
             on_failure: opening.began.on_failure,
             id: opening.began.run,
+            told: opening.env.name.clone(),
+            envs: [&opening.env].into_iter().chain(&opening.also).map(|env| env.name.clone()).collect(),
+            aside: opening.also.into_iter().map(|env| Scope::new(env, opening.confirmed)).collect(),
             env: opening.env,
             account: opening.account,
             allow: opening.allow,
@@ -217,13 +239,13 @@ impl Run {
     /// Goes on with a run from its journal, once its lock is this process's: what was done is known, the rest of its state is as its events
     /// say.
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
-        let lock = match opening.allow.contains(&Allow::WithoutState) {
-            true => None,
-            false => Some(opening::take_over(&mut opening).await?),
+        let locks = match opening.allow.contains(&Allow::WithoutState) {
+            true => Vec::new(),
+            false => scope::take_over(&mut opening).await?,
         };
         let resumed = opening.resumed(command);
         let mut run = Run::known(opening, events);
-        run.lock = lock;
+        run.have_locks(locks);
         let recorded = match run.record(resumed) {
             Ok(()) => run.keep().await,
             failed => failed,
@@ -247,9 +269,15 @@ impl Run {
         run.sent_back = replay::sent_back(events);
         run.touched = events.iter().any(|event| matches!(event.what, What::Started { .. }));
         run.committed = replay::committed(events);
-        run.confirmed |= replay::confirmed(events);
         run.replay = Replay::of(events);
-        run.traffic_moved = replay::traffic_moved(events).map(|moved| moved.unwrap_or(run.opened));
+        let opened = run.opened;
+        let moved = |env: &str| replay::traffic_moved(events, env).map(|moved| moved.unwrap_or(opened));
+        run.confirmed |= replay::confirmed(events, &run.env.name);
+        run.traffic_moved = moved(&run.env.name);
+        for scope in &mut run.aside {
+            scope.confirmed |= replay::confirmed(events, &scope.env.name);
+            scope.traffic_moved = moved(&scope.env.name);
+        }
         run
     }
 
@@ -286,6 +314,14 @@ impl Run {
 
     /// The only way an event comes into being: kept first, shown second.
     pub fn record(&mut self, what: What) -> Result<(), Halt> {
+        if what.is_kept() && self.told != self.env.name {
+            self.told = self.env.name.clone();
+            self.write(What::Entered { env: self.env.name.clone() })?;
+        }
+        self.write(what)
+    }
+
+    fn write(&mut self, what: What) -> Result<(), Halt> {
         let event = Event { seq: self.seq, at: self.now(), what };
         if event.what.is_kept() {
             self.seq += 1;
@@ -335,7 +371,7 @@ impl Run {
         if let Some(topology) = &self.topology {
             return Ok(topology.clone());
         }
-        match self.replay.topology(self.step) {
+        match self.replay.topology(self.step, &self.env.name) {
             Some(known) => Ok(known),
             None if self.rehearses => Err(self.not_told("the environment's rules").into()),
             None => self.look_up().await,

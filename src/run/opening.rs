@@ -1,11 +1,11 @@
 //! How a run gets its environment: what it starts from, and the lock before its first call.
 
 use super::desk::Desk;
-use super::event::{Began, Event, OnFailure, Outcome, What};
+use super::event::{Began, OnFailure, Outcome, What};
 use super::guard::Allow;
 use super::journal::Journal;
-use super::lock::{self, Claim, Lock, Place};
-use super::{Answers, Broke, Halt, Observer, Run, RunError, now};
+use super::lock::Claim;
+use super::{Answers, Broke, Halt, Observer, Run, now};
 use crate::account::Account;
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
@@ -15,7 +15,10 @@ use tokio::sync::watch;
 
 /// What a run starts from.
 pub struct Opening {
+    /// The first of its environments: its calls are about that one until the script says otherwise.
     pub env: Environment,
+    /// Its other environments.
+    pub also: Vec<Environment>,
     pub account: Arc<Account>,
     pub time: SharedTimeSource,
     pub journal: Journal,
@@ -68,7 +71,7 @@ impl Opening {
         }
     }
 
-    fn claim(&self) -> Claim {
+    pub(super) fn claim(&self) -> Claim {
         let (began, process) = (&self.began, &self.process);
         Claim {
             run: began.run.clone(),
@@ -102,10 +105,7 @@ impl Run {
         if run.is_without_state() {
             return Ok((run, Ok(())));
         }
-        let place = Place::of(&run.env, &run.account, &run.time);
-        let mut stop = run.interrupt.clone();
-        let taken = lock::acquire(place, &claim, wait, &mut stop, |what| drop(run.record(what))).await;
-        let ready = taken.map(|lock| run.lock = Some(lock)).map_err(|error| Broke::by(error.into()));
+        let ready = run.take_locks(&claim, wait).await.map_err(Broke::by);
         Ok((run, ready))
     }
 
@@ -119,16 +119,4 @@ impl Run {
         self.fenced |= checked.is_err();
         checked.map_err(|why| Halt::Paused { why })
     }
-}
-
-/// For a run that goes on: before anything is recorded of it.
-pub(super) async fn take_over(opening: &mut Opening) -> Result<Lock, Halt> {
-    let (place, claim) = (Place::of(&opening.env, &opening.account, &opening.time), opening.claim());
-    let (time, observer) = (opening.time.clone(), &mut opening.observer);
-    // Progress is shown and never kept: it takes no number.
-    let show = |what| observer(&Event { seq: 0, at: now(&time), what });
-    lock::take_over(place, &claim, &mut opening.interrupt, show).await.map_err(|error| match error.into() {
-        RunError::Halt(halt) => halt,
-        other => Halt::Paused { why: other.to_string() },
-    })
 }

@@ -78,7 +78,7 @@ impl Order {
             _ if self.settled.is_some() && !matches!(what, What::Ended(_) | What::Resumed { .. } | What::Noticed { .. }) => {
                 Err("the run is settled: only its end can follow".into())
             }
-            What::Began(_) | What::Signalled { .. } | What::Found { .. } | What::Noticed { .. } => Ok(()),
+            What::Began(_) | What::Signalled { .. } | What::Found { .. } | What::Noticed { .. } | What::Entered { .. } => Ok(()),
             What::Waiting { .. } => Err("progress is never kept".into()),
             What::BlockStarted { .. } => self.forward(),
             What::BlockEnded { name, .. } => {
@@ -226,6 +226,7 @@ impl Order {
             What::Ended(ended) => self.ended = Some(ended.outcome),
             What::Began(_)
             | What::Found { .. }
+            | What::Entered { .. }
             | What::Noticed { .. }
             | What::AwaitsApproval { .. }
             | What::Approved { .. }

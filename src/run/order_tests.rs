@@ -97,6 +97,10 @@ fn block(name: &str, ok: Option<bool>) -> What {
     ok.map_or(What::BlockStarted { name: name.clone() }, |ok| What::BlockEnded { name, ok })
 }
 
+fn entered(env: &str) -> What {
+    What::Entered { env: text(env) }
+}
+
 /// Every way in which a run may go.
 fn stories() -> Vec<(&'static str, Vec<What>)> {
     [forwards(), backwards()].concat()
@@ -106,6 +110,24 @@ fn forwards() -> Vec<(&'static str, Vec<What>)> {
     let committed = |step| What::Committed { step };
     vec![
         ("done", vec![began(), said(1), started(2), finished(2), committed(3), ended(Outcome::Done)]),
+        (
+            "from one environment to the other, and back on the way back",
+            vec![
+                began(),
+                started(1),
+                finished(1),
+                entered("staging"),
+                started(2),
+                finished(2),
+                broke(),
+                undo(2),
+                undone(2),
+                entered("beta"),
+                undo(1),
+                undone(1),
+                ended(Outcome::Undone),
+            ],
+        ),
         ("nothing to do", vec![began(), committed(1), ended(Outcome::Done)]),
         ("failed and taken back", vec![began(), started(1), finished(1), broke(), undo(1), undone(1), ended(Outcome::Undone)]),
         ("last first", vec![began(), started(1), finished(1), started(2), finished(2), broke(), undo(2), undone(2), undo(1), undone(1)]),

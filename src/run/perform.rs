@@ -67,7 +67,16 @@ impl Run {
             self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone(), lease: *lease })?;
             // A lease may have set it: then it is this action's from now on, and stays.
             let at = self.now();
-            self.enter(Done { step, action: action.clone(), before, undo: None, lease: *lease, at, returned: false });
+            self.enter_done(Done {
+                step,
+                env: self.env.name.clone(),
+                action: action.clone(),
+                before,
+                undo: None,
+                lease: *lease,
+                at,
+                returned: false,
+            });
             return Ok(false);
         }
         self.confirm_guarded()?;
@@ -86,12 +95,21 @@ impl Run {
         })?;
         self.touched = true;
         let at = self.now();
-        self.enter(Done { step, action: action.clone(), before: before.clone(), undo, lease: *lease, at, returned: false });
+        self.enter_done(Done {
+            step,
+            env: self.env.name.clone(),
+            action: action.clone(),
+            before: before.clone(),
+            undo,
+            lease: *lease,
+            at,
+            returned: false,
+        });
         self.carry_out(step, action, &facts, &before).await
     }
 
     /// Where another process began the same step, what was before it is what that one found.
-    fn enter(&mut self, done: Done) {
+    fn enter_done(&mut self, done: Done) {
         if !self.entries.iter().any(|entry| entry.step() == done.step) {
             self.entries.push(Entry::Action(done));
         }
@@ -232,13 +250,9 @@ impl Run {
                 Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
                 Some(_) | None => None,
             },
-            Action::Processes { .. }
-            | Action::Parameter { .. }
-            | Action::Object { .. }
-            | Action::Copy { .. }
-            | Action::Standby { .. }
-            | Action::Targets { .. }
-            | Action::Terminate { .. } => None,
+            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } => None,
+            Action::Standby { .. } | Action::Refresh { .. } | Action::CancelRefresh { .. } => None,
+            Action::Targets { .. } | Action::Terminate { .. } => None,
         };
         let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
         if breach.ours {
@@ -319,6 +333,18 @@ impl Run {
                         let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
                         guard::may_end(instance, is_healthy, group, others, &self.allow)
                     }
+                    false => Ok(()),
+                }
+            }
+            (Action::Refresh { asg, .. }, Facts::Refresh { group, key, newest }) => {
+                guard::within(&self.env, None, action)?;
+                if self.undoing {
+                    return Ok(());
+                }
+                let was = key.as_ref().map(|key| String::from_utf8_lossy(&key.body).into_owned());
+                guard::can_return(asg, was.as_deref(), newest.as_ref())?;
+                match self.carries_traffic(asg).await? {
+                    true => guard::may_refresh(group, was.as_deref(), &self.allow, action),
                     false => Ok(()),
                 }
             }

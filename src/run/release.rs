@@ -4,15 +4,18 @@
 //! the release is open: any command for it does that and nothing else.
 
 use super::event::{Ended, Event, Outcome, What};
-use super::lock::{self, LockError, Place};
+use super::lock::{self, Lock, LockError, Place};
 use super::{Halt, Opening, Run, RunError};
 
 impl Run {
     /// A run that is over lets go of its lock; any other keeps it, without a process. How the run stands after that, and why.
     pub(super) async fn end_lock(&mut self, outcome: Outcome, why: Option<String>) -> (Outcome, Option<String>) {
-        let Some(lock) = self.lock.take() else { return (outcome, why) };
+        let locks = self.give_locks();
+        if locks.is_empty() {
+            return (outcome, why);
+        }
         if !outcome.is_over() {
-            lock.give_up().await;
+            give_up(locks).await;
             return (outcome, why);
         }
         let recorded = match self.record(What::Settled { outcome, why: why.clone() }) {
@@ -20,13 +23,14 @@ impl Run {
             failed => failed,
         };
         if let Err(halt) = recorded {
-            lock.give_up().await;
+            give_up(locks).await;
             return (Outcome::Paused, Some(halt.to_string()));
         }
-        match lock.release().await {
-            Ok(()) => (outcome, why),
-            Err(kept) => self.not_released(outcome, &kept),
+        let mut kept = Vec::new();
+        for lock in locks {
+            kept.extend(lock.release().await.err());
         }
+        if kept.is_empty() { (outcome, why) } else { self.not_released(outcome, &kept.join("; ")) }
     }
 
     fn not_released(&mut self, outcome: Outcome, kept: &str) -> (Outcome, Option<String>) {
@@ -52,16 +56,27 @@ impl Run {
         let mut run = Run::known(opening, events);
         run.record(resumed)?;
         run.keep().await?;
-        let place = Place::of(&run.env, &run.account, &run.time);
-        let (id, mut stop) = (run.id.clone(), run.interrupt.clone());
-        let cleared = lock::clear(&place, &id, &mut stop, |what| drop(run.record(what))).await;
-        let (outcome, why) = match cleared {
-            Ok(_) => (outcome, why),
-            Err(error @ (LockError::Held { .. } | LockError::Alive { .. })) => return Err(halt(error)),
-            Err(error) => run.not_released(outcome, &error.to_string()),
-        };
+        let mut kept = Vec::new();
+        for name in run.envs().to_vec().iter().rev() {
+            // Progress of the wait is shown; what is kept from here on is the end, and about the first one.
+            run.go_to(name);
+            let place = Place::of(&run.env, &run.account, &run.time);
+            let (id, mut stop) = (run.id.clone(), run.interrupt.clone());
+            match lock::clear(&place, &id, &mut stop, |what| drop(run.record(what))).await {
+                Ok(_) => {}
+                Err(error @ (LockError::Held { .. } | LockError::Alive { .. })) => return Err(halt(error)),
+                Err(error) => kept.push(error.to_string()),
+            }
+        }
+        let (outcome, why) = if kept.is_empty() { (outcome, why) } else { run.not_released(outcome, &kept.join("; ")) };
         let ended = run.ended(outcome, why, Vec::new()).await;
         Ok((run, ended))
+    }
+}
+
+async fn give_up(locks: Vec<Lock>) {
+    for lock in locks {
+        lock.give_up().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a journal answers when its playbook runs again: every step up to the last action, and nothing after it.
 
 use super::event::{Answerer, Effect, Event, OnFailure, Outcome, What};
+use super::scope::with_env;
 use super::traffic::Topology;
 use super::{Done, Entry, Halt, RunError, diverge};
 use crate::account::{Action, Fields};
@@ -15,7 +16,8 @@ pub struct Replay {
     steps: BTreeMap<u64, Vec<(Timestamp, What)>>,
     /// The last step that is answered; what comes after it is asked again.
     pub cutoff: u64,
-    topology: Option<Arc<Topology>>,
+    /// By environment.
+    topology: BTreeMap<String, Arc<Topology>>,
 }
 
 /// What the journal knows of an action.
@@ -49,10 +51,11 @@ impl Replay {
             steps.entry(step).or_default().push((event.at, event.what.clone()));
         }
         let cutoff = answered(cutoff, &events[process..]);
-        let topology = events.iter().rev().find_map(|event| match &event.what {
-            What::Found { topology } => Some(Arc::new((**topology).clone())),
+        let topology = with_env(events).filter_map(|(env, event)| match &event.what {
+            What::Found { topology } => Some((env.to_owned(), Arc::new((**topology).clone()))),
             _ => None,
         });
+        let topology = topology.collect();
         Replay { steps, cutoff, topology }
     }
 
@@ -70,8 +73,8 @@ impl Replay {
     }
 
     /// The rules and target groups as the journal has them, where a step is answered from it.
-    pub fn topology(&self, step: u64) -> Option<Arc<Topology>> {
-        self.topology.clone().filter(|_| step <= self.cutoff)
+    pub fn topology(&self, step: u64, env: &str) -> Option<Arc<Topology>> {
+        self.topology.get(env).cloned().filter(|_| step <= self.cutoff)
     }
 
     /// What the journal has at a step, in words.
@@ -244,6 +247,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Committed { step } => Some(*step),
         What::Waiting { .. }
         | What::Began(_)
+        | What::Entered { .. }
         | What::Noticed { .. }
         | What::Found { .. }
         | What::BlockStarted { .. }
@@ -311,12 +315,14 @@ fn describe(known: &[(Timestamp, What)]) -> String {
 /// What a journal says a run has done and not yet taken back.
 pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    for event in events {
+    for (env, event) in with_env(events) {
+        let env = env.to_owned();
         match &event.what {
             // Tried again by another process: what it was before is what the first one found.
             What::Started { step, .. } | What::Unchanged { step, .. } if entries.iter().any(|entry| entry.step() == *step) => {}
             What::Started { step, action, before, undo, lease, .. } => entries.push(Entry::Action(Done {
                 step: *step,
+                env,
                 action: action.clone(),
                 before: before.clone(),
                 undo: undo.clone(),
@@ -326,6 +332,7 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
             })),
             What::Unchanged { step, action, lease, .. } => entries.push(Entry::Action(Done {
                 step: *step,
+                env,
                 action: action.clone(),
                 before: action.wanted(),
                 undo: None,
@@ -333,7 +340,7 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
                 at: event.at,
                 returned: false,
             })),
-            What::OnUndo { step, request } => entries.push(Entry::OnUndo { step: *step, request: request.clone() }),
+            What::OnUndo { step, request } => entries.push(Entry::OnUndo { step: *step, env, request: request.clone() }),
             What::Failed { step, effect: Effect::None, .. } | What::UndoFinished { step, .. } | What::UndoSkipped { step } => {
                 entries.retain(|entry| entry.step() != *step);
             }
@@ -421,9 +428,13 @@ fn was_undoing(events: &[Event]) -> bool {
     began.is_some_and(|began| events[began..].iter().any(undoes)) && !committed(events)
 }
 
-/// When the run last sent a change of weights, if it did; `Some(None)`: nobody knows, the process ended before it was seen.
-pub(super) fn traffic_moved(events: &[Event]) -> Option<Option<Timestamp>> {
-    let moves = |action: &Action| matches!(action, Action::Forward { .. } | Action::ForwardEach { .. });
+/// When the run last sent a change of weights of an environment, if it did; `Some(None)`: nobody knows, the process ended before it was
+/// seen.
+pub(super) fn traffic_moved(events: &[Event], env: &str) -> Option<Option<Timestamp>> {
+    let moves = |action: &Action| match action {
+        Action::Forward { env: of, .. } | Action::ForwardEach { env: of, .. } => of == env,
+        _ => false,
+    };
     let sent = events.iter().rev().find(|event| match &event.what {
         What::Started { action, .. } | What::UndoStarted { action, .. } => moves(action),
         _ => false,
@@ -440,9 +451,10 @@ pub(super) fn traffic_moved(events: &[Event]) -> Option<Option<Timestamp>> {
     Some(ended.map(|event| event.at))
 }
 
-/// The operator has said the name of a guarded environment.
-pub fn confirmed(events: &[Event]) -> bool {
-    events.iter().any(|event| matches!(&event.what, What::Answered { id, by: Answerer::Terminal, .. } if id == "confirm"))
+/// The operator has said the name of this guarded environment.
+pub fn confirmed(events: &[Event], env: &str) -> bool {
+    let said = |what: &What| matches!(what, What::Answered { id, key, by: Answerer::Terminal, .. } if id == "confirm" && key == env);
+    events.iter().any(|event| said(&event.what))
 }
 
 /// What `--on-failure` said last.

@@ -125,3 +125,27 @@ fn an_action_that_two_processes_began_is_taken_back_once_to_what_the_first_one_f
     let [Entry::Action(done)] = &entries(&all)[..] else { panic!("one action") };
     assert_eq!(done.before, found("0"));
 }
+
+#[test]
+fn what_was_done_is_known_by_its_environment_and_a_process_begins_in_the_first() {
+    let entered = |env: &str| What::Entered { env: env.into() };
+    let done = |step| What::Unchanged {
+        step,
+        verb: "scale".into(),
+        action: Action::Capacity { asg: "g".into(), min: None, max: None, desired: Some(1) },
+        lease: false,
+    };
+    let began = What::Began(Box::new(super::super::event::Began { also: vec!["staging".into()], ..super::super::event::Began::example() }));
+    let all = events(vec![began, done(1), entered("staging"), done(2), taken_up("resume"), done(3), entered("staging"), done(4)]);
+    let of: Vec<(u64, String)> = entries(&all).iter().map(|entry| (entry.step(), entry.env().to_owned())).collect();
+    let known = [(1, "beta"), (2, "staging"), (3, "beta"), (4, "staging")];
+    assert_eq!(of, known.map(|(step, env)| (step, env.to_owned())));
+}
+
+#[test]
+fn a_guarded_environment_is_confirmed_by_its_own_name() {
+    let typed = |env: &str| What::Answered { step: 1, id: "confirm".into(), key: env.into(), by: Answerer::Terminal };
+    let all = events(vec![typed("prod")]);
+    assert!(confirmed(&all, "prod"));
+    assert!(!confirmed(&all, "winprod"));
+}

@@ -2,7 +2,8 @@
 
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
-use super::{Done, EffectRequest, Entry, Run, RunError, traffic};
+use super::{Done, EffectRequest, Entry, Run, RunError, survey, traffic};
+use crate::account::action::REFRESH;
 use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -46,10 +47,11 @@ impl Run {
     /// Takes back everything that was done, last first, and stops at the first step that cannot be: what came before it may rest on it.
     pub(super) async fn take_back(&mut self) -> Result<(), Stuck> {
         while let Some(entry) = self.entries.last().cloned() {
+            self.go_to(entry.env());
             match entry {
                 Entry::Action(done) if done.returned || done.before == done.action.wanted() => {}
                 Entry::Action(done) => self.undo_action(&done).await?,
-                Entry::OnUndo { step, request } => {
+                Entry::OnUndo { step, request, .. } => {
                     // A cache that stays warm is no reason to stop half-way; the failure is in the journal.
                     let _ = self.send_effect(step, &request).await;
                 }
@@ -104,7 +106,12 @@ impl Run {
         let sent = self.send(&undo, &facts, &fields).await;
         let calls = self.own_calls();
         match sent {
-            Ok(_) => self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into())),
+            Ok(_) => {
+                if let Action::Refresh { asg, .. } = &undo {
+                    self.refresh_over(step, asg).await.map_err(failed)?;
+                }
+                self.record(What::UndoFinished { step, calls }).map_err(|e| failed(e.into()))
+            }
             // What was sent and not seen is looked at again.
             Err(Unsent::Unseen(why)) => Err(Failed { why, action: Some(undo), passes: true }),
             Err(Unsent::Error(error, Effect::None | Effect::Some | Effect::Unknown)) => Err(failed(error.into())),
@@ -134,11 +141,10 @@ impl Run {
             Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } | Action::Processes { .. } => {
                 true
             }
-            Action::Capacity { .. }
-            | Action::Forward { .. }
-            | Action::ForwardEach { .. }
-            | Action::Targets { .. }
-            | Action::Terminate { .. } => false,
+            Action::Capacity { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
+            // What was replaced is not as it was, whatever the key says.
+            Action::Refresh { .. } | Action::CancelRefresh { .. } => false,
+            Action::Targets { .. } | Action::Terminate { .. } => false,
         };
         let first = self.entries.iter().find_map(|entry| match entry {
             Entry::Action(first) if first.action.resource() == done.action.resource() => {
@@ -148,6 +154,38 @@ impl Run {
         });
         let as_found = |first: &Done| found.iter().all(|(field, value)| first.before.get(field) == Some(value));
         is_value && first.is_some_and(|first| first.step < done.step && as_found(first))
+    }
+
+    /// Both versions serve until a refresh is over; AWS itself ends one that gets nowhere. One that ends badly is enough where every
+    /// instance that answers runs what is recorded: nothing gets healthy there, whatever it boots.
+    async fn refresh_over(&mut self, step: u64, asg: &str) -> Result<(), RunError> {
+        let refresh = loop {
+            match self.account.newest_refresh(asg).await? {
+                Some(refresh) if refresh.is_active() => tokio::time::sleep(TRY_AGAIN).await,
+                Some(refresh) => break refresh,
+                None => return Err(RunError::failed(format!("the instance refresh of {asg} has gone"))),
+            }
+        };
+        if refresh.holds() {
+            return Ok(());
+        }
+        let text = format!("the instance refresh of {asg} ended as {}: {}", refresh.status, refresh.reason);
+        if !self.runs_what_is_recorded(asg).await? {
+            return Err(RunError::failed(text));
+        }
+        let text = format!("{text}; every instance that answers runs the recorded version all the same");
+        Ok(self.record(What::Noticed { step, text })?)
+    }
+
+    async fn runs_what_is_recorded(&mut self, asg: &str) -> Result<bool, RunError> {
+        let Some(color) = self.env.colors.iter().find(|color| color.asg == asg).map(|color| color.name.clone()) else { return Ok(false) };
+        let is_known = self.account.parameter(&self.env.version_parameter(&color)).await?.is_some();
+        if !is_known || self.env.version_probe.is_none() {
+            return Ok(false);
+        }
+        let topology = self.topology().await?;
+        let check = survey::check(&self.account, &self.env, &topology, survey::Ask::Version).await?;
+        Ok(check.disagreements.iter().all(|found| found.about != survey::About::Version))
     }
 
     /// What a change of traffic goes back to: past the splits that this run made, so that a canary is at 0 after one call and no
@@ -209,6 +247,7 @@ impl Run {
             return Ok(());
         }
         let done = done.clone();
+        self.go_to(&done.env);
         let taken_over = self.fields_set_after(index, &done.action);
         let mut before = done.before.clone();
         let facts = self.settled(&done).await?;
@@ -262,7 +301,7 @@ impl Run {
             return Ok(()); // among the entries already
         }
         self.record(What::OnUndo { step, request: request.clone() })?;
-        self.entries.push(Entry::OnUndo { step, request });
+        self.entries.push(Entry::OnUndo { step, env: self.env.name.clone(), request });
         Ok(())
     }
 
@@ -342,7 +381,9 @@ fn moves_traffic(action: &Action) -> bool {
         | Action::Copy { .. }
         | Action::Standby { .. }
         | Action::Targets { registered: true, .. }
-        | Action::Terminate { .. } => false,
+        | Action::Terminate { .. }
+        | Action::Refresh { .. }
+        | Action::CancelRefresh { .. } => false,
     }
 }
 
@@ -356,11 +397,13 @@ pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Optio
     // Autoscaling may move `desired` anywhere within the bounds that were left.
     let within = number("desired") >= number("min").or(Some(0)) && number("desired") <= number("max").or(Some(u32::MAX));
     let moved_by_scaling = |field: &str| field == "desired" && matches!(action, Action::Capacity { .. }) && within;
+    // Which refresh is the newest says nothing about who changed what: the version does.
+    let is_begun_anew = |field: &str| field == REFRESH && matches!(action, Action::Refresh { .. });
     let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "absent".to_owned());
     let odd: Vec<String> = found
         .iter()
         .filter(|(field, value)| Some(*value) != wanted.get(*field) && Some(*value) != before.get(*field))
-        .filter(|(field, value)| !moved_by_scaling(field) && !action.took(value))
+        .filter(|(field, value)| !moved_by_scaling(field) && !is_begun_anew(field) && !action.took(value))
         .map(|(field, value)| {
             format!("{field} is {}, this run left {} and found {}", show(Some(value)), show(wanted.get(field)), show(before.get(field)))
         })

@@ -35,12 +35,9 @@ impl Run {
             Action::Forward { .. } | Action::ForwardEach { .. } => self.account.facts(action).await?,
             Action::Parameter { .. } => Facts::Parameter(None),
             Action::Targets { .. } => self.account.facts(action).await?,
-            Action::Capacity { .. }
-            | Action::Processes { .. }
-            | Action::Object { .. }
-            | Action::Copy { .. }
-            | Action::Standby { .. }
-            | Action::Terminate { .. } => Facts::Object(None),
+            Action::Capacity { .. } | Action::Processes { .. } | Action::Object { .. } | Action::Copy { .. } => Facts::Object(None),
+            Action::Standby { .. } | Action::Refresh { .. } | Action::CancelRefresh { .. } => Facts::Object(None),
+            Action::Terminate { .. } => Facts::Object(None),
         };
         self.record(What::Started {
             step,

@@ -11,6 +11,8 @@ pub struct Header {
     pub api: u32,
     pub recover: Recover,
     pub allow: Vec<Allow>,
+    /// It is for `--env a,b` too.
+    pub several: bool,
     /// The first line of the description.
     pub summary: String,
     /// All lines that are no settings.
@@ -56,7 +58,7 @@ impl Permission {
     }
 }
 
-const KEYS: [&str; 3] = ["bgx", "recover", "allow"];
+const KEYS: [&str; 4] = ["bgx", "recover", "allow", "environments"];
 
 impl Header {
     pub fn allows(&self, what: Permission) -> bool {
@@ -65,8 +67,14 @@ impl Header {
 
     /// Reads the header; all that is wrong with it is reported together.
     pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Diagnostic>> {
-        let mut header =
-            Header { api: API_LEVEL, recover: Recover::Page, allow: Vec::new(), summary: String::new(), description: String::new() };
+        let mut header = Header {
+            api: API_LEVEL,
+            recover: Recover::Page,
+            allow: Vec::new(),
+            several: false,
+            summary: String::new(),
+            description: String::new(),
+        };
         let mut described: Vec<&str> = Vec::new();
         let mut errors = Vec::new();
         let mut seen: Vec<&str> = Vec::new();
@@ -110,6 +118,10 @@ impl Header {
         match key {
             "bgx" => self.api = api_level(value)?,
             "recover" => self.recover = recover(value)?,
+            "environments" if value == "several" => self.several = true,
+            "environments" => {
+                return Diagnostic::error(format!("`environments: {value}` is not known")).hint("`several`, or leave the line away").err();
+            }
             "allow" => {
                 let (what, reason) = allow(value)?;
                 if self.allows(what) {

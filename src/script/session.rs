@@ -32,6 +32,7 @@ const STDLIB: &[(&str, &str)] = &[
     ("discovery", include_str!("../../stdlib/discovery.rhai")),
     ("instances", include_str!("../../stdlib/instances.rhai")),
     ("judge", include_str!("../../stdlib/judge.rhai")),
+    ("rolling", include_str!("../../stdlib/rolling.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
     ("smoke", include_str!("../../stdlib/smoke.rhai")),
     ("targets", include_str!("../../stdlib/targets.rhai")),
@@ -71,8 +72,8 @@ impl Problems {
 }
 
 impl Playbook {
-    /// Reads and checks a playbook with all that it imports, and the hooks of an environment.
-    pub fn load(path: &Path, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
+    /// Reads and checks a playbook with all that it imports, and the hooks of its environments.
+    pub fn load<'a>(path: &Path, config: &Config, hooks: impl IntoIterator<Item = &'a str>) -> Result<Playbook, Problems> {
         let (roots, words) = roots(config);
         let also: Vec<&str> = hooks.into_iter().collect();
         let sources = Sources::load_with(path, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
@@ -80,7 +81,7 @@ impl Playbook {
     }
 
     /// A playbook that is given as text.
-    pub fn of_text(name: &str, text: &str, config: &Config, hooks: Option<&str>) -> Result<Playbook, Problems> {
+    pub fn of_text<'a>(name: &str, text: &str, config: &Config, hooks: impl IntoIterator<Item = &'a str>) -> Result<Playbook, Problems> {
         let (roots, words) = roots(config);
         let also: Vec<&str> = hooks.into_iter().collect();
         let sources = Sources::load_text(name, text, &roots, &also).map_err(|diagnostic| Problems::one(*diagnostic))?;
@@ -162,6 +163,8 @@ pub fn roots(config: &Config) -> (Roots, String) {
 /// One run to do.
 pub struct Request {
     pub env: Environment,
+    /// Its other environments; each has its own lock, and is confirmed by itself.
+    pub also: Vec<Environment>,
     pub params: BTreeMap<String, ParamValue>,
     pub answers: Answers,
     pub observer: Observer,
@@ -209,6 +212,7 @@ impl Request {
             events: Vec::new(),
             on_failure: OnFailure::Undo,
             resumes: Resumes::default(),
+            also: Vec::new(),
             env,
         }
     }
@@ -399,6 +403,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         run: request.run_id,
         playbook: playbook.name(),
         env: request.env.name.clone(),
+        also: request.also.iter().map(|env| env.name.clone()).collect(),
         bgx: env!("CARGO_PKG_VERSION").to_owned(),
         target: host.target.to_string(),
         account: host.identity.account.clone(),
@@ -425,6 +430,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         desk,
         who: if host.is_sandbox() { request.who } else { host.identity.arn.clone() },
         env: request.env,
+        also: request.also,
         account: host.account.clone(),
         time: host.time.clone(),
         journal: request.journal,

@@ -169,10 +169,10 @@ fn help_of_a_playbook_shows_its_own_flags() {
       <PLAYBOOK>  a .rhai file, or the name of one in playbooks/
 
     Options:
-      -e, --env <ENV>                environment of bgx.toml
+      -e, --env <ENV>                environment of bgx.toml; `a,b` for a playbook that is for several
           --answer <ID=KEY>          answer a question beforehand; may be repeated
       -y, --yes                      answer the questions that are not for a human
-          --confirm <ENV>            the name of a guarded environment, in place of typing it
+          --confirm <ENV>            the name of a guarded environment, in place of typing it; `a,b` for several
           --target <TARGET>          sandbox, aws, or the URL of a server; wins over bgx.toml
           --seed <N>                 draws of the sandbox and of retries; the same seed gives the same run
           --pace <60x>               sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
@@ -202,10 +202,10 @@ fn help_without_a_playbook_shows_what_every_run_takes() {
       <PLAYBOOK>  a .rhai file, or the name of one in playbooks/
 
     Options:
-      -e, --env <ENV>                environment of bgx.toml
+      -e, --env <ENV>                environment of bgx.toml; `a,b` for a playbook that is for several
           --answer <ID=KEY>          answer a question beforehand; may be repeated
       -y, --yes                      answer the questions that are not for a human
-          --confirm <ENV>            the name of a guarded environment, in place of typing it
+          --confirm <ENV>            the name of a guarded environment, in place of typing it; `a,b` for several
           --target <TARGET>          sandbox, aws, or the URL of a server; wins over bgx.toml
           --seed <N>                 draws of the sandbox and of retries; the same seed gives the same run
           --pace <60x>               sandbox: how fast virtual time passes before your eyes; 0: as fast as it goes
@@ -275,6 +275,9 @@ fn list_names_the_playbooks_with_their_first_sentence() {
                            warm
     health-check           Check that an environment serves well now: enough healthy
                            targets, instances that answer and run the recorded build
+    hybrid                 Hybrid: environments that are guarded are switched, as by
+                           `deploy`; the others are refreshed where they stand, as
+                           by `rolling`
     immutable              Immutable, as Elastic Beanstalk has it: fresh instances
                            in the other group behind the same target group, one
                            first, and when the load balancer finds it healthy all
@@ -302,6 +305,9 @@ fn list_names_the_playbooks_with_their_first_sentence() {
                            colour, with the instances that it has
     rollback               Send all traffic back to the other colour, with the build
                            that it runs
+    rolling                Rolling: an instance refresh replaces the instances that
+                           serve, a batch at a time, where they stand: the process
+                           before blue-green
     shutdown               Take an environment down: empty both colours
     smoke                  Smoke-test the colour that does not serve, instance by
                            instance, before users are sent there
@@ -315,6 +321,9 @@ fn list_names_the_playbooks_with_their_first_sentence() {
     validate               Check that an environment is set up as it must be:
                            routes, groups, target groups, builds, and that all
                            records agree
+    waves                  Waves: a build goes to one environment after the other,
+                           in the order of `--env staging,beta,prod`, each by
+                           blue-green and each watched before the next begins
     [exit status: 0]
     "#);
 }

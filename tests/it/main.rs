@@ -33,6 +33,7 @@ mod refusals;
 mod release;
 mod same_seed;
 mod services;
+mod several;
 mod signals;
 mod stage;
 mod support;

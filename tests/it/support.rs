@@ -189,6 +189,7 @@ impl Lab {
         let (sender, interrupt) = watch::channel(String::new());
         let (seen, signal, snapshots, clones) = (events.clone(), self.signal, self.snapshots.then(|| sandbox.clone()), worlds.clone());
         let request = Request {
+            also: Vec::new(),
             params: params::parse(&playbook.params, &self.params).unwrap_or_else(|p| panic!("{p:?}")),
             answers: Answers { given: self.answers, terminal: self.typed.map(typing), ..Answers::default() },
             observer: Box::new(move |event: &Event| {

@@ -131,6 +131,22 @@ def check_instances(asg, name):
     refused("ValidationError", 400, asg.terminate_instance_in_auto_scaling_group, InstanceId="i-nobody", ShouldDecrementDesiredCapacity=False)
 
 
+def check_refreshes(asg, name):
+    wish = {"AutoScalingGroupName": name, "Strategy": "Rolling", "Preferences": {"MinHealthyPercentage": 75, "InstanceWarmup": 30}}
+    started = asg.start_instance_refresh(**wish)["InstanceRefreshId"]
+
+    def newest():
+        [refresh, *_] = asg.describe_instance_refreshes(AutoScalingGroupName=name)["InstanceRefreshes"]
+        assert refresh["InstanceRefreshId"] == started and refresh["Preferences"] == wish["Preferences"] | {"MaxHealthyPercentage": 100}, refresh
+        return refresh["Status"]
+
+    refused("InstanceRefreshInProgress", 400, asg.start_instance_refresh, **wish)
+    refused("IrreversibleInstanceRefresh", 400, asg.rollback_instance_refresh, AutoScalingGroupName=name)
+    assert asg.cancel_instance_refresh(AutoScalingGroupName=name)["InstanceRefreshId"] == started
+    eventually("the end of the refresh", lambda: newest() == "Cancelled")
+    refused("ActiveInstanceRefreshNotFound", 400, asg.cancel_instance_refresh, AutoScalingGroupName=name)
+
+
 def check_load_balancers(elb):
     [balancer, *_] = elb.describe_load_balancers()["LoadBalancers"]
     assert balancer["State"]["Code"] == "active" and balancer["Type"] == "application", balancer
@@ -360,6 +376,7 @@ def main(endpoint):
     check_targets(elb, live)
     before = check_group_changes(asg, of_idle)
     check_instances(asg, of_idle)
+    check_refreshes(asg, of_idle)
     asg.update_auto_scaling_group(AutoScalingGroupName=of_idle, **before)
     check_parameters(ssm)
     nodes = check_nodes(ssm)

@@ -67,13 +67,18 @@ async fn until_free(
 }
 
 /// Takes the lock for a run that another process began: at once if that one gave it up, else when its lease was seen to run out unchanged.
-pub async fn take_over(
+pub async fn take_over(place: Place, claim: &Claim, stop: &mut watch::Receiver<String>, show: impl FnMut(What)) -> Result<Lock, LockError> {
+    take_over_watched(place, claim, Watch::default(), stop, show).await
+}
+
+/// The same, where the lease was looked at before: the time since then counts.
+pub async fn take_over_watched(
     place: Place,
     claim: &Claim,
+    mut watch: Watch,
     stop: &mut watch::Receiver<String>,
     mut show: impl FnMut(What),
 ) -> Result<Lock, LockError> {
-    let mut watch = Watch::default();
     for _ in 0..TRIES {
         let asked = place.moment();
         let Some(seen) = place.held().await? else { return acquire(place, claim, Duration::ZERO, stop, show).await };
@@ -107,11 +112,17 @@ pub async fn clear(place: &Place, run: &str, stop: &mut watch::Receiver<String>,
 
 /// Since when a lease was seen unchanged, by this process's own clocks.
 #[derive(Default)]
-struct Watch {
+pub struct Watch {
     since: Option<(String, Moment)>,
 }
 
 impl Watch {
+    /// Looks at the lease for the first time.
+    pub async fn begin(place: &Place) -> Result<Watch, LockError> {
+        let asked = place.moment();
+        Ok(Watch { since: place.held().await?.map(|seen| (seen.etag, asked)) })
+    }
+
     /// Waits until the lease is over. A heartbeat meanwhile is an error: its process lives. `None`: the lock is gone.
     async fn ended(
         &mut self,

@@ -3,7 +3,7 @@
 use super::Account;
 use crate::sandbox::world::Throttle;
 use aws_sdk_autoscaling::error::ProvideErrorMetadata;
-use aws_sdk_autoscaling::types::{Filter, LifecycleState, ScalingActivityStatusCode};
+use aws_sdk_autoscaling::types::{Filter, InstanceRefreshStatus, LifecycleState, ScalingActivityStatusCode};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -227,4 +227,45 @@ async fn standby_keeps_to_the_bounds_of_the_group() {
     assert_eq!(exit.send().await.unwrap_err().into_service_error().code(), Some("ValidationError"));
     let strange = account.asg.exit_standby().auto_scaling_group_name("beta-green").instance_ids(&id).send().await;
     assert!(strange.unwrap_err().into_service_error().message().expect("a text").contains("is not part of"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_tells_how_far_it_is_and_is_cancelled_once() {
+    let account = Account::new();
+    let percent = aws_sdk_autoscaling::types::RefreshPreferences::builder().min_healthy_percentage(50).instance_warmup(30).build();
+    let start = || account.asg.start_instance_refresh().auto_scaling_group_name("beta-blue").preferences(percent.clone());
+    let id = start().send().await.expect("it begins").instance_refresh_id.expect("an id");
+    assert!(start().send().await.unwrap_err().into_service_error().is_instance_refresh_in_progress_fault());
+    let newest = async || {
+        let out = account.asg.describe_instance_refreshes().auto_scaling_group_name("beta-blue").max_records(1).send().await;
+        out.expect("described").instance_refreshes.unwrap_or_default().remove(0)
+    };
+    assert_eq!(newest().await.status, Some(InstanceRefreshStatus::Pending));
+    sleep(Duration::from_secs(60)).await;
+    let refresh = newest().await;
+    assert_eq!((refresh.status, refresh.instance_refresh_id), (Some(InstanceRefreshStatus::InProgress), Some(id)));
+    assert_eq!(refresh.preferences.expect("as asked").min_healthy_percentage, Some(50));
+    assert_eq!((refresh.percentage_complete, refresh.instances_to_update), (Some(0), Some(2)));
+    let rolled = account.asg.rollback_instance_refresh().auto_scaling_group_name("beta-blue").send().await;
+    assert!(rolled.unwrap_err().into_service_error().is_irreversible_instance_refresh_fault());
+    let cancel = || account.asg.cancel_instance_refresh().auto_scaling_group_name("beta-blue").wait_for_transitioning_instances(false);
+    cancel().send().await.expect("it is cancelled");
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(newest().await.status, Some(InstanceRefreshStatus::Cancelled));
+    assert!(cancel().send().await.unwrap_err().into_service_error().is_active_instance_refresh_not_found_fault());
+    start().send().await.expect("another one");
+    sleep(Duration::from_secs(1200)).await;
+    let done = newest().await;
+    assert_eq!((done.status, done.percentage_complete), (Some(InstanceRefreshStatus::Successful), Some(100)));
+    assert!(done.end_time.expect("an end").secs() > done.start_time.expect("a start").secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_with_what_the_sandbox_does_not_act_on_is_refused() {
+    let account = Account::new();
+    let skip = aws_sdk_autoscaling::types::RefreshPreferences::builder().skip_matching(true).build();
+    let error = account.asg.start_instance_refresh().auto_scaling_group_name("beta-blue").preferences(skip).send().await.unwrap_err();
+    assert_eq!(error.into_service_error().code(), Some("NotSimulated"));
+    let nobody = account.asg.describe_instance_refreshes().auto_scaling_group_name("nobody").send().await.unwrap_err();
+    assert!(nobody.into_service_error().message().expect("a text").contains("AutoScalingGroup name not found"));
 }

@@ -26,6 +26,9 @@ pub fn handle(world: &mut World, operation: &str, form: &Form) -> Result<Option<
         }
         "SetInstanceProtection" => set_protection(world, form).map(Some),
         "TerminateInstanceInAutoScalingGroup" => terminate(world, form).map(Some),
+        "StartInstanceRefresh" | "DescribeInstanceRefreshes" | "CancelInstanceRefresh" | "RollbackInstanceRefresh" => {
+            super::refresh::handle(world, operation, form).map(Some)
+        }
         "EnterStandby" | "ExitStandby" => standby(world, operation, form).map(Some),
         _ => Err(no_operation(operation, "2011-01-01")),
     }

@@ -15,6 +15,7 @@ mod elbv2;
 mod instances;
 mod page;
 mod query;
+mod refresh;
 mod route;
 mod s3;
 mod s3_list;

@@ -146,6 +146,7 @@ impl World {
             parameters: BTreeMap::new(),
             buckets: BTreeMap::from([(spec.bucket.clone(), BTreeMap::new())]),
             commands: BTreeMap::new(),
+            refreshes: BTreeMap::new(),
             flows: Vec::new(),
             throttles: throttles(spec.start),
             log: Vec::new(),

@@ -19,7 +19,7 @@ impl World {
     /// Replaces what is unhealthy, then launches or ends as many instances as the desired capacity asks for.
     pub(super) fn reconcile(&mut self, name: &str) {
         self.replace_unhealthy(name);
-        let extra = self.rebalance(name);
+        let extra = self.rebalance(name) + self.carry_refresh_on(name);
         let live = self.members(name).count() as u32;
         let Some(group) = self.groups.get_mut(name) else { return };
         let desired = group.desired + extra;

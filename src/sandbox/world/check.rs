@@ -28,7 +28,7 @@ impl World {
             require(min <= desired && desired <= max, || format!("{name}: {min} <= {desired} <= {max} does not hold"))?;
             let live = self.members(name).count();
             let kept = group.suspended.contains("Terminate") || group.told_protected || group.rebalancing.is_some();
-            require(live <= desired as usize || kept, || format!("{name}: {live} instances, {desired} desired"))?;
+            require(live <= (desired + self.spare(name)) as usize || kept, || format!("{name}: {live} instances, {desired} desired"))?;
         }
         let lost = self.instances.values().find(|i| !self.groups.contains_key(&i.group));
         require(lost.is_none(), || format!("instance of no group: {lost:?}"))

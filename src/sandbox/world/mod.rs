@@ -21,6 +21,7 @@ mod mishaps;
 mod motion;
 mod policies;
 mod probes;
+mod refresh;
 mod standby;
 mod storage;
 mod targets;
@@ -38,6 +39,7 @@ pub use log::{Caller, Entry, Happening, Users};
 pub use metrics::{Asked, Datum, Gauge, MetricAlarm, Rates};
 pub use policies::{Alarm, Side};
 pub use probes::InstanceReply;
+pub use refresh::{Refresh, RefreshPreferences, RefreshStatus};
 pub use storage::{ObjectMeta, PutCondition};
 pub use timing::{Range, Timing};
 pub use traffic::Mark;
@@ -67,6 +69,9 @@ pub struct World {
     /// Run Command, by id.
     #[serde(default)]
     pub commands: BTreeMap<String, Command>,
+    /// Instance refreshes by group, newest first.
+    #[serde(default)]
+    pub refreshes: BTreeMap<String, Vec<Refresh>>,
     /// User traffic by route.
     pub flows: Vec<Flow>,
     /// API throttle buckets by name (`elbv2`, `elbv2-describe`, `elbv2-mutate`, `elbv2-targets`, `autoscaling`, `ssm-get`, `ssm-put`, `metrics`, `alarms`).

@@ -60,6 +60,7 @@ impl World {
         self.move_instances();
         self.retry_launches();
         self.run_policies();
+        self.move_refreshes();
     }
 
     /// Consequences, until nothing is touched any more.
@@ -107,6 +108,7 @@ impl World {
             consider(group.launch_retry);
             consider(group.policy_next);
         }
+        consider(self.refresh_due());
         (next < Time(u64::MAX)).then_some(next)
     }
 

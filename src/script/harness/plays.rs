@@ -40,6 +40,16 @@ pub struct UsersTold {
     pub lowest_healthy: Option<i64>,
 }
 
+impl UsersTold {
+    /// With those of another environment: together, and at their worst.
+    pub fn add(&mut self, other: &UsersTold) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.mixed_seconds = self.mixed_seconds.max(other.mixed_seconds);
+        self.lowest_healthy = [self.lowest_healthy, other.lowest_healthy].into_iter().flatten().min();
+    }
+}
+
 /// What a test sees of an account.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
@@ -63,7 +73,17 @@ pub struct Group {
     pub suspended: Vec<String>,
 }
 
-const ENV: Opt = Opt::new("env", Kind::Text, "environment of bgx.toml; default: its first");
+impl Account {
+    /// With what another environment has; `live` stays the first one's.
+    pub fn add(&mut self, other: Account) {
+        self.groups.extend(other.groups);
+        self.weights.extend(other.weights);
+        self.parameters.extend(other.parameters);
+        self.objects.extend(other.objects);
+    }
+}
+
+const ENV: Opt = Opt::new("env", Kind::Text, "environment of bgx.toml, or several as `a,b`; default: its first");
 const CONFIG: Opt =
     Opt::new("config", Kind::Text, "folder of the project whose bgx.toml is taken instead, such as examples/one-target-group");
 const PARAMS: Opt = Opt::new("params", Kind::Map, "parameters of the playbook");

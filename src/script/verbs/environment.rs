@@ -27,6 +27,30 @@ pub static VERBS: &[Verb] = &[
         call: env,
     },
     Verb {
+        name: "envs",
+        params: &[],
+        options: &[],
+        returns: "a list of names, in the order of --env",
+        summary: "The environments of this run; env() is the first one, or the one of in_env.",
+        errors: &[],
+        example: "for name in envs() { in_env(name, || say(env().name)); }",
+        effect: Effect::Read,
+        since: 1,
+        call: envs,
+    },
+    Verb {
+        name: "in_env",
+        params: &[Param::required("name", Kind::Text, "one of envs()"), Param::required("work", Kind::Closure, "what is done there")],
+        options: &[],
+        returns: "what the closure gives",
+        summary: "Carries out a closure whose calls are about another environment of this run, with its own lock, guards and confirmation.",
+        errors: &["refused"],
+        example: "in_env(envs()[0], || say(env().name))",
+        effect: Effect::Read,
+        since: 1,
+        call: in_env,
+    },
+    Verb {
         name: "colors",
         params: &[],
         options: &[Opt::new("to", Kind::Text, "name of the colour to call idle; it must not serve, or be empty")],
@@ -91,6 +115,20 @@ fn env(call: &Call) -> Answer {
             ],
         )))
     })
+}
+
+fn envs(call: &Call) -> Answer {
+    let names = with(call, async |run| Ok(run.envs().to_vec()))?;
+    Ok(Dynamic::from(names.into_iter().map(Dynamic::from).collect::<rhai::Array>()))
+}
+
+fn in_env(call: &Call) -> Answer {
+    let name = call.text(0);
+    let before = with(call, async |run| run.enter(&name))?;
+    let result = call.call_closure(1, vec![]);
+    // Where it failed too: what catches that is about the environment before.
+    with(call, async |run| run.enter(&before))?;
+    result
 }
 
 /// What `colors` needs to know, read at one moment.
@@ -334,8 +372,12 @@ fn disagreements(run: &mut Run, seen: &[String]) -> Result<(), RunError> {
 
 /// For other rooms of verbs: the record's colour must be one of the environment's.
 pub(super) fn own_color(run: &Run, color: &Record) -> Result<ColorNames, RunError> {
-    let name = field(color, "name");
-    run.env.color(&name).cloned().ok_or_else(|| RunError::failed(format!("`{name}` is not a colour of {}", run.env.name)))
+    let (name, asg) = (field(color, "name"), field(color, "asg"));
+    match run.env.color(&name) {
+        Some(names) if names.asg == asg => Ok(names.clone()),
+        // Every environment has a blue one: taken for this one's, another's would lead to the wrong group.
+        _ => Err(RunError::failed(format!("`{name}` with `{asg}` is not a colour of {}", run.env.name))),
+    }
 }
 
 /// The environment, copied out of the run.

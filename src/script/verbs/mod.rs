@@ -7,6 +7,7 @@ mod instances;
 mod metrics;
 mod reads;
 mod records;
+mod refreshes;
 mod talk;
 mod targets;
 mod traffic;
@@ -42,6 +43,7 @@ pub fn all() -> &'static [Verb] {
             metrics::VERBS,
             reads::VERBS,
             records::VERBS,
+            refreshes::VERBS,
             talk::VERBS,
             targets::VERBS,
             traffic::VERBS,

@@ -7,6 +7,7 @@ mod health;
 mod metrics;
 mod policies;
 mod properties;
+mod refresh;
 mod storage;
 mod traffic;
 

@@ -4,7 +4,7 @@ use super::RunError;
 use super::targets;
 use super::traffic::{self, Balancer, Serving, Topology, Traffic, target_group_name};
 use crate::account::{Account, Forward, Group, HttpRequest, Instance, Object, Parameter, RouteRef, Target, TargetGroup};
-use crate::config::{ColorNames, Environment};
+use crate::config::{ColorNames, Environment, ORIGINAL};
 use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -251,7 +251,7 @@ async fn read<'a>(
     let addresses = addresses.unwrap_or_default();
     let probes = probe_all(account, env, &topology, &addresses, ask).await;
     let mut targets: BTreeMap<String, Vec<Target>> = health?.into_iter().collect();
-    if env.shares_target_group() {
+    if env.mixes_groups() {
         targets.iter_mut().for_each(|(color, all)| *all = own_targets(env, groups, color, all));
     }
     Ok(Reading { traffic, targets, keys: keys?.into_iter().collect(), topology, groups, parameters, addresses, probes })
@@ -388,13 +388,15 @@ fn disagreements(reading: &Reading<'_>, env: &Environment, serving: &Serving, co
         }
         Serving::Foreign { text } => return vec![Disagreement { text: text.clone(), blocks: true, about: About::Traffic }],
     };
+    // Before there are colours nobody has recorded one.
+    let none_yet = |recorded: Option<&str>| recorded.is_none() && live == ORIGINAL;
     let color = recorded(&env.active_color_parameter());
-    if color != Some(live) {
+    if color != Some(live) && !none_yet(color) {
         let parameter = env.active_color_parameter();
         add(About::Record, true, format!("the listener sends traffic to {live}, `{parameter}` says {}", color.unwrap_or("nothing")));
     }
     let arn = recorded(&env.active_target_group_parameter());
-    if arn != reading.topology.arn(live) {
+    if arn != reading.topology.arn(live) && !none_yet(arn) {
         let said = arn.map(target_group_name).unwrap_or("nothing");
         let parameter = env.active_target_group_parameter();
         add(About::Record, true, format!("the listener sends traffic to {live}, `{parameter}` says {said}"));

@@ -1,7 +1,7 @@
 //! Instances that are registered one by one: who serves where groups share a target group, and what such a target group is left with.
 
 use super::traffic::{Serving, Topology, Traffic};
-use super::{Run, RunError, guard, traffic};
+use super::{Done, Entry, Run, RunError, guard, traffic};
 use crate::account::targets::is_registered;
 use crate::account::{Account, Action, Group, Target};
 use crate::config::{ColorNames, Environment};
@@ -46,15 +46,34 @@ pub async fn serving(account: &Account, env: &Environment, topology: &Topology, 
     }
 }
 
+/// What a run has done in the order in which it is taken back, from the end: targets that it took out come back before anything else, so that
+/// whatever leaves after that is missed by nobody. Those that a later step put in again stay where they are.
+pub(super) fn to_take_back(entries: Vec<Entry>) -> Vec<Entry> {
+    let (mut put_in, mut first, mut rest) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for entry in entries.into_iter().rev() {
+        match &entry {
+            Entry::Action(Done { action: Action::Targets { instances, registered: false, .. }, .. }) if instances.is_disjoint(&put_in) => {
+                first.push(entry);
+                continue;
+            }
+            Entry::Action(Done { action: Action::Targets { instances, registered: true, .. }, .. }) => {
+                put_in.extend(instances.iter().cloned())
+            }
+            Entry::Action(_) | Entry::OnUndo { .. } => {}
+        }
+        rest.push(entry);
+    }
+    rest.into_iter().rev().chain(first.into_iter().rev()).collect()
+}
+
 impl Run {
     /// What the load balancer says of a colour's instances; where colours share a target group, of its own alone.
-    pub async fn color_targets(&self, topology: &Topology, color: &ColorNames) -> Result<Vec<Target>, RunError> {
-        let health = traffic::health(&self.account, topology, &color.name);
-        if !self.env.shares_target_group() {
-            return health.await;
+    pub async fn color_targets(&self, color: &ColorNames, topology: &Topology) -> Result<Vec<Target>, RunError> {
+        if !self.env.mixes_groups() {
+            return traffic::health(&self.account, topology, &color.name).await;
         }
         let asgs = [color.asg.as_str()];
-        let (groups, targets) = tokio::join!(self.account.groups(&asgs), health);
+        let (groups, targets) = tokio::join!(self.account.groups(&asgs), traffic::health(&self.account, topology, &color.name));
         let group = groups?.remove(&color.asg).ok_or_else(|| RunError::failed(format!("there is no group `{}`", color.asg)))?;
         Ok(of_group(&group, &targets?))
     }
@@ -85,13 +104,23 @@ impl Run {
         let own: BTreeSet<&str> = group.instances.iter().map(|instance| instance.id.as_str()).collect();
         if *registered {
             let strangers = targets.iter().any(|target| is_registered(target) && !own.contains(target.id.as_str()));
-            return if strangers && !self.undoing { guard::one_group(target_group, &self.allow) } else { Ok(()) };
+            let mixed = strangers && !self.undoing && !self.same_build(&group.name, topology.color_of(target_group)).await?;
+            return if mixed { guard::one_group(target_group, &self.allow) } else { Ok(()) };
         }
         let healthy = || targets.iter().filter(|target| target.state == "healthy");
         let leaving = healthy().filter(|target| instances.contains(&target.id)).count();
         let left = u32::try_from(healthy().count() - leaving).unwrap_or(u32::MAX);
         let needed = self.needed_beside(group).await?;
         guard::leaves_enough(target_group, leaving, left, needed, &self.allow)
+    }
+
+    /// Whether a group is recorded with the build of the colour whose target group it comes into.
+    async fn same_build(&self, asg: &str, color: Option<&str>) -> Result<bool, RunError> {
+        let own = self.env.colors.iter().find(|color| color.asg == asg).map(|color| color.name.as_str());
+        let (Some(own), Some(color)) = (own.filter(|own| Some(*own) != color), color) else { return Ok(false) };
+        let names = [own, color].map(|color| self.env.version_parameter(color));
+        let found = self.account.parameters(&[&names[0], &names[1]]).await?;
+        Ok(found.contains_key(&names[0]) && found.get(&names[0]).map(|p| &p.value) == found.get(&names[1]).map(|p| &p.value))
     }
 
     /// Healthy targets that must be left when instances of this group go: as many as it wants. On the way back the other group has what it
@@ -153,6 +182,20 @@ mod tests {
 
     fn target(id: &str, state: &str) -> Target {
         Target { id: id.to_owned(), state: state.to_owned(), reason: String::new(), description: String::new() }
+    }
+
+    #[test]
+    fn targets_that_were_taken_out_come_back_first() {
+        let entry = |step: u64, ids: &[&str], registered: bool| {
+            let instances = ids.iter().map(|id| (*id).to_owned()).collect();
+            let action = Action::Targets { asg: "g".into(), target_group: "t".into(), instances, registered };
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            Entry::Action(Done { step, env: "beta".into(), action, before: BTreeMap::new(), undo: None, lease: false, at, returned: false })
+        };
+        let order = |entries: Vec<Entry>| to_take_back(entries).iter().rev().map(Entry::step).collect::<Vec<_>>();
+        assert_eq!(order(vec![entry(1, &["i-1"], true), entry(2, &["i-2"], false), entry(3, &["i-3"], true)]), [2, 3, 1]);
+        assert_eq!(order(vec![entry(1, &["i-1"], false), entry(2, &["i-2"], false)]), [2, 1]);
+        assert_eq!(order(vec![entry(1, &["i-1", "i-2"], false), entry(2, &["i-2"], true)]), [2, 1], "it was put in again");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
+use super::targets::to_take_back;
 use super::{Done, EffectRequest, Entry, Run, RunError, survey, traffic};
 use crate::account::action::REFRESH;
 use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
@@ -46,6 +47,7 @@ impl Failed {
 impl Run {
     /// Takes back everything that was done, last first, and stops at the first step that cannot be: what came before it may rest on it.
     pub(super) async fn take_back(&mut self) -> Result<(), Stuck> {
+        self.entries = to_take_back(std::mem::take(&mut self.entries));
         while let Some(entry) = self.entries.last().cloned() {
             self.go_to(entry.env());
             match entry {
@@ -212,10 +214,10 @@ impl Run {
         let Some(color) = self.env.colors.iter().find(|c| c.asg == asg).map(|c| c.name.clone()) else { return Ok(false) };
         let topology = self.topology().await?;
         let traffic = traffic::read(&self.account, &self.env, &topology).await?;
-        match self.env.shares_target_group() {
-            true => self.has_targets(asg, &topology, &traffic).await,
-            false => Ok(traffic.reaches(&topology, &color)),
+        if self.env.mixes_groups() {
+            return self.has_targets(asg, &topology, &traffic).await;
         }
+        Ok(traffic.reaches(&topology, &color))
     }
 
     /// Gives back every lease that is still held; a field that a later action set is that action's.

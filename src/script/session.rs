@@ -32,6 +32,7 @@ const STDLIB: &[(&str, &str)] = &[
     ("discovery", include_str!("../../stdlib/discovery.rhai")),
     ("instances", include_str!("../../stdlib/instances.rhai")),
     ("judge", include_str!("../../stdlib/judge.rhai")),
+    ("migration", include_str!("../../stdlib/migration.rhai")),
     ("rolling", include_str!("../../stdlib/rolling.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
     ("smoke", include_str!("../../stdlib/smoke.rhai")),

@@ -109,9 +109,9 @@ impl<'a> Walk<'a> {
             *most = scene.healthy(arn).max(*most);
         }
         let start: u32 = start.values().sum();
-        let groups = names.charter.colors.iter().map(|color| &color.group);
-        let live = groups.filter(|group| names.serves(&scene, group).is_some_and(|(_, arn)| bearing.contains_key(arn)));
-        let min = live.filter_map(|group| scene.groups.get(group)).map(|sizes| sizes.min).min();
+        let serves = |group: &str| names.serves(&scene, group).is_some_and(|(_, arn)| bearing.contains_key(arn));
+        let live = names.charter.colors.iter().filter(|color| serves(&color.group));
+        let min = live.filter_map(|color| scene.groups.get(&color.group)).map(|sizes| sizes.min).min();
         let least = [min, names.charter.least].into_iter().flatten().min().unwrap_or(0);
         Walk {
             names,

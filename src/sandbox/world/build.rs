@@ -245,9 +245,10 @@ impl World {
     }
 
     fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
-        let arns: Vec<String> = color.services.iter().map(|service| self.target_group_of(color, service)).collect();
+        let arns: Vec<String> = color.services.iter().map(|service| self.add_target_group(color, service)).collect();
         // In a target group that colours share, instances are registered one by one: their groups are not attached to it.
-        let shared = env.colors.iter().filter(|other| other.services == color.services).count() > 1;
+        let name = |color: &ColorSpec| color.services.first().map(|service| service.target_group.clone());
+        let shared = env.colors.iter().filter(|other| name(other) == name(color)).count() > 1;
         let tags = [("Environment", env.name.clone()), ("Color", color.name.clone()), ("Name", color.group.clone())];
         let group = Group {
             min: color.min.min(color.size),
@@ -276,8 +277,7 @@ impl World {
         }
     }
 
-    /// Made with the first colour that names it.
-    fn target_group_of(&mut self, color: &ColorSpec, service: &ServiceSpec) -> String {
+    fn add_target_group(&mut self, color: &ColorSpec, service: &ServiceSpec) -> String {
         if let Some(known) = self.target_groups.values().find(|group| group.name == service.target_group) {
             return known.arn.clone();
         }

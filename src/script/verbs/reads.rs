@@ -157,7 +157,8 @@ fn target_health(call: &Call) -> Answer {
     let targets = with(call, async |run| {
         let names = own_color(run, &color)?;
         let topology = run.topology().await?;
-        run.read("target_health", &names.target_group, async |run| run.color_targets(&topology, &names).await).await
+        let read = async |run: &mut Run| run.color_targets(&names, &topology).await;
+        run.read("target_health", &names.target_group, read).await
     })?;
     let counts = states(&targets);
     let of = |state: &str| number(counts.get(state).copied().unwrap_or(0));

@@ -134,7 +134,7 @@ fn wait_healthy(call: &Call) -> Answer {
                 Some(count) => count,
                 None => desired_of(run, &names.asg).await?,
             };
-            Ok(healthy(&names.asg, &run.color_targets(&topology, &names).await?, wanted))
+            Ok(healthy(&names.asg, &run.color_targets(&names, &topology).await?, wanted))
         })
         .await
     })?;

@@ -162,7 +162,7 @@ impl Standing {
         let topology = run.topology().await?;
         let (weights, targets, alarms) = tokio::join!(
             traffic::read(&run.account, &run.env, &topology),
-            run.color_targets(&topology, names),
+            run.color_targets(names, &topology),
             alarm_states(run, &watched.alarms)
         );
         let targets = targets?;

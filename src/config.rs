@@ -146,7 +146,8 @@ pub struct Environment {
     pub state: State,
     /// Prefix of its SSM parameters, without a trailing `/`.
     pub parameters: String,
-    pub colors: [ColorNames; 2],
+    /// Two; and a third one, `original`, where `migrate_from` names a group that serves without a colour.
+    pub colors: Vec<ColorNames>,
     pub routes: Vec<Route>,
     /// Names of the services that run on the instances of a colour, each behind a target group of its own; the main one first.
     pub services: Vec<String>,
@@ -238,6 +239,9 @@ pub enum JournalIn {
     File,
 }
 
+/// Name of the group, and of its target group, that served before there were colours.
+pub const ORIGINAL: &str = "original";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColorNames {
     pub name: String,
@@ -316,6 +320,21 @@ impl Environment {
     /// Both colours boot from one key: whatever boots while it changes is a risk.
     pub fn shares_version_key(&self) -> bool {
         self.colors[0].version_key == self.colors[1].version_key
+    }
+
+    /// A group without a colour still serves, or may have to again.
+    pub fn original(&self) -> Option<&ColorNames> {
+        self.colors.get(2)
+    }
+
+    /// Instances of several groups may be in one target group, so each is asked whose its targets are.
+    pub fn mixes_groups(&self) -> bool {
+        self.shares_target_group() || self.original().is_some()
+    }
+
+    /// Both colours are in one target group: an instance serves when it is registered there, which their groups do not do.
+    pub fn shares_target_group(&self) -> bool {
+        self.colors[0].target_group == self.colors[1].target_group
     }
 
     /// Key of the discovery file of `version` for environment `name` (its discovery name).

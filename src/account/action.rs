@@ -2,7 +2,7 @@
 
 use super::classify::printable;
 use super::retry::Class;
-use super::types::{GroupSettings, Object, Parameter};
+use super::types::{Group, GroupSettings, Object, Parameter, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,6 +28,11 @@ pub enum Action {
     /// EnterStandby or ExitStandby of one instance of a group. `replace`: on entering, the group's desired capacity stays as it is, so that
     /// Auto Scaling launches another instance. Leaving standby always raises it by one, as AWS has it.
     Standby { asg: String, instance: String, standby: bool, replace: bool },
+    /// RegisterTargets or DeregisterTargets: these instances of a group are, or are not, in a target group (its ARN).
+    Targets { asg: String, target_group: String, instances: BTreeSet<String>, registered: bool },
+    /// TerminateInstanceInAutoScalingGroup. `decrement`: the group wants one less from then on; otherwise it launches another one.
+    /// What has ended does not come back.
+    Terminate { asg: String, instance: String, decrement: bool },
 }
 
 /// A rule, or a listener's default action.
@@ -62,6 +67,11 @@ pub enum Facts {
         group: GroupSettings,
         lifecycle: Option<String>,
     },
+    /// A group, and all that is registered in a target group, of whatever group.
+    Targets {
+        group: Group,
+        targets: Vec<Target>,
+    },
     /// Of a copy: source and destination.
     Copy {
         from: Option<Object>,
@@ -90,9 +100,10 @@ impl Action {
             | Action::ForwardEach { .. }
             | Action::Parameter { .. }
             | Action::Object { .. }
-            | Action::Copy { .. } => Class::SetAbsolute,
-            // Refused when it is so already: a second sending could fail on the first one's effect.
-            Action::Standby { .. } => Class::Start,
+            | Action::Copy { .. }
+            | Action::Targets { .. } => Class::SetAbsolute,
+            // Refused when it is so already: a second sending could fail on the first one's effect, or take one more.
+            Action::Standby { .. } | Action::Terminate { .. } => Class::Start,
         }
     }
 
@@ -103,7 +114,8 @@ impl Action {
             Action::Forward { env, .. } | Action::ForwardEach { env, .. } => format!("{env} routes"),
             Action::Parameter { name, .. } => name.clone(),
             Action::Object { bucket, key, .. } | Action::Copy { bucket, to: key, .. } => format!("s3://{bucket}/{key}"),
-            Action::Standby { instance, .. } => instance.clone(),
+            Action::Standby { instance, .. } | Action::Terminate { instance, .. } => instance.clone(),
+            Action::Targets { target_group, .. } => target_group_name(target_group).to_string(),
         }
     }
 
@@ -117,7 +129,9 @@ impl Action {
             | Action::Parameter { .. }
             | Action::Object { .. }
             | Action::Copy { .. }
-            | Action::Standby { .. } => Vec::new(),
+            | Action::Standby { .. }
+            | Action::Targets { .. }
+            | Action::Terminate { .. } => Vec::new(),
         }
     }
 
@@ -151,6 +165,10 @@ impl Action {
             Action::Standby { standby, .. } => {
                 Fields::from([("lifecycle".to_string(), Some(if *standby { STANDBY } else { IN_SERVICE }.to_string()))])
             }
+            Action::Targets { instances, registered, .. } => {
+                instances.iter().map(|id| (id.clone(), registered.then(|| REGISTERED.to_string()))).collect()
+            }
+            Action::Terminate { .. } => Fields::from([("lifecycle".to_string(), None)]),
         }
     }
 
@@ -184,6 +202,13 @@ impl Action {
                 let known = was == STANDBY || was == IN_SERVICE;
                 known.then(|| Action::Standby { asg: asg.clone(), instance: instance.clone(), standby: was == STANDBY, replace: *replace })
             }
+            Action::Targets { asg, target_group, instances, registered } => {
+                let was = if *registered { None } else { Some(REGISTERED.to_string()) };
+                let instances: BTreeSet<String> = instances.iter().filter(|id| changed(id) == Some(&was)).cloned().collect();
+                let back = Action::Targets { asg: asg.clone(), target_group: target_group.clone(), instances, registered: !registered };
+                (!back.wanted().is_empty()).then_some(back)
+            }
+            Action::Terminate { .. } => None,
         }
     }
 
@@ -198,17 +223,30 @@ impl Action {
                 fields.remove("desired");
             }
         }
+        fields.retain(|name, value| !self.took(value) || wanted.remove(name).is_none());
         wanted == fields
+    }
+
+    /// AWS took an instance that is to be, or was, a target: nobody changed that, and nothing can put it back.
+    pub fn took(&self, found: &Option<String>) -> bool {
+        matches!(self, Action::Targets { .. }) && found.as_deref() == Some(GONE)
     }
 
     /// What it was about has gone by itself, as an instance that AWS took: nothing is left to take back.
     pub fn is_moot(&self, found: &Fields) -> bool {
-        let ends = |word: &str| word.starts_with("Terminat") || word.starts_with("Detach");
         let gone = || found.get("lifecycle").is_some_and(|word| word.as_deref().is_none_or(ends));
-        matches!(self, Action::Standby { .. }) && gone()
+        (matches!(self, Action::Standby { .. }) && gone()) || (!found.is_empty() && found.values().all(|value| self.took(value)))
     }
 }
 
+/// Lifecycle states from which an instance does not come back.
+pub(super) fn ends(lifecycle: &str) -> bool {
+    lifecycle.starts_with("Terminat") || lifecycle.starts_with("Detach")
+}
+
+pub(super) const REGISTERED: &str = "registered";
+/// Neither a target nor in its group any more.
+pub(super) const GONE: &str = "gone";
 pub(super) const STANDBY: &str = "Standby";
 pub(super) const IN_SERVICE: &str = "InService";
 pub(super) const SUSPENDED: &str = "suspended";
@@ -296,6 +334,12 @@ impl fmt::Display for Action {
             Action::Standby { asg, standby: true, replace: true, .. } => format!("to Standby in {asg}, which launches another one"),
             Action::Standby { asg, standby: true, replace: false, .. } => format!("to Standby in {asg}"),
             Action::Standby { asg, standby: false, .. } => format!("back into service in {asg}"),
+            Action::Targets { asg, instances, registered, .. } => {
+                let word = if *registered { "register" } else { "deregister" };
+                format!("{word} {} instance(s) of {asg}: {}", instances.len(), shortened(&list(instances)))
+            }
+            Action::Terminate { asg, decrement: true, .. } => format!("terminate in {asg}, which wants one less"),
+            Action::Terminate { asg, decrement: false, .. } => format!("terminate in {asg}, which launches another one"),
         };
         write!(f, "{}: {what}", self.resource())
     }

@@ -220,3 +220,68 @@ fn a_split_is_two_target_groups_with_requests_on_one_route() {
     assert!(!action.is_split(&found(&[("Blue", 1)], &[("Green", 1)])), "routes that differ are no split of one");
     assert!(!capacity(Some(1), None, None).is_split(&fields(&[("min", Some("1"))])));
 }
+
+/// A group with these instances, and these targets with their states.
+fn targets(instances: &[&str], targets: &[(&str, &str)]) -> Facts {
+    let instance = |id: &&str| crate::account::Instance {
+        id: id.to_string(),
+        lifecycle: "InService".into(),
+        healthy: true,
+        zone: "a".into(),
+        instance_type: "t".into(),
+        protected: false,
+    };
+    let group = crate::account::Group {
+        name: "g".into(),
+        min: 0,
+        max: 4,
+        desired: 2,
+        target_groups: Vec::new(),
+        health_check_type: "EC2".into(),
+        grace_seconds: 0,
+        suspended: BTreeSet::new(),
+        instances: instances.iter().map(instance).collect(),
+    };
+    let target = |(id, state): &(&str, &str)| crate::account::Target {
+        id: id.to_string(),
+        state: state.to_string(),
+        reason: if *state == "unused" { "Target.NotRegistered".into() } else { String::new() },
+        description: String::new(),
+    };
+    Facts::Targets { group, targets: targets.iter().map(target).collect() }
+}
+
+#[test]
+fn an_instance_is_a_target_until_it_drains_and_what_aws_took_is_nobodys_to_put_back() {
+    let action = |ids: &[&str], registered| Action::Targets {
+        asg: "g".into(),
+        target_group: "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/Beta/1".into(),
+        instances: set(ids),
+        registered,
+    };
+    let there = targets(&["i-1", "i-2", "i-3"], &[("i-1", "healthy"), ("i-2", "draining"), ("i-3", "initial")]);
+    let out = action(&["i-1", "i-2", "i-3"], false);
+    let before = there.fields(&out);
+    assert_eq!(before, fields(&[("i-1", Some("registered")), ("i-2", None), ("i-3", Some("registered"))]));
+    assert_eq!(out.undo(&before), Some(action(&["i-1", "i-3"], true)), "what was out already stays out");
+    let after = targets(&["i-1", "i-2"], &[("i-1", "unused")]);
+    assert!(out.seen(&before, &after), "it is gone, and so no target");
+    assert!(!action(&["i-1", "i-3"], true).seen(&before, &after));
+    assert!(action(&["i-3"], true).is_moot(&after.fields(&action(&["i-3"], true))));
+    assert!(!out.is_moot(&after.fields(&out)));
+    assert_eq!(out.to_string(), "Beta: deregister 3 instance(s) of g: i-1, i-2, i-3");
+}
+
+#[test]
+fn what_has_ended_is_seen_as_it_goes_and_never_taken_back() {
+    let action = Action::Terminate { asg: "g".into(), instance: "i-1".into(), decrement: true };
+    let member = |lifecycle: Option<&str>| Facts::Member {
+        group: GroupSettings { name: "g".into(), min: 0, max: 4, desired: 2, suspended: BTreeSet::new() },
+        lifecycle: lifecycle.map(String::from),
+    };
+    let before = member(Some("InService")).fields(&action);
+    assert!(action.seen(&before, &member(Some("Terminating:Wait"))) && action.seen(&before, &member(None)));
+    assert!(!action.seen(&before, &member(Some("InService"))));
+    assert_eq!(action.undo(&before), None);
+    assert_eq!(action.to_string(), "i-1: terminate in g, which wants one less");
+}

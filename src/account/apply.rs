@@ -6,6 +6,7 @@ use super::classify::answer;
 use super::facts::refused;
 use super::objects::When;
 use super::retry::{Class, MayWrite, only_while};
+use super::targets::unlike;
 use super::{Account, AccountError};
 use aws_sdk_elasticloadbalancingv2::types as sdk;
 use futures_util::future::join_all;
@@ -36,6 +37,8 @@ impl Account {
             Action::Copy { bucket, from, to } => self.copy_object(bucket, from, to, acl).await,
             Action::Standby { asg, instance, standby: true, replace } => self.enter_standby(asg, instance, !replace).await,
             Action::Standby { asg, instance, standby: false, .. } => self.exit_standby(asg, instance).await,
+            Action::Targets { target_group, registered, .. } => self.set_targets(target_group, *registered, &unlike(action, facts)).await,
+            Action::Terminate { instance, decrement, .. } => self.terminate(instance, *decrement).await,
         }
     }
 
@@ -52,6 +55,14 @@ impl Account {
         self.call(autoscaling::call("ExitStandby", instance, Class::Start), || async {
             let request = self.autoscaling.exit_standby().auto_scaling_group_name(asg).instance_ids(instance);
             answer(request.send().await)?.read(|_| Ok(()))
+        })
+        .await
+    }
+
+    async fn terminate(&self, instance: &str, decrement: bool) -> Result<(), AccountError> {
+        self.call(autoscaling::call("TerminateInstanceInAutoScalingGroup", instance, Class::Start), || async {
+            let request = self.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(instance);
+            answer(request.should_decrement_desired_capacity(decrement).send().await)?.read(|_| Ok(()))
         })
         .await
     }

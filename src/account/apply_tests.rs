@@ -200,3 +200,39 @@ async fn what_cannot_be_put_back_is_not_replaced() {
     assert!(account.facts(&copy("big", "big2")).await.is_ok(), "it is the same already");
     assert_eq!(account.facts(&copy("small", "big")).await.unwrap_err().kind, Kind::Invalid);
 }
+
+#[tokio::test(start_paused = true)]
+async fn targets_go_in_twenty_at_a_time_and_those_that_are_there_are_left_alone() {
+    let group = |ids: &[String]| {
+        let member = |id: &String| {
+            format!(
+                "<member><InstanceId>{id}</InstanceId><AvailabilityZone>a</AvailabilityZone><LifecycleState>InService</LifecycleState>\
+                 <HealthStatus>Healthy</HealthStatus><ProtectedFromScaleIn>false</ProtectedFromScaleIn></member>"
+            )
+        };
+        let members: String = ids.iter().map(member).collect();
+        format!(
+            "<AutoScalingGroups><member><AutoScalingGroupName>g</AutoScalingGroupName><MinSize>0</MinSize><MaxSize>50</MaxSize>\
+             <DesiredCapacity>46</DesiredCapacity><DefaultCooldown>1</DefaultCooldown><AvailabilityZones/>\
+             <HealthCheckType>EC2</HealthCheckType><CreatedTime>2020-01-01T00:00:00Z</CreatedTime><Instances>{members}</Instances>\
+             </member></AutoScalingGroups>"
+        )
+    };
+    let ids: Vec<String> = (10..56).map(|n| format!("i-{n}")).collect();
+    let known = group(&ids[1..]);
+    let healthy = "<TargetHealthDescriptions><member><Target><Id>i-11</Id></Target><TargetHealth><State>healthy</State></TargetHealth>\
+                   </member></TargetHealthDescriptions>";
+    let (account, log) = account(move |_, sent| match () {
+        () if sent.body.contains("DescribeAutoScalingGroups") => success("DescribeAutoScalingGroups", &known),
+        () if sent.body.contains("DescribeTargetHealth") => success("DescribeTargetHealth", healthy),
+        () => success("RegisterTargets", ""),
+    });
+    let instances = ids.into_iter().collect();
+    let action = Action::Targets { asg: "g".into(), target_group: "arn".into(), instances, registered: true };
+    let facts = account.facts(&action).await.unwrap();
+    account.apply(&action, &facts, None).await.unwrap();
+    let sent: Vec<String> = bodies(&log).into_iter().filter(|body| body.contains("RegisterTargets")).collect();
+    let counts: Vec<usize> = sent.iter().map(|body| body.matches(".Id=").count()).collect();
+    assert_eq!(counts, [20, 20, 4], "i-10 has gone, i-11 is there");
+    assert!(sent.iter().all(|body| !body.contains("=i-10&") && !body.contains("=i-11&")));
+}

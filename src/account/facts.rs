@@ -1,9 +1,10 @@
 //! What an action will change, as it is now: one read that serves the guards, the comparison and the call itself.
 
-use super::action::{Action, Facts, Fields, IN_SERVICE, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED, copy_of, weight_field};
+use super::action::{Action, Facts, Fields, IN_SERVICE, RUNNING, RouteFacts, RouteRef, STANDBY, SUSPENDED, copy_of, ends, weight_field};
 use super::classify::Failure;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, Group, GroupSettings, Kind, Object, balancing};
+use super::targets::registration;
+use super::{Account, AccountError, Group, GroupSettings, Kind, Object, Target, balancing};
 use std::collections::BTreeSet;
 
 /// What an action may replace goes into the journal, so that it can be put back.
@@ -31,7 +32,12 @@ impl Account {
                 }
                 Ok(Facts::Copy { from, to })
             }
-            Action::Standby { asg, instance, .. } => self.member(asg, instance).await,
+            Action::Standby { asg, instance, .. } | Action::Terminate { asg, instance, .. } => self.member(asg, instance).await,
+            Action::Targets { asg, target_group, .. } => {
+                let asgs = [asg.as_str()];
+                let (groups, targets) = tokio::join!(self.groups(&asgs), self.target_health(target_group));
+                Ok(Facts::Targets { group: groups?.remove(asg).ok_or_else(|| missing(asg))?, targets: targets? })
+            }
         }
     }
 
@@ -133,6 +139,14 @@ impl Facts {
                 one(to.map(|to| if is_copy(from, Some(to)) { copy_of(source) } else { text(to) }))
             }
             Action::Standby { .. } => Fields::from([("lifecycle".to_string(), self.lifecycle().map(on_its_way))]),
+            Action::Terminate { .. } => {
+                let lives = self.lifecycle().filter(|lifecycle| !ends(lifecycle));
+                Fields::from([("lifecycle".to_string(), lives.map(str::to_string))])
+            }
+            Action::Targets { instances, .. } => {
+                let (group, targets) = self.targets();
+                instances.iter().map(|id| (id.clone(), registration(id, group, targets))).collect()
+            }
         }
     }
 
@@ -152,21 +166,37 @@ impl Facts {
     fn group(&self) -> &GroupSettings {
         match self {
             Facts::Group(group) | Facts::Member { group, .. } => group,
-            Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => foreign(),
+        }
+    }
+
+    pub(super) fn targets(&self) -> (&Group, &[Target]) {
+        match self {
+            Facts::Targets { group, targets } => (group, targets),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => {
+                foreign()
+            }
         }
     }
 
     pub(super) fn routes(&self) -> &[RouteFacts] {
         match self {
             Facts::Routes(routes) => routes,
-            Facts::Group(_) | Facts::Member { .. } | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_)
+            | Facts::Member { .. }
+            | Facts::Parameter(_)
+            | Facts::Object(_)
+            | Facts::Copy { .. }
+            | Facts::Targets { .. } => foreign(),
         }
     }
 
     pub(super) fn parameter(&self) -> Option<&super::Parameter> {
         match self {
             Facts::Parameter(parameter) => parameter.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => {
+                foreign()
+            }
         }
     }
 
@@ -174,21 +204,25 @@ impl Facts {
         match self {
             // What was copied is taken back by writing, or deleting, the object that it was copied to.
             Facts::Object(object) | Facts::Copy { to: object, .. } => object.as_ref(),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Targets { .. } => foreign(),
         }
     }
 
     fn copy(&self) -> (Option<&Object>, Option<&Object>) {
         match self {
             Facts::Copy { from, to } => (from.as_ref(), to.as_ref()),
-            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) => foreign(),
+            Facts::Group(_) | Facts::Member { .. } | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Targets { .. } => {
+                foreign()
+            }
         }
     }
 
     fn lifecycle(&self) -> Option<&str> {
         match self {
             Facts::Member { lifecycle, .. } => lifecycle.as_deref(),
-            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => foreign(),
+            Facts::Group(_) | Facts::Routes(_) | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => {
+                foreign()
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ mod parameters;
 mod reply;
 mod retry;
 mod tape;
+pub mod targets;
 #[cfg(test)]
 mod testing;
 mod types;

@@ -1,6 +1,8 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, Restart, Route, SandboxEnv, Secret, State, duration, range};
+use super::{
+    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, Secret, State, duration, range,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -95,6 +97,10 @@ struct EnvFile {
     #[serde(default = "https_only")]
     listeners: Vec<u16>,
     version_key: Option<String>,
+    /// The group and target group that serve before there are colours.
+    migrate_from: Option<MigrateFrom>,
+    /// In place of the app's. Without `{color}` both colours share it, and their groups must not be attached to it.
+    target_group: Option<String>,
     #[serde(default)]
     discovery_from: Vec<String>,
     /// Name used in the discovery key where it differs from the environment's.
@@ -115,6 +121,15 @@ struct EnvFile {
     extra: Extra,
     #[serde(default)]
     sandbox: SandboxEnv,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MigrateFrom {
+    asg: String,
+    target_group: String,
+    /// Where it is not the colours'.
+    version_key: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -209,11 +224,11 @@ impl Config {
 fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<Environment, String> {
     check_name(name)?;
     let (services, routes) = services(app, routes(env)?)?;
-    let group = |service: &String| match &app.target_group {
-        GroupFile::One(template) => template.clone(),
-        GroupFile::Services(known) => known[service].clone(),
+    let group = |service: &String| match (&env.target_group, &app.target_group) {
+        (Some(template), _) | (None, GroupFile::One(template)) => template.clone(),
+        (None, GroupFile::Services(known)) => known[service].clone(),
     };
-    let colors = [0, 1].map(|i| {
+    let mut colors = Vec::from([0, 1].map(|i| {
         let color = &app.colors[i];
         let key = env.version_key.as_ref().unwrap_or(&app.version_key);
         ColorNames {
@@ -223,12 +238,9 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
             others: services[1..].iter().map(|service| render(&group(service), name, color)).collect(),
             version_key: render(key, name, color),
         }
-    });
-    let mut groups: Vec<&String> = colors.iter().flat_map(ColorNames::target_groups).collect();
-    groups.sort_unstable();
-    if colors[0].asg == colors[1].asg || groups.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err("two colours or services have the same group or target group; `asg` and `target_group` need {color}".to_owned());
-    }
+    }));
+    check_groups(&colors)?;
+    colors.extend(env.migrate_from.as_ref().map(|from| original(from, &colors)).transpose()?);
     check_ports(&env.sandbox, &services)?;
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
@@ -289,6 +301,35 @@ fn namespace(file: Option<MetricsFile>) -> Result<Option<String>, String> {
         true => Ok(Some(namespace)),
         false => Err(format!("[metrics]: `namespace = {namespace:?}` must be such as \"bgx\": letters, digits and `.-_/#`, not `AWS/…`")),
     }
+}
+
+/// Each colour has a group of its own, and each service a target group; colours may share the one target group there is.
+fn check_groups(colors: &[ColorNames]) -> Result<(), String> {
+    let mut groups: Vec<&String> = colors.iter().flat_map(ColorNames::target_groups).collect();
+    let is_shared = groups.len() == 2 && groups[0] == groups[1];
+    groups.sort_unstable();
+    if colors[0].asg == colors[1].asg || (!is_shared && groups.windows(2).any(|pair| pair[0] == pair[1])) {
+        return Err("two colours or services have the same group or target group; `asg` and `target_group` need {color}".to_owned());
+    }
+    Ok(())
+}
+
+/// What serves before there are colours, as a third one.
+fn original(from: &MigrateFrom, colors: &[ColorNames]) -> Result<ColorNames, String> {
+    let taken = |c: &&ColorNames| c.name == ORIGINAL || c.asg == from.asg || c.target_groups().any(|known| *known == from.target_group);
+    if let Some(color) = colors.iter().find(taken) {
+        return Err(format!("`migrate_from` names the group or target group of {}, or a colour is called `{ORIGINAL}`", color.name));
+    }
+    if colors[0].target_group == colors[1].target_group || !colors[0].others.is_empty() {
+        return Err("`migrate_from` is for one service with a pair of target groups; `target_group` needs {color}".to_owned());
+    }
+    Ok(ColorNames {
+        name: ORIGINAL.to_owned(),
+        asg: from.asg.clone(),
+        target_group: from.target_group.clone(),
+        others: Vec::new(),
+        version_key: from.version_key.clone().unwrap_or_else(|| colors[0].version_key.clone()),
+    })
 }
 
 fn state(file: &StateFile, app: &App) -> Result<State, String> {

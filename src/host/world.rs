@@ -25,10 +25,13 @@ pub fn new_world(config: &Config, seed: u64) -> Result<World, String> {
 pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
     let mut world = World::new(spec);
     for env in config.envs.values() {
-        let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
-        let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
-        let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
-        put.map_err(|fault| fault.message)?;
+        // Before there are colours nobody has recorded one.
+        if env.original().is_none() {
+            let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
+            let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
+            let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
+            put.map_err(|fault| fault.message)?;
+        }
         world.buckets.entry(env.state.bucket.clone()).or_default();
         env.alarms.iter().for_each(|alarm| world.set_alarm(alarm, false, "OK"));
         for (build, share) in &env.sandbox.build_errors {
@@ -91,14 +94,21 @@ fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
     });
     let shape = &env.sandbox;
     let version = version(env, shape.build);
-    let mut parameters = vec![(env.active_color_parameter(), env.colors[0].name.clone())];
-    if shape.size > 0 {
-        parameters.push((env.version_parameter(&env.colors[0].name), version.clone()));
+    let mut parameters = Vec::new();
+    if env.original().is_none() {
+        parameters.push((env.active_color_parameter(), env.colors[0].name.clone()));
+        if shape.size > 0 {
+            parameters.push((env.version_parameter(&env.colors[0].name), version.clone()));
+        }
     }
+    // The one that serves comes first.
+    let first = env.original().map_or(0, |_| 2);
+    let order = std::iter::once(first).chain((0..env.colors.len()).filter(|index| *index != first));
+    let colors = order.map(|index| color_spec(env, index, if index == first { shape.size } else { 0 }, &version));
     Ok(EnvSpec {
         name: env.name.clone(),
         routes: routes.collect(),
-        colors: vec![color_spec(env, 0, shape.size, &version)?, color_spec(env, 1, 0, &version)?],
+        colors: colors.collect::<Result<_, _>>()?,
         parameters,
         per_second: shape.requests_per_second,
         full_load_per_instance: shape.full_load_per_instance,
@@ -117,7 +127,7 @@ pub fn version(env: &Environment, number: u32) -> String {
 fn color_spec(env: &Environment, index: usize, size: u32, version: &str) -> Result<ColorSpec, String> {
     let names = &env.colors[index];
     let shape: &SandboxEnv = &env.sandbox;
-    let live = index == 0 && size > 0;
+    let live = size > 0;
     let service = |(target_group, name): (&String, &String)| ServiceSpec {
         port: shape.ports.get(name).copied().unwrap_or(shape.port),
         ..ServiceSpec::plain(target_group)

@@ -38,13 +38,12 @@ pub fn charter(subject: &Subject) -> Charter {
 
 /// The environment as the audit is told of it, with nothing excused.
 pub fn strict(env: &Environment) -> Charter {
-    let color = |index: usize| {
-        let names = &env.colors[index];
+    let colors = env.colors.iter().map(|names| {
         let own = Color::new(&names.name, &names.asg, &names.target_group, &names.version_key, &env.parameters);
         Color { others: names.others.clone(), ..own }
-    };
+    });
     let routes = env.routes.iter().map(route).collect();
-    let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, [color(0), color(1)], routes);
+    let own = Charter::new(&env.name, &env.load_balancer, &env.bucket, &env.parameters, colors.collect::<Vec<_>>(), routes);
     let named = env.build_lock.iter().chain(&env.message).cloned();
     let objects = env.extra.objects.iter().cloned().chain(named).chain(env.discovery_key(&env.discovery_name, "*")).collect();
     let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };

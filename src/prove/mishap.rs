@@ -103,12 +103,13 @@ impl Scene<'_> {
         });
         let heaviest = moves.last().and_then(|targets| targets.iter().max_by_key(|target| target.weight));
         let name = heaviest.and_then(|target| self.before.target_groups.get(&target.target_group)).map(|group| group.name.as_str());
-        self.env.colors.iter().position(|color| Some(color.target_group.as_str()) == name).unwrap_or(0)
+        let first = if self.env.original().is_some() { 2 } else { 0 };
+        self.env.colors.iter().position(|color| Some(color.target_group.as_str()) == name).unwrap_or(first)
     }
 
     fn group(&self, serving: bool) -> String {
         let index = self.serving();
-        self.env.colors[if serving { index } else { 1 - index }].asg.clone()
+        self.env.colors[if serving { index } else { usize::from(index == 0) }].asg.clone()
     }
 
     /// A mishap of a group; without the run it is the colour that serves all the time that it happens to. An instance that dies
@@ -116,7 +117,12 @@ impl Scene<'_> {
     fn of_group(&self, serving: bool, make: impl Fn(String) -> Mishap) -> Option<Twin> {
         let group = self.group(serving);
         self.world.instances.values().any(|i| i.group == group && i.in_service.is_some()).then_some(())?;
-        self.twin(make(group), make(self.env.colors[0].asg.clone()))
+        self.twin(make(group), make(self.first()))
+    }
+
+    /// The group that serves before the run.
+    fn first(&self) -> String {
+        self.env.original().unwrap_or(&self.env.colors[0]).asg.clone()
     }
 
     fn twin(&self, with_run: Mishap, without_run: Mishap) -> Option<Twin> {
@@ -132,7 +138,7 @@ impl Scene<'_> {
         let group = self.group(serving);
         let desired = self.world.groups.get(&group)?.desired;
         let to = to(desired).filter(|to| *to >= 1 && desired >= 1)?;
-        let without = if serving { self.env.colors[0].asg.clone() } else { group.clone() };
+        let without = if serving { self.first() } else { group.clone() };
         self.twin(make(group, to), make(without, to))
     }
 
@@ -168,7 +174,7 @@ impl Scene<'_> {
                 let group = self.group(true);
                 let min = Some(self.world.groups.get(&group)?.min + 1);
                 let make = |group: String| Mishap::Resize { group, update: GroupUpdate { min, ..GroupUpdate::default() } };
-                self.twin(make(group), make(self.env.colors[0].asg.clone()))
+                self.twin(make(group), make(self.first()))
             }
             Befall::LockDeleted => self.lock(|_| None),
             Befall::Alarm { state } => self.alarm(|name| Mishap::Alarm { name, state: state.to_owned() }),

@@ -4,7 +4,7 @@ use super::testing::known_signal;
 use crate::config::Environment;
 use crate::run::event::{Event, What};
 use crate::sandbox::fault::{Make, Mishap, Rule};
-use crate::sandbox::world::{Action, Lifecycle, World};
+use crate::sandbox::world::{Action, Lifecycle, Target, TargetState, World};
 use crate::script::diagnose::did_you_mean;
 use crate::script::harness::{Account, Ask, FaultAsk, Group, Refusal, SignalAsk, Told, UsersTold};
 use std::collections::BTreeMap;
@@ -51,6 +51,7 @@ const CALLS: [(&str, &[&str]); 6] = [
             "SuspendProcesses",
             "ResumeProcesses",
             "EnterStandby",
+            "TerminateInstanceInAutoScalingGroup",
             "ExitStandby",
         ],
     ),
@@ -244,15 +245,25 @@ fn account(env: &Environment, world: &World) -> Account {
     account.live = heaviest.and_then(|(name, _)| env.colors.iter().find(|c| c.target_group == *name)).map(|color| color.name.clone());
     for color in &env.colors {
         let Some(group) = world.groups.get(&color.asg) else { continue };
+        let registered = world.target_groups.values().filter(|tg| world.carries(&tg.arn)).flat_map(|tg| tg.targets.values());
+        let own = |target: &&Target| {
+            target.state != TargetState::Draining && world.instances.get(&target.id).is_some_and(|i| i.group == color.asg)
+        };
+        let registered = i64::try_from(registered.filter(own).count()).unwrap_or(i64::MAX);
         let running = world.instances.values().filter(|i| i.group == color.asg && i.lifecycle == Lifecycle::InService).count();
         let group = Group {
             desired: i64::from(group.desired),
             min: i64::from(group.min),
             max: i64::from(group.max),
             running: i64::try_from(running).unwrap_or(i64::MAX),
+            registered,
             suspended: group.suspended.iter().cloned().collect(),
         };
         account.groups.insert(color.asg.clone(), group);
+    }
+    if env.shares_target_group() {
+        let most = env.colors.iter().max_by_key(|color| account.groups.get(&color.asg).map_or(0, |group| group.registered));
+        account.live = most.map(|color| color.name.clone());
     }
     let own = |name: &&String| name.starts_with(&env.parameters);
     account.parameters = world.parameters.iter().filter(|(name, _)| own(name)).map(|(name, p)| (name.clone(), p.value.clone())).collect();

@@ -41,6 +41,7 @@ pub struct Bench {
 struct Kept {
     /// Of the run, for its lock.
     name: String,
+    config: Config,
     world: World,
     journal: Vec<u8>,
     playbook: Playbook,
@@ -80,10 +81,16 @@ impl Bench {
             let answers = kept.answers.iter().chain(&ask.answers).map(|(id, key)| (id.clone(), key.clone())).collect();
             return Ok(Kept { answers, yes: kept.yes || ask.yes, ..kept.clone() });
         }
+        let config = match &ask.config {
+            Some(folder) => {
+                Config::read(&self.config.root.join(folder).join("bgx.toml")).map_err(|error| Refusal::new(error.to_string()))?
+            }
+            None => earlier.as_ref().map_or_else(|| self.config.clone(), |kept| kept.config.clone()),
+        };
         let name = ask.env.clone().or_else(|| earlier.as_ref().map(|kept| kept.env.name.clone()));
-        let name = name.or_else(|| self.config.envs.keys().next().cloned()).unwrap_or_default();
-        let Some(env) = self.config.envs.get(&name).cloned() else {
-            let hint = did_you_mean(&name, self.config.envs.keys().map(String::as_str));
+        let name = name.or_else(|| config.envs.keys().next().cloned()).unwrap_or_default();
+        let Some(env) = config.envs.get(&name).cloned() else {
+            let hint = did_you_mean(&name, config.envs.keys().map(String::as_str));
             return Err(Refusal::new(format!("bgx.toml has no environment `{name}`")).maybe_hint(hint));
         };
         let playbook = self.playbook(&ask.script, &env)?;
@@ -99,11 +106,11 @@ impl Bench {
                 return Err(Refusal::new("`world` describes a new account; with `after` the account is the one that was left"));
             }
             Some(kept) => kept.world,
-            None => world(&self.config, &env, &ask.world)?,
+            None => world(&config, &env, &ask.world)?,
         };
         let (params, answers) = (ask.params.clone(), ask.answers.clone());
         let name = format!("test{}", locked(&self.kept).len());
-        Ok(Kept { name, world, journal: Vec::new(), playbook, env, params, answers, yes: ask.yes })
+        Ok(Kept { name, config, world, journal: Vec::new(), playbook, env, params, answers, yes: ask.yes })
     }
 
     fn playbook(&self, script: &Script, env: &Environment) -> Result<Playbook, Refusal> {

@@ -190,7 +190,8 @@ impl Run {
                     About::Traffic | About::Serving => false,
                 },
                 Action::Object { key, .. } | Action::Copy { to: key, .. } => about == About::Version && keys(key),
-                Action::Capacity { .. } | Action::Processes { .. } | Action::Standby { .. } => false,
+                Action::Targets { .. } => about == About::Traffic || about == About::Record,
+                Action::Capacity { .. } | Action::Processes { .. } | Action::Standby { .. } | Action::Terminate { .. } => false,
             },
         })
     }

@@ -33,7 +33,10 @@ pub fn within(env: &Environment, topology: Option<&Topology>, action: &Action) -
         own || discovery || named(&env.extra.objects, key)
     };
     let allowed = match action {
-        Action::Capacity { asg, .. } | Action::Processes { asg, .. } | Action::Standby { asg, .. } => own_asg(asg),
+        Action::Capacity { asg, .. } | Action::Processes { asg, .. } | Action::Standby { asg, .. } | Action::Terminate { asg, .. } => {
+            own_asg(asg)
+        }
+        Action::Targets { asg, target_group, .. } => own_asg(asg) && topology.is_some_and(|t| t.color_of(target_group).is_some()),
         Action::Forward { env: name, routes, weights } => {
             let known = topology.is_some_and(|t| {
                 routes.iter().all(|r| t.routes.contains(r)) && weights.iter().all(|(arn, w)| *w == 0 || t.color_of(arn).is_some())
@@ -108,6 +111,61 @@ pub fn may_leave(instance: &str, is_healthy: bool, group: &GroupSettings, others
     Err(RunError::refused(
         format!("without `{instance}`, `{}` would serve with {others} healthy target(s), and needs {needed}", group.name),
         "let the group have one instance more first: scale(…, #{ desired: … })",
+    ))
+}
+
+/// What cannot be taken back is done only where a failure takes nothing back.
+pub fn once_committed(instance: &str, committed: bool) -> Result<(), RunError> {
+    if committed {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("`{instance}` would not come back, and a failure takes everything back until `commit()`"),
+        "call commit() first: from there on, what is done stays",
+    ))
+}
+
+/// Guards 2 and 3 for an instance that ends: as [`may_leave`], but several of a group may go at a time, and half of it stays.
+pub fn may_end(instance: &str, is_healthy: bool, group: &GroupSettings, others: u32, allow: &[Allow]) -> Result<(), RunError> {
+    if allow.contains(&Allow::TakeDown) {
+        return Ok(());
+    }
+    if !allow.contains(&Allow::LessCapacity) {
+        return Err(RunError::refused(
+            format!("`{instance}` serves production traffic in `{}`", group.name),
+            "switch traffic to the other colour first, or declare `//! allow: less_capacity \"reason\"` in the playbook",
+        ));
+    }
+    let needed = if is_healthy { group.desired.div_ceil(2).max(2) } else { 1 };
+    if others >= needed {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("without `{instance}`, `{}` would serve with {others} healthy target(s), and needs {needed}", group.name),
+        "let the group have more instances first: scale(…, #{ desired: … })",
+    ))
+}
+
+/// Guard 3 for targets: those that stay are enough to go on with.
+pub fn leaves_enough(target_group: &str, leaving: usize, left: u32, needed: u32, allow: &[Allow]) -> Result<(), RunError> {
+    let least = if allow.contains(&Allow::LessCapacity) { 1 } else { needed };
+    if leaving == 0 || left >= least || allow.contains(&Allow::TakeDown) {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("{} would be left with {left} healthy target(s), and needs {least}", target_group_name(target_group)),
+        "register others and wait until they are healthy first",
+    ))
+}
+
+/// Guard 3 for targets: instances of two groups serve at once only where the playbook says so.
+pub fn one_group(target_group: &str, allow: &[Allow]) -> Result<(), RunError> {
+    if allow.contains(&Allow::MixedVersions) {
+        return Ok(());
+    }
+    Err(RunError::refused(
+        format!("instances of two groups would serve at the same time in {}", target_group_name(target_group)),
+        "declare `//! allow: mixed_versions \"reason\"` in the playbook if that is what it is for",
     ))
 }
 
@@ -219,6 +277,30 @@ mod tests {
         assert!(leaves(false, 4, 1, &declared).is_ok(), "nobody misses it");
         let last = leaves(true, 2, 1, &declared).unwrap_err().to_string();
         assert_eq!(last, "without `i-1`, `beta-blue` would serve with 1 healthy target(s), and needs 2");
+    }
+
+    #[test]
+    fn an_instance_of_a_serving_group_ends_only_where_half_of_it_stays_and_the_header_says_so() {
+        let ends = |healthy, desired, others, allow: &[Allow]| may_end("i-1", healthy, &group(desired), others, allow);
+        let declared = [Allow::LessCapacity];
+        assert!(ends(true, 6, 5, &[]).is_err());
+        assert!(ends(true, 6, 3, &declared).is_ok());
+        assert!(ends(true, 6, 2, &declared).is_err());
+        assert!(ends(true, 2, 1, &declared).is_err(), "one alone is a death away from an outage");
+        assert!(ends(false, 6, 1, &declared).is_ok(), "nobody misses it");
+        assert!(ends(true, 2, 0, &[Allow::TakeDown]).is_ok());
+        assert!(once_committed("i-1", false).is_err() && once_committed("i-1", true).is_ok());
+    }
+
+    #[test]
+    fn targets_leave_where_those_that_stay_are_enough() {
+        let leaves = |leaving, left, allow: &[Allow]| leaves_enough("a:targetgroup/Beta/1", leaving, left, 2, allow);
+        assert!(leaves(2, 2, &[]).is_ok());
+        assert_eq!(leaves(1, 1, &[]).unwrap_err().to_string(), "Beta would be left with 1 healthy target(s), and needs 2");
+        assert!(leaves(1, 1, &[Allow::LessCapacity]).is_ok());
+        assert!(leaves(1, 0, &[Allow::LessCapacity]).is_err());
+        assert!(leaves(0, 0, &[]).is_ok(), "nobody misses what is not healthy");
+        assert!(one_group("a:targetgroup/Beta/1", &[]).is_err());
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod release;
 pub mod replay;
 pub mod survey;
 pub mod table;
+pub mod targets;
 pub mod tell;
 pub mod traffic;
 mod undo;

@@ -3,6 +3,7 @@
 use super::event::{Effect, Event, Outcome, What};
 use super::overdue::ACCEPT;
 use super::replay::step_of;
+use crate::account::Action;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a process does with its run.
@@ -39,6 +40,8 @@ pub struct Order {
     done: BTreeSet<u64>,
     /// Actions that are not taken back; true: a lease.
     kept: BTreeMap<u64, bool>,
+    /// Those that took targets out of a target group: they are taken back before all others.
+    took_out: BTreeSet<u64>,
     /// The taking back that is under way.
     undo: Option<u64>,
     /// The last step that this process has taken back.
@@ -163,7 +166,8 @@ impl Order {
                 ensure(undoing || gives_back, || "the run is not being taken back".into())?;
                 // The same one may be tried again.
                 ensure(self.undo.is_none_or(|under_way| under_way == *step), || "another step is being taken back".into())?;
-                ensure(!undoing || self.floor.is_none_or(|floor| *step < floor), || format!("step {step} is taken back out of order"))
+                let in_order = self.took_out.contains(step) || self.floor.is_none_or(|floor| *step < floor);
+                ensure(!undoing || in_order, || format!("step {step} is taken back out of order"))
             }
             _ => Ok(()),
         }
@@ -190,7 +194,10 @@ impl Order {
             What::BlockStarted { name } => self.blocks.push(name.clone()),
             What::BlockEnded { .. } => drop(self.blocks.pop()),
             What::Asked { step, id, .. } => self.asked = Some((*step, id.clone())),
-            What::Started { step, lease, .. } => {
+            What::Started { step, lease, action, .. } => {
+                if matches!(action, Action::Targets { registered: false, .. }) {
+                    self.took_out.insert(*step);
+                }
                 self.current = Some(*step);
                 self.open.insert(*step);
                 self.kept.insert(*step, *lease);
@@ -217,7 +224,9 @@ impl Order {
             What::UndoStarted { step, .. } => self.undo = Some(*step),
             What::UndoFinished { step, .. } | What::UndoSkipped { step } => {
                 self.undo = None;
-                self.floor = Some(*step);
+                if !self.took_out.contains(step) {
+                    self.floor = Some(*step);
+                }
                 self.kept.remove(step);
                 self.close(*step);
             }

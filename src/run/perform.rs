@@ -232,9 +232,13 @@ impl Run {
                 Some(breach) if self.carries_traffic(asg).await.unwrap_or(true) => Some(breach),
                 Some(_) | None => None,
             },
-            Action::Processes { .. } | Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => {
-                None
-            }
+            Action::Processes { .. }
+            | Action::Parameter { .. }
+            | Action::Object { .. }
+            | Action::Copy { .. }
+            | Action::Standby { .. }
+            | Action::Targets { .. }
+            | Action::Terminate { .. } => None,
         };
         let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
         if breach.ours {
@@ -306,10 +310,22 @@ impl Run {
                     false => Ok(()),
                 }
             }
+            (Action::Targets { .. }, Facts::Targets { group, targets }) => self.guard_targets(action, group, targets).await,
+            (Action::Terminate { asg, instance, .. }, Facts::Member { group, .. }) => {
+                guard::within(&self.env, None, action)?;
+                guard::once_committed(instance, self.committed)?;
+                match self.carries_traffic(asg).await? {
+                    true => {
+                        let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
+                        guard::may_end(instance, is_healthy, group, others, &self.allow)
+                    }
+                    false => Ok(()),
+                }
+            }
             (Action::Parameter { .. }, Facts::Parameter(_)) if invariant::is_record(&self.env, action) && !self.undoing => {
                 guard::within(&self.env, None, action)?;
                 let topology = self.topology().await?;
-                let serving = traffic::read(&self.account, &self.env, &topology).await?.serving(&topology);
+                let serving = traffic::who(&self.account, &self.env, &topology).await?;
                 invariant::record_follows(&self.env, &topology, &serving, action, &facts.fields(action))
             }
             _ => guard::within(&self.env, None, action),

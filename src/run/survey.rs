@@ -1,9 +1,10 @@
 //! Everything that an environment is right now, read concurrently: what `bgx status` shows and what the end of a run is held to.
 
 use super::RunError;
+use super::targets;
 use super::traffic::{self, Balancer, Serving, Topology, Traffic, target_group_name};
 use crate::account::{Account, Forward, Group, HttpRequest, Instance, Object, Parameter, RouteRef, Target, TargetGroup};
-use crate::config::{ColorNames, Environment};
+use crate::config::{ColorNames, Environment, ORIGINAL};
 use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -201,7 +202,10 @@ async fn survey_one(account: &Account, env: &Environment, shared: &Shared) -> Re
         },
         recorded_color,
         routes: reading.traffic.routes.iter().map(route_survey).collect(),
-        rollback: rollback(account, &colors).await,
+        rollback: match rollback(account, &colors).await.as_str() {
+            "instant" if env.shares_target_group() => "register its instances first, about 1 min".to_owned(),
+            other => other.to_owned(),
+        },
         live,
         colors,
         disagreements,
@@ -210,7 +214,12 @@ async fn survey_one(account: &Account, env: &Environment, shared: &Shared) -> Re
 
 /// Who serves, and what that says of each colour.
 fn judged(reading: &Reading<'_>, env: &Environment) -> (Serving, Vec<ColorSurvey>) {
-    let serving = reading.traffic.serving(&reading.topology);
+    let serving = match reading.traffic.serving(&reading.topology) {
+        Serving::Color(_) if env.shares_target_group() => {
+            targets::by_members(env, reading.groups, &reading.targets.values().flatten().cloned().collect::<Vec<_>>())
+        }
+        said => said,
+    };
     let live = |color: &ColorNames| matches!(&serving, Serving::Color(live) if *live == color.name);
     let colors = env.colors.iter().map(|color| color_survey(reading, color, live(color), env)).collect();
     (serving, colors)
@@ -241,16 +250,17 @@ async fn read<'a>(
     // Addresses serve the probes only: without the right to list them the rest is still true.
     let addresses = addresses.unwrap_or_default();
     let probes = probe_all(account, env, &topology, &addresses, ask).await;
-    Ok(Reading {
-        traffic,
-        targets: health?.into_iter().collect(),
-        keys: keys?.into_iter().collect(),
-        topology,
-        groups,
-        parameters,
-        addresses,
-        probes,
-    })
+    let mut targets: BTreeMap<String, Vec<Target>> = health?.into_iter().collect();
+    if env.mixes_groups() {
+        targets.iter_mut().for_each(|(color, all)| *all = own_targets(env, groups, color, all));
+    }
+    Ok(Reading { traffic, targets, keys: keys?.into_iter().collect(), topology, groups, parameters, addresses, probes })
+}
+
+/// Of a target group that both colours share, the targets of one of them.
+fn own_targets(env: &Environment, groups: &BTreeMap<String, Group>, color: &str, all: &[Target]) -> Vec<Target> {
+    let group = env.color(color).and_then(|color| groups.get(&color.asg));
+    group.map(|group| targets::of_group(group, all)).unwrap_or_default()
 }
 
 /// Whether instances are asked anything, for which their addresses are needed.
@@ -378,13 +388,15 @@ fn disagreements(reading: &Reading<'_>, env: &Environment, serving: &Serving, co
         }
         Serving::Foreign { text } => return vec![Disagreement { text: text.clone(), blocks: true, about: About::Traffic }],
     };
+    // Before there are colours nobody has recorded one.
+    let none_yet = |recorded: Option<&str>| recorded.is_none() && live == ORIGINAL;
     let color = recorded(&env.active_color_parameter());
-    if color != Some(live) {
+    if color != Some(live) && !none_yet(color) {
         let parameter = env.active_color_parameter();
         add(About::Record, true, format!("the listener sends traffic to {live}, `{parameter}` says {}", color.unwrap_or("nothing")));
     }
     let arn = recorded(&env.active_target_group_parameter());
-    if arn != reading.topology.arn(live) {
+    if arn != reading.topology.arn(live) && !none_yet(arn) {
         let said = arn.map(target_group_name).unwrap_or("nothing");
         let parameter = env.active_target_group_parameter();
         add(About::Record, true, format!("the listener sends traffic to {live}, `{parameter}` says {said}"));

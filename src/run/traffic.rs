@@ -239,10 +239,15 @@ pub async fn read(account: &Account, env: &Environment, topology: &Topology) -> 
     let probe = Action::Forward { env: env.name.clone(), routes: topology.routes.clone(), weights: BTreeMap::new() };
     match account.facts(&probe).await? {
         Facts::Routes(routes) => Ok(routes.as_slice().into()),
-        Facts::Group(_) | Facts::Member { .. } | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } => {
+        Facts::Group(_) | Facts::Member { .. } | Facts::Parameter(_) | Facts::Object(_) | Facts::Copy { .. } | Facts::Targets { .. } => {
             Err(RunError::failed("routes were not read as routes"))
         }
     }
+}
+
+/// Who serves now.
+pub async fn who(account: &Account, env: &Environment, topology: &Topology) -> Result<Serving, RunError> {
+    super::targets::serving(account, env, topology, &read(account, env, topology).await?).await
 }
 
 /// What the listener says about who serves.

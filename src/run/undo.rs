@@ -2,6 +2,7 @@
 
 use super::event::{Effect, What};
 use super::perform::{LOOK_LONGEST, READ_BACK, Unsent};
+use super::targets::to_take_back;
 use super::{Done, EffectRequest, Entry, Run, RunError, traffic};
 use crate::account::{AccountError, Action, Facts, Fields, HttpRequest, Kind};
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ impl Failed {
 impl Run {
     /// Takes back everything that was done, last first, and stops at the first step that cannot be: what came before it may rest on it.
     pub(super) async fn take_back(&mut self) -> Result<(), Stuck> {
+        self.entries = to_take_back(std::mem::take(&mut self.entries));
         while let Some(entry) = self.entries.last().cloned() {
             match entry {
                 Entry::Action(done) if done.returned || done.before == done.action.wanted() => {}
@@ -81,19 +83,20 @@ impl Run {
         let step = done.step;
         let facts = self.settled(done).await.map_err(|e| Failed::by(e.into(), done.undo.as_ref()))?;
         let found = facts.fields(&done.action);
-        let before = self.before_splits(done);
+        let mut before = self.before_splits(done);
         if found == done.before || found == before || self.is_as_first_found(done, &found) || done.action.is_moot(&found) {
             return self.record(What::UndoSkipped { step }).map_err(|e| Failed::by(e.into(), None));
         }
         if let Some(why) = strange(&done.action, &done.before, &found) {
             return Err(Failed::by(RunError::failed(why), done.undo.as_ref()));
         }
+        before.retain(|field, _| found.get(field).is_none_or(|value| !done.action.took(value)));
         let undo = done.action.undo(&before).ok_or_else(|| Failed::by(RunError::failed("there is no way to take it back"), None))?;
         let undo = self.never_lower_live(undo, &facts).await.map_err(|e| Failed::by(e, done.undo.as_ref()))?;
         let failed = |error: RunError| Failed::by(error, Some(&undo));
         self.guard(&undo, &facts).await.map_err(|error| {
-            // Auto Scaling replaces what died, and the other colour serves until then.
-            let heals = matches!(&error, RunError::Refused { .. }) && matches!(undo, Action::Forward { .. } | Action::ForwardEach { .. });
+            // Auto Scaling replaces what died, targets become healthy, and the other colour serves until then.
+            let heals = matches!(&error, RunError::Refused { .. }) && moves_traffic(&undo);
             let failed = failed(error);
             Failed { passes: failed.passes || heals, ..failed }
         })?;
@@ -133,7 +136,11 @@ impl Run {
             Action::Parameter { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } | Action::Processes { .. } => {
                 true
             }
-            Action::Capacity { .. } | Action::Forward { .. } | Action::ForwardEach { .. } => false,
+            Action::Capacity { .. }
+            | Action::Forward { .. }
+            | Action::ForwardEach { .. }
+            | Action::Targets { .. }
+            | Action::Terminate { .. } => false,
         };
         let first = self.entries.iter().find_map(|entry| match entry {
             Entry::Action(first) if first.action.resource() == done.action.resource() => {
@@ -169,6 +176,9 @@ impl Run {
         let Some(color) = self.env.colors.iter().find(|c| c.asg == asg).map(|c| c.name.clone()) else { return Ok(false) };
         let topology = self.topology().await?;
         let traffic = traffic::read(&self.account, &self.env, &topology).await?;
+        if self.env.mixes_groups() {
+            return self.has_targets(asg, &topology, &traffic).await;
+        }
         Ok(traffic.reaches(&topology, &color))
     }
 
@@ -323,6 +333,21 @@ impl Run {
     }
 }
 
+/// Where users are sent: what serves them now goes on until others can.
+fn moves_traffic(action: &Action) -> bool {
+    match action {
+        Action::Forward { .. } | Action::ForwardEach { .. } | Action::Targets { registered: false, .. } => true,
+        Action::Capacity { .. }
+        | Action::Processes { .. }
+        | Action::Parameter { .. }
+        | Action::Object { .. }
+        | Action::Copy { .. }
+        | Action::Standby { .. }
+        | Action::Targets { registered: true, .. }
+        | Action::Terminate { .. } => false,
+    }
+}
+
 /// Fields that are neither as they were before the step nor as it left them: somebody else changed them. `None`: there are none.
 pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Option<String> {
     if action.is_moot(found) {
@@ -336,7 +361,8 @@ pub(super) fn strange(action: &Action, before: &Fields, found: &Fields) -> Optio
     let show = |value: Option<&Option<String>>| value.cloned().flatten().unwrap_or_else(|| "absent".to_owned());
     let odd: Vec<String> = found
         .iter()
-        .filter(|(field, value)| Some(*value) != wanted.get(*field) && Some(*value) != before.get(*field) && !moved_by_scaling(field))
+        .filter(|(field, value)| Some(*value) != wanted.get(*field) && Some(*value) != before.get(*field))
+        .filter(|(field, value)| !moved_by_scaling(field) && !action.took(value))
         .map(|(field, value)| {
             format!("{field} is {}, this run left {} and found {}", show(Some(value)), show(wanted.get(field)), show(before.get(field)))
         })

@@ -34,9 +34,13 @@ impl Run {
             // What else the rule does goes back with it, so it is read first.
             Action::Forward { .. } | Action::ForwardEach { .. } => self.account.facts(action).await?,
             Action::Parameter { .. } => Facts::Parameter(None),
-            Action::Capacity { .. } | Action::Processes { .. } | Action::Object { .. } | Action::Copy { .. } | Action::Standby { .. } => {
-                Facts::Object(None)
-            }
+            Action::Targets { .. } => self.account.facts(action).await?,
+            Action::Capacity { .. }
+            | Action::Processes { .. }
+            | Action::Object { .. }
+            | Action::Copy { .. }
+            | Action::Standby { .. }
+            | Action::Terminate { .. } => Facts::Object(None),
         };
         self.record(What::Started {
             step,

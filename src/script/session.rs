@@ -26,13 +26,16 @@ use tokio::sync::watch;
 
 /// The stdlib as it was when bgx was built.
 const STDLIB: &[(&str, &str)] = &[
+    ("batches", include_str!("../../stdlib/batches.rhai")),
     ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
     ("builds", include_str!("../../stdlib/builds.rhai")),
     ("discovery", include_str!("../../stdlib/discovery.rhai")),
     ("instances", include_str!("../../stdlib/instances.rhai")),
     ("judge", include_str!("../../stdlib/judge.rhai")),
+    ("migration", include_str!("../../stdlib/migration.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
     ("smoke", include_str!("../../stdlib/smoke.rhai")),
+    ("targets", include_str!("../../stdlib/targets.rhai")),
 ];
 
 /// A playbook that was read and checked; nothing of it has run.

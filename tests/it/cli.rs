@@ -255,6 +255,11 @@ fn bgx_alone_shows_its_commands() {
 #[test]
 fn list_names_the_playbooks_with_their_first_sentence() {
     assert_snapshot!(project().bgx(&["list"]), @r#"
+    all-at-once            Replace all instances of the colour that serves at the
+                           same time: Elastic Beanstalk's "all at once"
+    batch                  Replace the instances of the colour that serves in
+                           batches: Elastic Beanstalk's "rolling", or with --surge
+                           its "rolling with additional batch"
     builds-list            List the builds that can be deployed, the newest first,
                            and which of them serves
     builds-set-current     Set the build that the next instance boots, without a
@@ -270,9 +275,19 @@ fn list_names_the_playbooks_with_their_first_sentence() {
                            warm
     health-check           Check that an environment serves well now: enough healthy
                            targets, instances that answer and run the recorded build
+    immutable              Immutable, as Elastic Beanstalk has it: fresh instances
+                           in the other group behind the same target group, one
+                           first, and when the load balancer finds it healthy all
+                           the others; then the old ones leave, and end
+    instance-switch        Blue-green in one target group: boot the idle colour,
+                           register its instances 20 in a call, wait until all are
+                           healthy, then deregister the old ones and let them drain
     instances-list         List the instances of an environment, of both colours:
                            what Auto Scaling, the load balancer and each of them
                            says
+    instances-register     Register the instances that AWS has launched in the
+                           colour that serves, where both colours are in one target
+                           group: their groups are not attached to it
     instances-restart      Restart the application on every instance of a colour,
                            one by one: out of the load balancer, restarted, healthy,
                            back

@@ -131,7 +131,11 @@ fn the_playbooks_to_which_a_guard_yields_are_these() {
         }
     }
     let known = [
+        ("all-at-once", vec!["take_down", "mixed_versions"]),
+        ("batch", vec!["mixed_versions", "less_capacity"]),
         ("canary", vec!["mixed_versions"]),
+        ("immutable", vec!["mixed_versions"]),
+        ("instance-switch", vec!["mixed_versions"]),
         ("instances-restart", vec!["less_capacity"]),
         ("isolate", vec!["less_capacity"]),
         ("rollback-without-state", vec!["without_state"]),

@@ -44,7 +44,7 @@ fn test_lists() {
 }
 
 fn test_maps() {
-    assert_eq(run().after.groups["beta-blue"], #{ desired: 3, min: 0, max: 10, running: 2, suspended: [] });
+    assert_eq(run().after.groups["beta-blue"], #{ desired: 3, min: 0, max: 10, registered: 2, running: 2, suspended: [] });
 }
 
 fn test_parts() {
@@ -99,7 +99,7 @@ fn a_failing_test_shows_its_line_and_the_difference() {
     error: the two are not equal
       --> playbooks/failing_test.rhai:16:5
        |
-    16 |     assert_eq(run().after.groups["beta-blue"], #{ desired: 3, min: 0, max: 10, running: 2, suspended: [] });
+    16 |     assert_eq(run().after.groups["beta-blue"], #{ desired: 3, min: 0, max: 10, registered: 2, running: 2, suspended: [] });
        |     ^^^^^^^^^
         - desired: 2
         + desired: 3

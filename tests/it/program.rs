@@ -19,6 +19,11 @@ pub fn project() -> Project {
             std::fs::copy(entry.path(), project.path().join(folder).join(entry.file_name())).expect("a file can be copied");
         }
     }
+    for example in std::fs::read_dir(root().join("examples")).expect("the repository has examples").flatten() {
+        let folder = project.path().join("examples").join(example.file_name());
+        std::fs::create_dir_all(&folder).expect("a temporary folder can be written");
+        std::fs::copy(example.path().join("bgx.toml"), folder.join("bgx.toml")).expect("an example has a bgx.toml");
+    }
     project
 }
 

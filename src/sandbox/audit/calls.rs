@@ -65,7 +65,7 @@ fn shrinks(names: &Resolved, scene: &Scene, call: &Call, next: Option<&Happening
     match call.operation {
         "UpdateAutoScalingGroup" | "SetDesiredCapacity" => {
             let Some(Happening::Resized { group, desired, .. }) = next else { return None };
-            let (_, target_group) = names.color_of_group(group).filter(|(_, arn)| scene.serves(arn))?;
+            let (_, target_group) = names.serves(scene, group)?;
             let old = scene.groups.get(group)?.desired;
             if *desired >= old {
                 return None;
@@ -75,19 +75,22 @@ fn shrinks(names: &Resolved, scene: &Scene, call: &Call, next: Option<&Happening
         }
         "EnterStandby" if !names.charter.allows.less_capacity => {
             let group = scene.owner.get(call.resource)?;
-            names.color_of_group(group).filter(|(_, arn)| scene.serves(arn))?;
+            names.serves(scene, group)?;
             breach(group, 1, format!("{} leaves for Standby, and {group} serves", call.resource))
         }
-        "TerminateInstanceInAutoScalingGroup" => {
+        "TerminateInstanceInAutoScalingGroup" if !names.charter.allows.less_capacity => {
             let group = scene.owner.get(call.resource)?;
-            names.color_of_group(group).filter(|(_, arn)| scene.serves(arn))?;
+            names.serves(scene, group)?;
             breach(group, 1, format!("{} is terminated, and {group} serves", call.resource))
         }
         "DeregisterTargets" => {
             let color = names.color_of_target_group(call.resource).filter(|_| scene.serves(call.resource))?;
             let healthy = scene.targets.get(call.resource)?;
             let lost = call.set.split(',').filter(|id| healthy.get(*id) == Some(&true)).count() as u32;
-            if lost == 0 {
+            let wanted = |id: &str| scene.owner.get(id).and_then(|group| scene.groups.get(group)).map_or(u32::MAX, |sizes| sizes.desired);
+            let needed = call.set.split(',').map(wanted).max().unwrap_or(u32::MAX);
+            // As many stay as their group wants: others have come in their place.
+            if lost == 0 || scene.healthy(call.resource) - lost >= needed {
                 return None;
             }
             breach(&color.group, lost, format!("{lost} healthy target(s) of {} are deregistered, and it serves", color.target_group))

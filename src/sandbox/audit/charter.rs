@@ -1,5 +1,6 @@
 //! What one environment is by its names, and what its playbook may do: all that the audit is told besides the two worlds.
 
+use super::replay::Scene;
 use crate::sandbox::world::World;
 
 /// Time that the calls of one switch may lie apart, added to the propagation of the last of them.
@@ -12,7 +13,8 @@ pub struct Charter {
     pub env: String,
     pub load_balancer: String,
     pub bucket: String,
-    pub colors: [Color; 2],
+    /// Two, or more; the first two are blue and green.
+    pub colors: Vec<Color>,
     pub routes: Vec<Route>,
     pub active_color: String,
     pub active_target_group: String,
@@ -85,12 +87,19 @@ impl Color {
 
 impl Charter {
     /// An environment that declares nothing and owns nothing more. `parameters` as for [`Color::new`].
-    pub fn new(env: &str, load_balancer: &str, bucket: &str, parameters: &str, colors: [Color; 2], routes: Vec<Route>) -> Charter {
+    pub fn new(
+        env: &str,
+        load_balancer: &str,
+        bucket: &str,
+        parameters: &str,
+        colors: impl Into<Vec<Color>>,
+        routes: Vec<Route>,
+    ) -> Charter {
         Charter {
             env: env.to_owned(),
             load_balancer: load_balancer.to_owned(),
             bucket: bucket.to_owned(),
-            colors,
+            colors: colors.into(),
             routes,
             active_color: format!("{parameters}/active-color"),
             active_target_group: format!("{parameters}/active-target-group-arn"),
@@ -165,9 +174,9 @@ impl Route {
 pub(super) struct Resolved<'a> {
     pub charter: &'a Charter,
     /// ARNs of the colours' target groups; empty where there is none of that name.
-    pub target_groups: [String; 2],
+    pub target_groups: Vec<String>,
     /// Of further services, by colour.
-    pub others: [Vec<String>; 2],
+    pub others: Vec<Vec<String>>,
     /// ARN of the rule or listener, and the route's label.
     pub routes: Vec<(String, String)>,
     /// What was not found; the audit is blind there.
@@ -185,8 +194,8 @@ impl<'a> Resolved<'a> {
             let unknown = std::iter::once(&color.target_group).chain(&color.others).filter(|name| arn_of(name).is_none());
             missing.extend(unknown.map(|name| format!("target group {name}")));
         }
-        let target_groups = [0, 1].map(|i| arn_of(&charter.colors[i].target_group).unwrap_or_default());
-        let others = [0, 1].map(|i| charter.colors[i].others.iter().filter_map(|name| arn_of(name)).collect());
+        let target_groups = charter.colors.iter().map(|color| arn_of(&color.target_group).unwrap_or_default()).collect();
+        let others = charter.colors.iter().map(|color| color.others.iter().filter_map(|name| arn_of(name)).collect()).collect();
         let mut routes = Vec::new();
         for route in &charter.routes {
             match resource_of(charter, route, world) {
@@ -199,19 +208,37 @@ impl<'a> Resolved<'a> {
 
     /// The colour whose target group this is.
     pub fn color_of_target_group(&self, arn: &str) -> Option<&'a Color> {
-        let index = (0..2).find(|i| self.target_groups[*i] == arn || self.others[*i].iter().any(|known| known == arn));
+        let index =
+            (0..self.target_groups.len()).find(|i| self.target_groups[*i] == arn || self.others[*i].iter().any(|known| known == arn));
         index.map(|i| &self.charter.colors[i])
     }
 
     /// The target group that stands for this one's colour; another one as it is.
     pub fn main_of<'b>(&'b self, arn: &'b str) -> &'b str {
-        let index = (0..2).find(|i| self.others[*i].iter().any(|known| known == arn));
+        let index = (0..self.target_groups.len()).find(|i| self.others[*i].iter().any(|known| known == arn));
         index.map_or(arn, |i| &self.target_groups[i])
     }
 
     pub fn color_of_group(&self, group: &str) -> Option<(&'a Color, &str)> {
         let index = self.charter.colors.iter().position(|c| c.group == group)?;
         Some((&self.charter.colors[index], &self.target_groups[index]))
+    }
+
+    /// The group, where its target group gets requests; of one that both colours share, where instances of this group are registered there.
+    pub fn serves(&self, scene: &Scene, group: &str) -> Option<(&'a Color, &str)> {
+        let found = self.color_of_group(group).filter(|(_, arn)| scene.serves(arn))?;
+        (!self.shares_target_group() || scene.registered(found.1, group) > 0).then_some(found)
+    }
+
+    /// The colour that serves by this target group: the one with the most instances there, where both share it.
+    pub fn color_in(&self, scene: &Scene, arn: &str) -> Option<&'a Color> {
+        let arn = self.main_of(arn);
+        let there = self.charter.colors.iter().zip(&self.target_groups).filter(|(_, known)| *known == arn).map(|(color, _)| color);
+        there.rev().max_by_key(|color| scene.registered(arn, &color.group))
+    }
+
+    pub fn shares_target_group(&self) -> bool {
+        self.target_groups[0] == self.target_groups[1]
     }
 
     pub fn is_route(&self, resource: &str) -> bool {

@@ -109,8 +109,9 @@ impl<'a> Walk<'a> {
             *most = scene.healthy(arn).max(*most);
         }
         let start: u32 = start.values().sum();
-        let live = names.charter.colors.iter().zip(&names.target_groups).filter(|(_, arn)| bearing.contains_key(*arn));
-        let min = live.filter_map(|(color, _)| scene.groups.get(&color.group)).map(|sizes| sizes.min).min();
+        let serves = |group: &str| names.serves(&scene, group).is_some_and(|(_, arn)| bearing.contains_key(arn));
+        let live = names.charter.colors.iter().filter(|color| serves(&color.group));
+        let min = live.filter_map(|color| scene.groups.get(&color.group)).map(|sizes| sizes.min).min();
         let least = [min, names.charter.least].into_iter().flatten().min().unwrap_or(0);
         Walk {
             names,
@@ -129,7 +130,7 @@ impl<'a> Walk<'a> {
 
     fn apply(&mut self, after: &World, index: usize) {
         if let Happening::Scaled { group, to, .. } = &after.log[index].what
-            && self.names.color_of_group(group).is_some_and(|(_, arn)| self.scene.serves(arn) && self.measured(arn, after.log[index].at))
+            && self.names.serves(&self.scene, group).is_some_and(|(_, arn)| self.measured(arn, after.log[index].at))
         {
             // What autoscaling could have done without the run's lower bounds is no fault of the run.
             self.needed = self.needed.min((*to).max(self.least));
@@ -224,7 +225,7 @@ impl<'a> Walk<'a> {
     /// Healthy targets that the world took since traffic came, for as long as the group still asks for them. What somebody else sent
     /// traffic to may have lost them long before: that was theirs to see.
     fn excused(&self, arn: &str, now: Time) -> u32 {
-        let Some(color) = self.names.color_of_target_group(arn) else { return 0 };
+        let Some(color) = self.names.color_in(&self.scene, arn) else { return 0 };
         let Some(sizes) = self.scene.groups.get(&color.group) else { return 0 };
         if self.unreplaced(&color.group, sizes) && !self.leaves(arn) && !self.just_moved_by_other(now) {
             return 0;
@@ -275,7 +276,7 @@ impl<'a> Walk<'a> {
 
     /// The client's last call on a target group, its group or a route.
     fn last_call_on(&self, arn: &str) -> Option<usize> {
-        let group = self.names.color_of_target_group(arn).and_then(|color| self.scene.touched.get(&color.group));
+        let group = self.names.color_in(&self.scene, arn).and_then(|color| self.scene.touched.get(&color.group));
         let routes = self.names.routes.iter().filter_map(|(route, _)| self.scene.touched.get(route));
         group.into_iter().chain(routes).chain(self.scene.touched.get(arn)).max().copied()
     }

@@ -177,6 +177,12 @@ impl Scene {
         self.api.values().chain(self.nodes.values().flatten()).any(|shares| shares.contains_key(target_group))
     }
 
+    /// Instances of a group that are registered in a target group.
+    pub fn registered(&self, target_group: &str, group: &str) -> usize {
+        let own = |id: &&String| self.owner.get(*id).is_some_and(|owner| owner == group);
+        self.targets.get(target_group).map_or(0, |targets| targets.keys().filter(own).count())
+    }
+
     pub fn healthy(&self, target_group: &str) -> u32 {
         self.targets.get(target_group).map_or(0, |t| t.values().filter(|healthy| **healthy).count() as u32)
     }

@@ -68,7 +68,7 @@ impl Rest<'_> {
             let last = self.names.routes.iter().filter_map(|(route, _)| self.scene.touched.get(route)).max().copied();
             return vec![Condition { caused_by: last, ..self.finding(Invariant::Agreement, "routes", "", what) }];
         };
-        let color = self.names.color_of_target_group(&arn).map_or_else(|| arn.clone(), |c| c.name.clone());
+        let color = self.names.color_in(self.scene, &arn).map_or_else(|| arn.clone(), |c| c.name.clone());
         let wanted = [(&charter.active_color, color), (&charter.active_target_group, arn.clone())];
         let mut found = Vec::new();
         for (name, wanted) in wanted {
@@ -88,7 +88,7 @@ impl Rest<'_> {
             return Vec::new();
         };
         let name = color.group.as_str();
-        let serves = self.names.color_of_group(name).is_some_and(|(_, arn)| self.scene.serves(arn));
+        let serves = self.names.serves(self.scene, name).is_some();
         let declared =
             |field: fn(&Final) -> Option<u32>, value: u32| self.finals.iter().any(|f| f.group == name && field(f) == Some(value));
         let least = serves && self.names.charter.least == Some(is.min);
@@ -169,7 +169,7 @@ impl Rest<'_> {
     fn boot_version(&self) -> Option<Condition> {
         let charter = self.names.charter;
         let arn = self.serving()?;
-        let color = self.names.color_of_target_group(&arn)?;
+        let color = self.names.color_in(self.scene, &arn)?;
         let serving: BTreeSet<&str> =
             self.scene.reached(&arn).into_iter().filter_map(|id| self.scene.versions.get(id)).map(String::as_str).collect();
         let key = text(self.after, &charter.bucket, &color.version_key);
@@ -196,6 +196,7 @@ impl Rest<'_> {
             found.extend(self.group_undone(&color.group));
         }
         found.extend(self.left_in_standby());
+        found.extend(self.left_registered());
         let parameters: BTreeSet<&String> = self.before.parameters.keys().chain(self.after.parameters.keys()).collect();
         for name in parameters.into_iter().filter(|name| charter.may_write_parameter(name)) {
             let (was, is) = (value(self.before, name), value(self.after, name));
@@ -225,9 +226,24 @@ impl Rest<'_> {
         left.map(|i| self.finding(Invariant::Undone, &i.id, &i.id, format!("{} of {} is left in Standby", i.id, i.group))).collect()
     }
 
+    /// Groups whose instances are in the target group that both colours share, and were not, or the other way round.
+    fn left_registered(&self) -> Vec<Condition> {
+        let was = Scene::begin(self.names, self.before);
+        let changed = self.names.charter.colors.iter().zip(&self.names.target_groups).filter(|(color, arn)| {
+            self.names.shares_target_group() && (was.registered(arn, &color.group) > 0) != (self.scene.registered(arn, &color.group) > 0)
+        });
+        let what = |count: usize| if count > 0 { "are left in" } else { "are no longer in" };
+        let finding = |(color, arn): (&Color, &String)| {
+            let what =
+                format!("instances of {} {} {}", color.group, what(self.scene.registered(arn, &color.group)), self.names.name_of(arn));
+            self.finding(Invariant::Undone, &color.group, arn, what)
+        };
+        changed.map(finding).collect()
+    }
+
     fn group_undone(&self, name: &str) -> Option<Condition> {
         let (was, is) = (self.before.groups.get(name)?, self.after.groups.get(name)?);
-        let serves = self.names.color_of_group(name).is_some_and(|(_, arn)| self.scene.serves(arn));
+        let serves = self.names.serves(self.scene, name).is_some();
         // The desired capacity of a group that serves is never lowered again.
         let desired = was.desired == is.desired || self.moved_by_aws(name) || (serves && is.desired >= was.desired);
         if (was.min, was.max, &was.suspended) == (is.min, is.max, &is.suspended) && desired {

@@ -245,12 +245,15 @@ impl World {
 
     fn add_color(&mut self, spec: &WorldSpec, env: &EnvSpec, color: &ColorSpec, live: bool) {
         let arns: Vec<String> = color.services.iter().map(|service| self.add_target_group(color, service)).collect();
+        // In a target group that colours share, instances are registered one by one: their groups are not attached to it.
+        let name = |color: &ColorSpec| color.services.first().map(|service| service.target_group.clone());
+        let shared = env.colors.iter().filter(|other| name(other) == name(color)).count() > 1;
         let tags = [("Environment", env.name.clone()), ("Color", color.name.clone()), ("Name", color.group.clone())];
         let group = Group {
             min: color.min.min(color.size),
             max: color.max.max(color.size),
             desired: color.size,
-            target_groups: arns.clone(),
+            target_groups: if shared { Vec::new() } else { arns.clone() },
             health_check_type: "ELB".to_owned(),
             grace_seconds: color.grace_seconds,
             boot: color.boot,
@@ -267,11 +270,16 @@ impl World {
         self.groups.insert(color.group.clone(), group);
         for _ in 0..color.size {
             let id = self.add_running(&color.group, Some(color.version.clone()), spec.start);
-            arns.iter().for_each(|arn| self.add_target(arn, &id, spec.start, live));
+            if live || !shared {
+                arns.iter().for_each(|arn| self.add_target(arn, &id, spec.start, live));
+            }
         }
     }
 
     fn add_target_group(&mut self, color: &ColorSpec, service: &ServiceSpec) -> String {
+        if let Some(known) = self.target_groups.values().find(|group| group.name == service.target_group) {
+            return known.arn.clone();
+        }
         let id = self.rng.hex(16);
         let arn = self.elb_arn(&format!("targetgroup/{}/{id}", service.target_group));
         self.target_groups.insert(arn.clone(), target_group(&arn, color, service));

@@ -227,17 +227,21 @@ impl World {
 
     /// Deregisters the instance first; it ends when its targets have drained, or soon where `wait` is false.
     pub(super) fn begin_terminating(&mut self, id: &str, cause: String, wait: bool) -> Activity {
-        let registered: Vec<String> =
-            self.target_groups.iter().filter(|(_, g)| g.targets.contains_key(id)).map(|(arn, _)| arn.clone()).collect();
+        let registered = self.attached(id);
         let ends: Vec<_> = registered.iter().filter_map(|arn| self.deregister(arn, id)).collect();
         let drained = ends.into_iter().max().filter(|_| wait).unwrap_or(self.now).max(self.now);
         let end = drained.after_ms(self.timing.termination.draw(&mut self.rng));
+        // Auto Scaling does not wait for target groups that it is not attached to.
+        let by_hand = self.target_groups.iter().any(|(arn, g)| g.targets.contains_key(id) && !registered.contains(arn));
         let mut group = String::new();
         let mut was_pending = false;
         if let Some(instance) = self.instances.get_mut(id) {
             was_pending = instance.lifecycle == Lifecycle::Pending;
             instance.lifecycle = Lifecycle::Terminating;
             instance.until = Some(end);
+            if by_hand {
+                instance.answers_until = Some(self.now);
+            }
             group.clone_from(&instance.group);
         }
         if was_pending {
@@ -248,6 +252,13 @@ impl World {
         self.touch(&group);
         let status = if drained > self.now { "WaitingForELBConnectionDraining" } else { "InProgress" };
         self.begin_activity(&group, format!("Terminating EC2 instance: {id}"), cause, status)
+    }
+
+    /// Target groups where the instance is registered and that its group is attached to.
+    pub(super) fn attached(&self, id: &str) -> Vec<String> {
+        let own = self.instances.get(id).and_then(|i| self.groups.get(&i.group)).map(|g| g.target_groups.as_slice()).unwrap_or_default();
+        let registered = |arn: &&String| self.target_groups.get(*arn).is_some_and(|g| g.targets.contains_key(id));
+        own.iter().filter(registered).cloned().collect()
     }
 
     /// Auto Scaling's view of its instances: EC2 always, the load balancer after the grace period and only where the

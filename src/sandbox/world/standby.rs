@@ -20,9 +20,7 @@ impl World {
         let moved = if decrement { format!(", shrinking the capacity from {desired} to {wanted}") } else { String::new() };
         self.moved(name, ids, Lifecycle::Standby, wanted, "EnterStandby", &format!("decrement={decrement}"));
         for id in ids {
-            let registered: Vec<String> =
-                self.target_groups.iter().filter(|(_, g)| g.targets.contains_key(id)).map(|(arn, _)| arn.clone()).collect();
-            for arn in registered {
+            for arn in self.attached(id) {
                 self.deregister(&arn, id);
             }
         }

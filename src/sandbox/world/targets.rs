@@ -188,6 +188,12 @@ impl World {
         used
     }
 
+    /// Some rule sends requests to this target group, as the API says.
+    pub fn carries(&self, target_group: &str) -> bool {
+        let all = self.listeners.values().map(|l| &l.actions).chain(self.rules.values().map(|r| &r.actions));
+        all.flat_map(|actions| super::balancing::forwards(&actions.api)).any(|w| w.weight > 0 && w.target_group == target_group)
+    }
+
     /// Starts the checks of target groups that came into a rule and ends those of groups that left the last one.
     pub(super) fn put_targets_in_use(&mut self) {
         let used = self.target_groups_in_use();

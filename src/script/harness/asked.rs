@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ask {
     pub script: Script,
+    /// A folder with a `bgx.toml` in place of the project's.
+    pub config: Option<String>,
     /// Default: the first environment of `bgx.toml`.
     pub env: Option<String>,
     pub params: BTreeMap<String, String>,

@@ -58,10 +58,14 @@ pub struct Group {
     pub min: i64,
     pub max: i64,
     pub running: i64,
+    /// Instances in a target group that gets traffic, and not draining.
+    pub registered: i64,
     pub suspended: Vec<String>,
 }
 
 const ENV: Opt = Opt::new("env", Kind::Text, "environment of bgx.toml; default: its first");
+const CONFIG: Opt =
+    Opt::new("config", Kind::Text, "folder of the project whose bgx.toml is taken instead, such as examples/one-target-group");
 const PARAMS: Opt = Opt::new("params", Kind::Map, "parameters of the playbook");
 const ANSWERS: Opt = Opt::new("answers", Kind::Map, "question to key of the answer");
 const YES: Opt = Opt::new("yes", Kind::Bool, "answer what is not for a human");
@@ -77,7 +81,7 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "play",
         params: &[Param::required("playbook", Kind::Text, "a .rhai file, or the name of one in playbooks/")],
-        options: &[ENV, PARAMS, ANSWERS, YES, PAUSE, WORLD, FAULTS, SIGNAL, AFTER],
+        options: &[CONFIG, ENV, PARAMS, ANSWERS, YES, PAUSE, WORLD, FAULTS, SIGNAL, AFTER],
         returns: "how it ended: outcome, exit, why, seconds, said, actions, undone, steps, questions, calls, users, before, after",
         summary: "Plays a playbook to its end in a sandbox of its own, in virtual time.",
         errors: &["argument"],
@@ -89,7 +93,7 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "play_text",
         params: &[Param::required("text", Kind::Text, "a playbook")],
-        options: &[ENV, PARAMS, ANSWERS, YES, PAUSE, WORLD, FAULTS, SIGNAL, AFTER],
+        options: &[CONFIG, ENV, PARAMS, ANSWERS, YES, PAUSE, WORLD, FAULTS, SIGNAL, AFTER],
         returns: "as play",
         summary: "Plays a playbook that is given as text: for functions of a module.",
         errors: &["argument"],
@@ -133,6 +137,7 @@ fn play(call: &Call, script: Script) -> Result<Dynamic, VerbError> {
     let earlier = if goes_on { Some(call.record(0)) } else { given("after").and_then(Dynamic::try_cast::<Record>) };
     let ask = Ask {
         script,
+        config: given("config").map(|folder| folder.to_string()),
         env: given("env").map(|env| env.to_string()),
         params: asked::words(&map("params")),
         answers: asked::words(&map("answers")),
@@ -213,6 +218,7 @@ fn group(group: Group) -> Record {
             ("min", Dynamic::from(group.min)),
             ("max", Dynamic::from(group.max)),
             ("running", Dynamic::from(group.running)),
+            ("registered", Dynamic::from(group.registered)),
             ("suspended", texts(group.suspended)),
         ],
     )

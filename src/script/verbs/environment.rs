@@ -18,7 +18,7 @@ pub static VERBS: &[Verb] = &[
         name: "env",
         params: &[],
         options: &[],
-        returns: "name, min, guarded, shares_version_key, timeout.boot, timeout.healthy, region, bucket, restart, alarms",
+        returns: "name, min, guarded, shares_version_key, shares_target_group, migrates, timeout.boot, timeout.healthy, region, bucket, restart, alarms",
         summary: "What bgx.toml says about the environment.",
         errors: &[],
         example: "env().name",
@@ -29,7 +29,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "colors",
         params: &[],
-        options: &[Opt::new("to", Kind::Text, "name of the colour to call idle; it must not serve, or be empty")],
+        options: &[Opt::new("to", Kind::Text, "name of the colour to call idle, or `original`; it must not serve, or be empty")],
         returns: "live and idle, each with name, asg, tg, version",
         summary: "Which colour serves and which does not, read from the listener; the names do not move when traffic does.",
         errors: &["refused", "failed"],
@@ -82,6 +82,8 @@ fn env(call: &Call) -> Answer {
                 ("min", Dynamic::from(i64::from(env.min))),
                 ("guarded", Dynamic::from(env.guarded)),
                 ("shares_version_key", Dynamic::from(env.shares_version_key())),
+                ("shares_target_group", Dynamic::from(env.shares_target_group())),
+                ("migrates", Dynamic::from(env.original().is_some())),
                 ("timeout", Dynamic::from(timeout)),
                 ("region", Dynamic::from(env.region.clone())),
                 ("bucket", Dynamic::from(env.bucket.clone())),
@@ -133,11 +135,11 @@ async fn look(run: &Run, topology: &Topology) -> Result<Seen, RunError> {
     let names: Vec<String> = env.colors.iter().map(|c| env.version_parameter(&c.name)).chain([env.active_color_parameter()]).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let asgs: Vec<&str> = env.colors.iter().map(|c| c.asg.as_str()).collect();
-    let (weights, parameters, groups) =
-        tokio::join!(traffic::read(&run.account, env, topology), run.account.parameters(&names), run.account.settings(&asgs));
+    let (serving, parameters, groups) =
+        tokio::join!(traffic::who(&run.account, env, topology), run.account.parameters(&names), run.account.settings(&asgs));
     let (parameters, groups) = (parameters?, groups?);
     let mut seen = Seen {
-        serving: weights?.serving(topology),
+        serving: serving?,
         recorded: parameters.get(&env.active_color_parameter()).map(|p| p.value.clone()),
         desired: BTreeMap::new(),
         versions: BTreeMap::new(),
@@ -227,7 +229,7 @@ fn preflight(call: &Call) -> Answer {
     with(call, async |run| {
         let name = field(&idle, "name");
         let seen = run.read("preflight", &name, async |run| before_flight(run, &name).await).await?;
-        if let Some(why) = seen.locked.filter(|_| takes_build) {
+        if let Some(why) = seen.locked.as_ref().filter(|_| takes_build) {
             return Err(RunError::refused(
                 format!("new builds are locked away from {}: {why}", run.env.name),
                 format!("bgx run unlock-builds --env {}", run.env.name),
@@ -239,9 +241,7 @@ fn preflight(call: &Call) -> Answer {
                 format!("raise its MaxSize, or ask for at most --capacity {}", seen.max),
             ));
         }
-        if !seen.registers {
-            return Err(RunError::failed(format!("`{}` does not register its instances with `{}`", seen.asg, seen.target_group)));
-        }
+        registers(&seen, run.env.shares_target_group())?;
         if seen.sticky {
             if refuse_stickiness {
                 return Err(RunError::refused(
@@ -254,6 +254,19 @@ fn preflight(call: &Call) -> Answer {
         disagreements(run, &seen.disagreements)
     })?;
     Ok(Dynamic::UNIT)
+}
+
+/// A group puts its instances into a target group of its own, and never into one that both colours share: they would serve at once.
+fn registers(seen: &Preflight, shared: bool) -> Result<(), RunError> {
+    let (asg, target_group) = (&seen.asg, &seen.target_group);
+    match (seen.registers, shared) {
+        (true, false) | (false, true) => Ok(()),
+        (false, false) => Err(RunError::failed(format!("`{asg}` does not register its instances with `{target_group}`"))),
+        (true, true) => Err(RunError::refused(
+            format!("`{asg}` is attached to `{target_group}`, which both colours share: what it boots would serve at once"),
+            format!("aws autoscaling detach-load-balancer-target-groups --auto-scaling-group-name {asg} --target-group-arns …"),
+        )),
+    }
 }
 
 /// What `preflight` judges, read at one moment.

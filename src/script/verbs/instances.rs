@@ -9,7 +9,7 @@ use crate::script::{Call, Raised, Record, VerbError};
 use rhai::Dynamic;
 use std::time::Duration;
 
-const INSTANCE: Param = Param::required("instance", Kind::Record, "one of instances(c)");
+pub(super) const INSTANCE: Param = Param::required("instance", Kind::Record, "one of instances(c)");
 
 pub static VERBS: &[Verb] = &[
     Verb {
@@ -51,21 +51,21 @@ pub static VERBS: &[Verb] = &[
 ];
 
 /// Id and group of an instance's record.
-fn named(call: &Call) -> Result<(String, String), VerbError> {
-    let instance: Record = call.record(0);
-    let of = |field: &str| instance.text(field).filter(|_| instance.kind == "instance");
-    let wrong = || Raised::argument(format!("{}: wants one of instances(c), got a {} record", call.verb.name, instance.kind));
+pub(super) fn named(verb: &str, instance: Option<Record>) -> Result<(String, String), VerbError> {
+    let kind = instance.as_ref().map_or("value that is no".to_owned(), |record| format!("{}", record.kind));
+    let of = |field: &str| instance.as_ref().filter(|record| record.kind == "instance")?.text(field);
+    let wrong = || Raised::argument(format!("{verb}: wants one of instances(c), got a {kind} record"));
     Ok((of("id").ok_or_else(wrong)?, of("asg").ok_or_else(wrong)?))
 }
 
 fn standby(call: &Call, standby: bool) -> Answer {
-    let (instance, asg) = named(call)?;
+    let (instance, asg) = named(call.verb.name, Some(call.record(0)))?;
     let replace = standby && call.opt_bool("replace").unwrap_or(false);
     perform(call, Action::Standby { asg, instance, standby, replace }, false).map(Dynamic::from)
 }
 
 fn restart(call: &Call) -> Answer {
-    let (instance, asg) = named(call)?;
+    let (instance, asg) = named(call.verb.name, Some(call.record(0)))?;
     let timeout = call.opt_duration("timeout").unwrap_or(Duration::from_secs(300));
     with(call, async |run| {
         let comment = run.restart(&asg, &instance).await?;

@@ -8,6 +8,7 @@ mod metrics;
 mod reads;
 mod records;
 mod talk;
+mod targets;
 mod traffic;
 mod ungated;
 mod waits;
@@ -42,6 +43,7 @@ pub fn all() -> &'static [Verb] {
             reads::VERBS,
             records::VERBS,
             talk::VERBS,
+            targets::VERBS,
             traffic::VERBS,
             waits::VERBS,
             watches::VERBS,

@@ -157,7 +157,7 @@ fn target_health(call: &Call) -> Answer {
     let targets = with(call, async |run| {
         let names = own_color(run, &color)?;
         let topology = run.topology().await?;
-        let read = async |run: &mut Run| traffic::health(&run.account, &topology, &names.name).await;
+        let read = async |run: &mut Run| run.color_targets(&names, &topology).await;
         run.read("target_health", &names.target_group, read).await
     })?;
     let counts = states(&targets);

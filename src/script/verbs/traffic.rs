@@ -2,7 +2,7 @@
 
 use super::environment::own_color;
 use super::{Answer, perform, with};
-use crate::run::RunError;
+use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record, VerbError};
 use rhai::Dynamic;
@@ -75,6 +75,7 @@ fn set_weights(call: &Call) -> Answer {
 fn switch_rule(call: &Call) -> Answer {
     let to = call.record(0);
     let action = with(call, async |run| {
+        by_rule(run)?;
         let names = own_color(run, &to)?;
         let topology = run.topology().await?;
         // The other colour stays in the rule at weight 0, where its health is checked.
@@ -86,11 +87,21 @@ fn switch_rule(call: &Call) -> Answer {
 
 fn forward(call: &Call, shares: &[(&Record, u32)]) -> Answer {
     let action = with(call, async |run| {
+        by_rule(run)?;
         let topology = run.topology().await?;
         let named = shares.iter().map(|(color, share)| Ok((own_color(run, color)?.name, *share)));
         Ok(topology.forward(&run.env.name, &named.collect::<Result<Vec<_>, RunError>>()?))
     })?;
     perform(call, action, false).map(Dynamic::from)
+}
+
+/// A rule tells target groups apart, not the instances in one.
+fn by_rule(run: &Run) -> Result<(), RunError> {
+    if !run.env.shares_target_group() {
+        return Ok(());
+    }
+    let text = format!("both colours are in `{}`, so no rule can send traffic to one of them", run.env.colors[0].target_group);
+    Err(RunError::refused(text, format!("bgx run instance-switch --env {}", run.env.name)))
 }
 
 fn accept_less(call: &Call) -> Answer {

@@ -5,7 +5,7 @@ use super::reads::states;
 use super::{Answer, lock, raise, with};
 use crate::account::{Activity, Group, Target};
 use crate::config::ColorNames;
-use crate::run::{Halt, Progress, Run, RunError, Wait, traffic};
+use crate::run::{Halt, Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, VerbError, explain};
 use rhai::Dynamic;
@@ -134,7 +134,7 @@ fn wait_healthy(call: &Call) -> Answer {
                 Some(count) => count,
                 None => desired_of(run, &names.asg).await?,
             };
-            Ok(healthy(&names.asg, &traffic::health(&run.account, &topology, &names.name).await?, wanted))
+            Ok(healthy(&names.asg, &run.color_targets(&names, &topology).await?, wanted))
         })
         .await
     })?;

@@ -7,6 +7,7 @@ use super::waits::{desired_of, kept, unwell};
 use super::{Answer, lock, raise, with};
 use crate::account::{Forward, RouteRef, Target};
 use crate::config::ColorNames;
+use crate::run::targets::serving;
 use crate::run::traffic::{self, Serving, Topology};
 use crate::run::{Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
@@ -161,12 +162,12 @@ impl Standing {
         let topology = run.topology().await?;
         let (weights, targets, alarms) = tokio::join!(
             traffic::read(&run.account, &run.env, &topology),
-            traffic::health(&run.account, &topology, &names.name),
+            run.color_targets(names, &topology),
             alarm_states(run, &watched.alarms)
         );
         let targets = targets?;
         match &watched.split {
-            None => serves(&names.name, &weights?.serving(&topology))?,
+            None => serves(&names.name, &serving(&run.account, &run.env, &topology, &weights?).await?)?,
             Some(split) => is_split(&names.name, &topology, split, &weights?)?,
         }
         let quiet = rings(alarms?)?;

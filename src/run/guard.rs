@@ -256,6 +256,14 @@ pub fn not_checked(color: &str) -> RunError {
     )
 }
 
+/// Guard 3: a target that is to serve runs what is recorded for its colour.
+pub fn another_build(instance: &str, asg: &str, runs: &str, recorded: &str) -> RunError {
+    RunError::refused(
+        format!("`{instance}` of {asg} runs {runs}, and {recorded} is recorded for its colour"),
+        "boot the colour afresh, or say what it is to run: record_version(c.idle, …)",
+    )
+}
+
 /// Guard 3: two versions serve at once only where the playbook says so.
 pub fn one_version(weights: &BTreeMap<String, u32>, allow: &[Allow]) -> Result<(), RunError> {
     let live: Vec<&str> = weights.iter().filter(|(_, w)| **w > 0).map(|(arn, _)| target_group_name(arn)).collect();

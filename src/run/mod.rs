@@ -6,6 +6,7 @@
 
 pub mod approve;
 mod ask;
+mod builds;
 mod command;
 pub mod desk;
 mod diverge;

@@ -305,8 +305,12 @@ impl Run {
                     absent = absent.or(more.iter().find(|arn| !before.contains_key(**arn)).map(|arn| (*arn).to_owned()));
                     rising.extend(more.into_iter().map(str::to_owned));
                 }
-                for receiver in self.receivers(&routes.as_slice().into(), rising).await? {
+                let gaining: BTreeSet<&str> = rising.iter().filter_map(|arn| topology.color_of(arn)).collect();
+                for receiver in self.receivers(&routes.as_slice().into(), rising.clone()).await? {
                     guard::can_receive(&receiver)?;
+                }
+                for color in self.env.colors.iter().filter(|color| gaining.contains(color.name.as_str()) && !self.undoing) {
+                    self.guard_builds(&topology, color).await?;
                 }
                 // What its targets were found to be may be older than that.
                 match absent.filter(|_| !self.undoing) {

@@ -2,9 +2,9 @@
 
 use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
-use crate::account::{Group, GroupSettings, HttpRequest, Instance, Kind as AccountErrorKind, Target};
+use crate::account::{Group, GroupSettings, HttpRequest, Instance, Target};
 use crate::config::ColorNames;
-use crate::run::traffic::{self, Topology};
+use crate::run::traffic;
 use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, Record};
@@ -203,36 +203,13 @@ fn instances(call: &Call) -> Answer {
             let (groups, targets) = tokio::join!(run.account.groups(&asgs), traffic::health(&run.account, &topology, &name));
             let group = groups?.remove(&asg).ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
             let ids: Vec<&str> = group.instances.iter().map(|i| i.id.as_str()).collect();
-            let addresses = known_addresses(run, &ids).await?;
-            let versions = ask_versions(run, &topology, &addresses).await;
+            let addresses = run.known_addresses(&ids).await?;
+            let versions = run.ask_versions(&topology, &addresses).await;
             Ok(Members { asg: asg.clone(), members: group.instances, targets: targets?, addresses, versions })
         })
         .await
     })?;
     Ok(Dynamic::from(instance_records(&found)))
-}
-
-/// Where instances can be asked, if anybody asks them; without the right to list addresses each is unknown, which is not an empty group.
-async fn known_addresses(run: &Run, ids: &[&str]) -> Result<BTreeMap<String, String>, RunError> {
-    if run.env.version_probe.is_none() && run.env.hooks.is_none() {
-        return Ok(BTreeMap::new());
-    }
-    match run.account.addresses(ids).await {
-        Err(error) if error.kind == AccountErrorKind::Denied => Ok(BTreeMap::new()),
-        addresses => Ok(addresses?),
-    }
-}
-
-/// What each instance says it runs; one that does not answer is absent, which is not a version.
-async fn ask_versions(run: &Run, topology: &Topology, addresses: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let Some(path) = &run.env.version_probe else { return BTreeMap::new() };
-    let ask = async |(id, ip): (&String, &String)| {
-        let url = traffic::url(ip, topology.port(), path);
-        let request = HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: 5 };
-        let reply = run.account.http(&request).await.ok()?;
-        (reply.status == 200).then(|| (id.clone(), reply.body.trim().to_owned()))
-    };
-    futures_util::future::join_all(addresses.iter().map(ask)).await.into_iter().flatten().collect()
 }
 
 fn instance_records(found: &Members) -> Array {

@@ -36,6 +36,11 @@ impl Account {
     }
 }
 
+/// More targets than one call takes, so that one may fail and another not.
+pub fn takes_several_calls(action: &Action) -> bool {
+    matches!(action, Action::Targets { instances, .. } if instances.len() > TARGETS_MAX)
+}
+
 /// Those of the action's instances that have to change. One that has gone cannot: AWS refuses the call that names it.
 pub(super) fn unlike(action: &Action, facts: &Facts) -> Vec<String> {
     let wanted = action.wanted();

@@ -8,7 +8,8 @@ use super::traffic::{self, Traffic};
 use super::undo::strange;
 use super::{Done, Entry, Halt, Run, RunError};
 use crate::account::action::RouteFacts;
-use crate::account::{AccountError, Action, CallRecord, Facts, Fields, Kind, MayWrite, RouteRef};
+use crate::account::targets::takes_several_calls;
+use crate::account::{AccountError, Action, CallRecord, Facts, Fields, GroupSettings, Kind, MayWrite, RouteRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +168,10 @@ impl Run {
             };
             // The last step that set a field is the one whose value must still be there.
             found.retain(|field, value| seen.insert((resource.clone(), field.clone())) && !done.returned && !given_back(field, value));
+            if !done.action.forwards().is_empty() {
+                // A change of weights also takes out what it does not name.
+                seen.extend(done.before.keys().map(|field| (resource.clone(), field.clone())));
+            }
             if let Some(why) = strange(&done.action, &done.before, &found) {
                 let why = format!("the account is not as this run left it (step {}): {why}", done.step);
                 return Err(Halt::Paused { why }.into());
@@ -272,7 +277,9 @@ impl Run {
     /// After an error: did nothing happen, or something?
     async fn left_behind(&self, action: &Action, before: &Fields, error: AccountError) -> Unsent {
         let effect = match self.account.facts(action).await {
-            Ok(facts) if facts.fields(action) == *before => Effect::None,
+            // Of several calls some went through, which a read may not show yet: the undo looks for as long as it takes.
+            Ok(facts) if facts.fields(action) == *before && !takes_several_calls(action) => Effect::None,
+            Ok(facts) if facts.fields(action) == *before => Effect::Unknown,
             Ok(_) => Effect::Some,
             Err(_) => Effect::Unknown,
         };
@@ -318,28 +325,14 @@ impl Run {
                     None => Ok(()),
                 }
             }
-            (Action::Standby { asg, instance, standby: true, .. }, Facts::Member { group, .. }) => {
+            (
+                Action::Standby { asg, instance, standby: true, .. } | Action::Terminate { asg, instance, .. },
+                Facts::Member { group, .. },
+            ) => {
                 guard::within(&self.env, None, action)?;
-                match self.carries_traffic(asg).await? {
-                    true => {
-                        let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
-                        guard::may_leave(instance, is_healthy, group, others, &self.allow)
-                    }
-                    false => Ok(()),
-                }
+                self.guard_leaving(action, (asg, instance), group).await
             }
             (Action::Targets { .. }, Facts::Targets { group, targets }) => self.guard_targets(action, group, targets).await,
-            (Action::Terminate { asg, instance, .. }, Facts::Member { group, .. }) => {
-                guard::within(&self.env, None, action)?;
-                guard::once_committed(instance, self.committed)?;
-                match self.carries_traffic(asg).await? {
-                    true => {
-                        let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
-                        guard::may_end(instance, is_healthy, group, others, &self.allow)
-                    }
-                    false => Ok(()),
-                }
-            }
             (Action::Refresh { asg, .. }, Facts::Refresh { group, key, newest }) => {
                 guard::within(&self.env, None, action)?;
                 if self.undoing {
@@ -360,6 +353,20 @@ impl Run {
             }
             _ => guard::within(&self.env, None, action),
         }
+    }
+
+    /// Guards 2 and 3 for an instance that leaves its group, for a while or for good.
+    async fn guard_leaving(&mut self, action: &Action, (asg, instance): (&str, &str), group: &GroupSettings) -> Result<(), RunError> {
+        let ends = matches!(action, Action::Terminate { .. });
+        if ends {
+            guard::once_committed(instance, self.committed)?;
+        }
+        if !self.carries_traffic(asg).await? {
+            return Ok(());
+        }
+        let (is_healthy, others) = self.healthy_beside(asg, instance).await?;
+        let judge = if ends { guard::may_end } else { guard::may_leave };
+        judge(instance, is_healthy, group, others, &self.allow)
     }
 
     /// Whether an instance is a healthy target, and how many others of its group are.

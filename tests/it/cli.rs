@@ -301,6 +301,13 @@ fn list_names_the_playbooks_with_their_first_sentence() {
     message-clear          Clear the message that users of an environment read
     message-set            Set the message that users of an environment read, such
                            as that an update is under way
+    migrate-back           Send all traffic back to the group that served before a
+                           migration: size and health first, then one call per
+                           listener
+    migrate-live           Migrate an environment from one group to blue and green,
+                           instance by instance
+    migrate-window         Migrate an environment from one group to blue and green,
+                           with a message to users
     rollback-without-state Roll back while S3 is out: send all traffic to the other
                            colour, with the instances that it has
     rollback               Send all traffic back to the other colour, with the build

@@ -102,7 +102,11 @@ fn a_write_outside_the_environment_is_found_and_one_that_is_named_is_not() {
     assert_eq!(findings.breaches.len(), 2, "{findings}");
     assert_eq!(codes(&findings), ["I8"]);
     let extra = Extra { parameters: vec!["/app/beta/*".to_owned()], objects: vec!["version/beta".to_owned()], groups: Vec::new() };
-    assert!(judge(&before, &after, &Charter { extra, ..charter() }, &Phase::Crashed).is_clean());
+    let named = Charter { extra, ..charter() };
+    assert!(judge(&before, &after, &named, &Phase::Crashed).is_clean());
+    // A run over several environments: outside is what none of them owns, and it is told once.
+    assert!(judge_all(&before, &after, &[charter(), named], &Phase::Crashed).is_clean());
+    assert_eq!(judge_all(&before, &after, &[charter(), charter()], &Phase::Crashed).breaches.len(), 2);
 }
 
 #[test]

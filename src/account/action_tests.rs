@@ -285,3 +285,52 @@ fn what_has_ended_is_seen_as_it_goes_and_never_taken_back() {
     assert_eq!(action.undo(&before), None);
     assert_eq!(action.to_string(), "i-1: terminate in g, which wants one less");
 }
+
+fn refresh(version: &str) -> Action {
+    let (asg, bucket, key) = ("beta-blue".into(), "b".into(), "version/beta".into());
+    Action::Refresh { asg, bucket, key, version: version.into(), min_healthy: 75 }
+}
+
+/// The key says `version` since second 100, and the newest refresh has begun at `start`.
+fn refreshed(version: &str, newest: Option<(&str, i64)>) -> Facts {
+    let Facts::Group(group) = group(0, 9, 4) else { panic!("a group") };
+    let at = |second| Some(jiff::Timestamp::from_second(second).unwrap());
+    let key = Some(Object { body: version.into(), etag: "e".into(), modified: at(100) });
+    let of = |(status, start): (&str, i64)| Refresh {
+        id: "r1".into(),
+        status: status.into(),
+        reason: String::new(),
+        start: at(start),
+        percent: 0,
+    };
+    Facts::Refresh { group, key, newest: newest.map(of) }
+}
+
+#[test]
+fn a_refresh_is_done_when_one_began_after_the_key_was_written() {
+    let action = refresh("2");
+    let says = |version, newest| refreshed(version, newest).fields(&action);
+    assert_eq!(says("1", None), fields(&[("version", Some("1")), ("refresh", None)]));
+    assert_eq!(says("2", Some(("Successful", 50))), fields(&[("version", Some("2")), ("refresh", Some("r1"))]), "an earlier one");
+    assert_eq!(says("2", Some(("Pending", 100))), action.wanted());
+    assert_eq!(says("2", Some(("Successful", 101))), action.wanted());
+    assert_eq!(says("2", Some(("Cancelled", 101)))["refresh"].as_deref(), Some("r1"), "it replaces nothing more");
+    let (before, failed) = (says("1", None), refreshed("2", Some(("Failed", 101))));
+    assert!(action.seen(&before, &failed), "it has begun all the same");
+    assert!(!action.seen(&before, &refreshed("1", Some(("InProgress", 101)))));
+    assert!(!action.seen(&before, &refreshed("2", Some(("Successful", 50)))));
+}
+
+#[test]
+fn a_refresh_goes_back_by_another_one_and_a_restart_is_only_cancelled() {
+    let before = refreshed("1", None).fields(&refresh("2"));
+    assert_eq!(refresh("2").undo(&before), Some(refresh("1")));
+    let cancel = Action::CancelRefresh { asg: "beta-blue".into() };
+    assert_eq!(refresh("1").undo(&before), Some(cancel.clone()));
+    assert_eq!(refresh("2").undo(&fields(&[("version", None), ("refresh", None)])), None, "there is nothing to go back to");
+    assert_eq!(cancel.undo(&before), None);
+    assert_eq!(refreshed("1", Some(("InProgress", 101))).fields(&cancel), fields(&[("refresh", Some("under way"))]));
+    for over in ["Cancelling", "Cancelled", "Successful"] {
+        assert_eq!(refreshed("1", Some((over, 101))).fields(&cancel), cancel.wanted());
+    }
+}

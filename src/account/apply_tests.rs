@@ -236,3 +236,62 @@ async fn targets_go_in_twenty_at_a_time_and_those_that_are_there_are_left_alone(
     assert_eq!(counts, [20, 20, 4], "i-10 has gone, i-11 is there");
     assert!(sent.iter().all(|body| !body.contains("=i-10&") && !body.contains("=i-11&")));
 }
+
+/// An account with a refresh under way until it is cancelled; S3 takes whatever is put.
+fn under_refresh(log: &[super::super::testing::Sent]) -> super::super::testing::Canned {
+    let sent = log.last().expect("a request was sent");
+    let is_cancelled = log.iter().any(|sent| sent.body.contains("CancelInstanceRefresh"));
+    let status = if is_cancelled { "Cancelled" } else { "InProgress" };
+    match sent.body.as_str() {
+        body if body.contains("DescribeInstanceRefreshes") => success(
+            "DescribeInstanceRefreshes",
+            &format!(
+                "<InstanceRefreshes><member><InstanceRefreshId>r1</InstanceRefreshId><Status>{status}</Status></member></InstanceRefreshes>"
+            ),
+        ),
+        body if body.contains("CancelInstanceRefresh") => success("CancelInstanceRefresh", "<InstanceRefreshId>r1</InstanceRefreshId>"),
+        body if body.contains("StartInstanceRefresh") => success("StartInstanceRefresh", "<InstanceRefreshId>r2</InstanceRefreshId>"),
+        _ => reply_with_etag(),
+    }
+}
+
+fn reply_with_etag() -> super::super::testing::Canned {
+    super::super::testing::Canned::Reply { status: 200, headers: vec![("etag", "\"e\""), ("x-amz-request-id", "r")], body: String::new() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_is_written_first_then_what_is_under_way_is_cancelled_then_it_begins() {
+    let seen = std::sync::Mutex::new(Vec::new());
+    let (account, log) = account(move |_, sent| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(sent.clone());
+        under_refresh(&seen)
+    });
+    let action =
+        Action::Refresh { asg: "beta-blue".into(), bucket: "b".into(), key: "version/beta".into(), version: "2".into(), min_healthy: 100 };
+    let group = super::super::GroupSettings { name: "beta-blue".into(), min: 0, max: 4, desired: 2, suspended: BTreeSet::new() };
+    let newest = account.newest_refresh("beta-blue").await.unwrap();
+    account.apply(&action, &Facts::Refresh { group, key: None, newest }, None).await.unwrap();
+    let sent = bodies(&log);
+    let calls: Vec<&str> = sent.iter().map(|body| body.split('&').next().unwrap_or_default()).collect();
+    assert_eq!(
+        calls,
+        [
+            "Action=DescribeInstanceRefreshes",
+            "2",
+            "Action=CancelInstanceRefresh",
+            "Action=DescribeInstanceRefreshes",
+            "Action=StartInstanceRefresh"
+        ]
+    );
+    assert!(sent[2].contains("WaitForTransitioningInstances=false"), "{}", sent[2]);
+    let preferences = "Preferences.MinHealthyPercentage=100&Preferences.MaxHealthyPercentage=110";
+    assert!(sent[4].contains(preferences) && sent[4].contains("Strategy=Rolling"), "{}", sent[4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_comes_too_late_is_none_that_failed() {
+    let (account, _) = account(|_, _| error(400, "ActiveInstanceRefreshNotFound", "There is no active Instance Refresh."));
+    let action = Action::CancelRefresh { asg: "beta-blue".into() };
+    account.apply(&action, &Facts::Parameter(None), None).await.unwrap();
+}

@@ -64,8 +64,10 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let word = |name: &str| text(matches, name).unwrap_or_default();
     let start = Start::ALL.iter().find(|(name, _)| *name == word("world")).map(|(_, start)| *start);
     let mode = Mode::ALL.iter().find(|(name, _)| *name == word("faults")).map_or(Mode::Single, |(_, mode)| *mode);
+    let envs = run::env_list(config, word("env"), playbook)?;
     let mut subject = Subject {
-        env: config.env(word("env"))?.clone(),
+        env: envs[0].clone(),
+        also: envs[1..].iter().map(|env| (*env).clone()).collect(),
         path: word("playbook").to_owned(),
         seed: matches.get_one::<u64>("seed").copied().unwrap_or(config.sandbox_seed),
         answers: answers(matches)?,
@@ -105,12 +107,13 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
 /// `prove --replay TOKEN`.
 pub fn replay(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let token = text(matches, "replay").and_then(Token::decode).ok_or_else(|| Failure::usage("that is not a token of `bgx prove`"))?;
-    let env = config.env(&token.env)?.clone();
+    let envs = config.env_list(&token.env)?;
     let path = run::find(&token.playbook, config);
-    let playbook =
-        Playbook::load(&path, config, env.hooks.as_deref()).map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
+    let playbook = Playbook::load(&path, config, envs.iter().filter_map(|env| env.hooks.as_deref()))
+        .map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
     let Token { playbook: path, params, answers, seed, start, scenario, .. } = token;
-    let subject = Subject { config: config.clone(), env, playbook, path, params, answers, seed, start };
+    let (env, also) = (envs[0].clone(), envs[1..].iter().map(|env| (*env).clone()).collect());
+    let subject = Subject { config: config.clone(), env, also, playbook, path, params, answers, seed, start };
     let report = prove::replay(&subject, &scenario)?;
     Ok(tell(&report, matches.get_flag("json")))
 }

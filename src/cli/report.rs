@@ -77,7 +77,7 @@ fn text(played: &Played, users: &[(&str, Users)], host: &Host, goal: Goal, env: 
     }
     let calls: u64 = ended.calls.values().sum();
     let time = if host.is_sandbox() { " of virtual time" } else { "" };
-    let outcome = outcome(ended.outcome, played.touched, goal, paint);
+    let outcome = outcome(ended.outcome, played.touched, !ended.changes.is_empty(), goal, paint);
     let _ = writeln!(text, "{outcome} in {}{time}, {}", minutes(ended.seconds), count(calls, "call"));
     if let Some(why) = &ended.why {
         let _ = writeln!(text, "why: {why}");
@@ -115,10 +115,12 @@ fn row(change: &Change) -> (String, String) {
     }
 }
 
-fn outcome(outcome: Outcome, touched: bool, goal: Goal, paint: Paint) -> String {
+/// `stays`: something that it set is not as it was.
+fn outcome(outcome: Outcome, touched: bool, stays: bool, goal: Goal, paint: Paint) -> String {
     match outcome {
         Outcome::Done => paint.good("done"),
         Outcome::Undone if goal == Goal::Back => paint.good("taken back, as asked,"),
+        Outcome::Undone if touched && stays => paint.bad("failed, and taken back but for what was committed before"),
         Outcome::Undone if touched => paint.bad("failed, and everything was taken back"),
         Outcome::Undone => paint.bad("failed, nothing was touched"),
         Outcome::Paused => paint.bad("stopped as it is"),

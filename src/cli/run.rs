@@ -145,11 +145,7 @@ fn flag(spec: &ParamSpec) -> Arg {
 
 /// Carries the command out; the exit code.
 pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result<i32, Failure> {
-    let envs = config.env_list(text(matches, "env").unwrap_or_default())?;
-    if envs.len() > 1 && !playbook.header.several {
-        return Err(Failure::usage(format!("`{}` is for one environment", playbook.name()))
-            .hinted("a playbook for several says `//! environments: several`, as playbooks/waves.rhai does"));
-    }
+    let envs = env_list(config, text(matches, "env").unwrap_or_default(), playbook)?;
     let options = options(matches)?;
     let target = target(config, &envs, &options)?;
     let given: BTreeMap<String, String> =
@@ -190,6 +186,16 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         report::error(error, &playbook.sources);
     }
     Ok(report::end(&played, &host, &envs, json, Goal::Forward))
+}
+
+/// Those of `--env a,b`; more than one only for a playbook that is for several.
+pub fn env_list<'a>(config: &'a Config, list: &str, playbook: &Playbook) -> Result<Vec<&'a Environment>, Failure> {
+    let envs = config.env_list(list)?;
+    if envs.len() > 1 && !playbook.header.several {
+        return Err(Failure::usage(format!("`{}` is for one environment", playbook.name()))
+            .hinted("a playbook for several says `//! environments: several`, as playbooks/waves.rhai does"));
+    }
+    Ok(envs)
 }
 
 /// The one target on which all the environments live. One that is guarded wants it named where nobody watches.

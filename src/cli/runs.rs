@@ -202,6 +202,7 @@ fn line(what: &What) -> Option<String> {
         }
         What::LeaseKept { step, why } => format!("  {step:3} lease not given back: {why}"),
         What::Committed { step } => format!("  {step:3} committed"),
+        What::CommittedEnv { step, env } => format!("  {step:3} committed in {env}"),
         What::Signalled { signal } => format!("{signal} received"),
         What::Resumed { command, host, identity, sources, .. } => {
             format!(
@@ -267,6 +268,7 @@ fn is_cause(what: &What) -> bool {
         | What::UndoFailed { .. } => true,
         What::Began(_)
         | What::Entered { .. }
+        | What::CommittedEnv { .. }
         | What::BlockStarted { .. }
         | What::Read { .. }
         | What::Found { .. }

@@ -233,6 +233,7 @@ impl Screen {
             }
             What::Approved { given, .. } => paint.bold(&approved(given)),
             What::Noticed { text, .. } => paint.bad(&format!("noticed: {text}")),
+            What::CommittedEnv { env, .. } => paint.dim(&format!("committed in {env}: what was done there stays")),
             What::Committed { .. } if !self.touched => return None, // there was nothing to undo
             What::Committed { .. } => paint.dim("committed: from here on nothing is undone by itself"),
             What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),

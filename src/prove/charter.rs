@@ -25,15 +25,15 @@ pub fn declared(events: &[Event]) -> Vec<Final> {
     finals.into_values().collect()
 }
 
-/// The environment as the audit is told of it; the playbook's header excuses what it declares.
-pub fn charter(subject: &Subject) -> Charter {
+/// The environments as the audit is told of them; the playbook's header excuses what it declares.
+pub fn charters(subject: &Subject) -> Vec<Charter> {
     let header = &subject.playbook.header;
     let allows = audit::Allows {
         take_down: header.allows(Permission::TakeDown),
         mixed_versions: header.allows(Permission::MixedVersions),
         less_capacity: header.allows(Permission::LessCapacity),
     };
-    Charter { allows, ..strict(&subject.env) }
+    subject.envs().map(|env| Charter { allows, ..strict(env) }).collect()
 }
 
 /// The environment as the audit is told of it, with nothing excused.

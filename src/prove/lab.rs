@@ -28,7 +28,9 @@ const HALF_A_LINE: usize = 40;
 /// What is to be proved.
 pub struct Subject {
     pub config: Config,
+    /// The first of its environments: what befalls the account befalls this one.
     pub env: Environment,
+    pub also: Vec<Environment>,
     pub playbook: Playbook,
     /// As it was named on the command line.
     pub path: String,
@@ -130,6 +132,15 @@ pub struct Outcome {
 }
 
 impl Subject {
+    pub fn envs(&self) -> impl Iterator<Item = &Environment> {
+        [&self.env].into_iter().chain(&self.also)
+    }
+
+    /// As `--env` takes it.
+    pub fn env_list(&self) -> String {
+        self.envs().map(|env| env.name.as_str()).collect::<Vec<_>>().join(",")
+    }
+
     /// One process, the `number`-th of its run, in a copy of what the one before it left.
     pub fn play(&self, left: &Left, trouble: Trouble, go: Go, number: u64) -> Outcome {
         let (sender, interrupt) = watch::channel(String::new());
@@ -166,10 +177,11 @@ impl Subject {
         let params = params::parse(&self.playbook.params, &self.params).unwrap_or_default();
         let request = Request {
             params,
-            answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env.name.clone()), terminal: None },
+            answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env_list()), terminal: None },
             observer,
             journal,
             events: known,
+            also: self.also.clone(),
             ..Request::unwatched(self.env.clone(), "prove", interrupt)
         };
         let played = match go {

@@ -88,7 +88,7 @@ impl Report {
         let seconds = took.as_secs_f64();
         Report {
             playbook: subject.path.clone(),
-            env: subject.env.name.clone(),
+            env: subject.env_list(),
             seed: subject.seed,
             faults: mode.word().to_owned(),
             world: subject.start.word().to_owned(),
@@ -165,7 +165,7 @@ fn length(verdict: &Verdict) -> (usize, usize, usize) {
 fn token(subject: &Subject, scenario: &Scenario) -> Token {
     Token {
         playbook: subject.path.clone(),
-        env: subject.env.name.clone(),
+        env: subject.env_list(),
         params: subject.params.clone(),
         answers: subject.answers.clone(),
         seed: subject.seed,

@@ -184,6 +184,7 @@ pub fn text(what: &What) -> String {
         What::Effect { text, .. } => format!("effect {text}"),
         What::LeaseReturned { action, .. } => format!("lease given back: {action}"),
         What::Committed { .. } => "committed".to_owned(),
+        What::CommittedEnv { env, .. } => format!("committed in {env}"),
         What::UndoStarted { action, .. } => format!("undo: {action}"),
         What::Broke { text, .. } => format!("broke: {text}"),
         What::Refused { verb, text, .. } => format!("refused {verb}: {text}"),

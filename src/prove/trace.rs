@@ -2,14 +2,14 @@
 
 use super::ProveError;
 use super::cells::Scenario;
-use super::charter::charter;
+use super::charter::charters;
 use super::lab::{Go, Left, Outcome, Snap, Subject, Trouble};
 use super::timing::Timing;
 use super::walk::{Fate, Played};
 use super::world;
 use crate::run::event::{Event, What};
 use crate::sandbox::Traced;
-use crate::sandbox::audit::{Charter, Findings, Phase, judge};
+use crate::sandbox::audit::{Charter, Findings, Phase, judge_all};
 use crate::sandbox::world::{Caller, Happening, World};
 use std::collections::BTreeMap;
 
@@ -25,7 +25,8 @@ pub struct Baseline {
     pub calls: Vec<usize>,
     /// Listeners and rules that the run changes.
     pub routes: Vec<String>,
-    pub charter: Charter,
+    /// One for each environment.
+    pub charters: Vec<Charter>,
     /// What the audit finds in the account when nothing is run and nothing happens: crashed, at rest, undone.
     pub quiet: [Findings; 3],
 }
@@ -46,15 +47,15 @@ impl Baseline {
         }
         let left = Left { journal: Vec::new(), world: before.clone() };
         let outcome = subject.play(&left, Trouble { snap: Snap::All, keeps: true, ..Trouble::default() }, Go::Run, 0);
-        let charter = charter(subject);
+        let charters = charters(subject);
         let mut quiet = before.clone();
         quiet.advance(before.now.after_ms(QUIET_MS));
-        let quiet = [Phase::Crashed, at_rest(false), at_rest(true)].map(|phase| judge(&before, &quiet, &charter, &phase));
+        let quiet = [Phase::Crashed, at_rest(false), at_rest(true)].map(|phase| judge_all(&before, &quiet, &charters, &phase));
         let routes = routes(&before, &outcome.left.world);
         let calls = points(&outcome);
         let scenario = Scenario::calm(timing.clone());
         let whole = Played { scenario, outcome, lines: 0, placed: Vec::new(), fate: Fate::default() };
-        Ok(Baseline { timing: timing.clone(), before, calls, routes, charter, quiet, whole })
+        Ok(Baseline { timing: timing.clone(), before, calls, routes, charters, quiet, whole })
     }
 }
 

@@ -8,7 +8,7 @@ use super::trace::{Baseline, at_rest, changes};
 use super::walk::{Fate, Pause, Played};
 use crate::run::event::{self, Event};
 use crate::run::journal::Journal;
-use crate::sandbox::audit::{self, Breach, Findings, Invariant, Phase};
+use crate::sandbox::audit::{self, Breach, Charter, Findings, Invariant, Phase};
 use crate::sandbox::fault::Mishap;
 use crate::sandbox::world::{Users, World};
 use sha2::{Digest, Sha256};
@@ -133,7 +133,7 @@ impl Bench<'_> {
     fn findings(&self, world: &World, fate: &Fate, phase: &Phase) -> (Findings, World) {
         let mut settled = world.clone();
         settled.advance(settled.now.after_ms(SETTLED_MS));
-        let with_run = audit::judge(&self.base.before, &settled, &self.base.charter, phase);
+        let with_run = audit::judge_all(&self.base.before, &settled, &self.base.charters, phase);
         if with_run.is_clean() {
             return (with_run, settled);
         }
@@ -146,7 +146,7 @@ impl Bench<'_> {
             audit::worse(&with_run, quiet)
         } else {
             let without_run = mishap::without_run(&self.base.before, &fate.twins, settled.now);
-            audit::worse(&with_run, &audit::judge(&self.base.before, &without_run, &self.base.charter, &bare))
+            audit::worse(&with_run, &audit::judge_all(&self.base.before, &without_run, &self.base.charters, &bare))
         };
         (found, settled)
     }
@@ -160,7 +160,7 @@ impl Bench<'_> {
         findings: Findings,
         world: &World,
     ) -> Verdict {
-        let shared = self.base.charter.shares_version_key();
+        let shared = self.base.charters.iter().any(Charter::shares_version_key);
         // What booted the other version while its group served still serves at the end, beside what the key says: one trouble, not two.
         let foreign = shared && findings.breaches.iter().any(|b| b.invariant == Invariant::SharedKey && b.until.is_none());
         let beyond = |b: &Breach| {

@@ -18,7 +18,17 @@ fn subject() -> Subject {
         .unwrap_or_else(|p| panic!("{}", p.render(false)));
     let params = BTreeMap::from([("version".to_owned(), "latest".to_owned()), ("bake".to_owned(), "1m".to_owned())]);
     let env = config.env("beta").unwrap().clone();
-    Subject { config, env, playbook, path: "deploy".into(), params, answers: BTreeMap::new(), seed: 5, start: Start::Fresh }
+    Subject {
+        config,
+        env,
+        also: Vec::new(),
+        playbook,
+        path: "deploy".into(),
+        params,
+        answers: BTreeMap::new(),
+        seed: 5,
+        start: Start::Fresh,
+    }
 }
 
 fn same(bench: &Bench<'_>, verdict: &Verdict) {

@@ -4,7 +4,7 @@ use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
 use super::survey::{self, About};
 use super::{Entry, Halt, Run, RunError, invariant, traffic, undo};
 use crate::account::{Action, CallRecord};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a script ended when it did not end well.
 #[derive(Clone, Debug)]
@@ -138,8 +138,17 @@ impl Run {
             return (if refused { Outcome::Refused } else { Outcome::Undone }, why);
         }
         match self.take_back().await {
-            Ok(()) => (Outcome::Undone, why),
+            Ok(()) => (Outcome::Undone, Some(format!("{}{}", broke.text, self.what_stays()))),
             Err(stuck) => self.stopped_undoing(&stuck),
+        }
+    }
+
+    /// The environments that were committed by themselves.
+    fn what_stays(&self) -> String {
+        let of: BTreeSet<&str> = self.stays.iter().map(Entry::env).collect();
+        match of.is_empty() {
+            true => String::new(),
+            false => format!("; what was done in {} stays", of.into_iter().collect::<Vec<_>>().join(", ")),
         }
     }
 
@@ -202,7 +211,7 @@ impl Run {
     fn moved(&self, about: About) -> bool {
         let keys = |key: &str| self.env.colors.iter().any(|color| color.version_key == key);
         let versions = |name: &str| self.env.colors.iter().any(|color| self.env.version_parameter(&color.name) == name);
-        self.entries.iter().filter(|entry| entry.env() == self.env.name).any(|entry| match entry {
+        self.stays.iter().chain(&self.entries).filter(|entry| entry.env() == self.env.name).any(|entry| match entry {
             Entry::OnUndo { .. } => false,
             Entry::Action(done) => match &done.action {
                 Action::Forward { .. } | Action::ForwardEach { .. } => true,
@@ -226,7 +235,7 @@ impl Run {
     /// First and last value of every field that a run set and that is not as it was.
     fn changes(&self) -> Vec<Change> {
         let mut fields: BTreeMap<(String, String), (Option<String>, Option<String>)> = BTreeMap::new();
-        for entry in &self.entries {
+        for entry in self.stays.iter().chain(&self.entries) {
             let Entry::Action(done) = entry else { continue };
             let now = if done.returned { &done.before } else { &done.action.wanted() };
             for (field, value) in now {

@@ -184,6 +184,11 @@ pub enum What {
     Committed {
         step: u64,
     },
+    /// What was done in this environment so far stays, whatever becomes of the others.
+    CommittedEnv {
+        step: u64,
+        env: String,
+    },
     Signalled {
         signal: String,
     },

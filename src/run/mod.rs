@@ -103,6 +103,8 @@ pub struct Run {
     /// What the journal answers when this process goes on with a run that another one began.
     replay: Replay,
     entries: Vec<Entry>,
+    /// What it did in environments that were committed by themselves.
+    stays: Vec<Entry>,
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
     sent_back: Vec<Action>,
     committed: bool,
@@ -219,6 +221,7 @@ impl Run {
             inside: 0,
             replay: Replay::default(),
             entries: Vec::new(),
+            stays: Vec::new(),
             sent_back: Vec::new(),
             committed: false,
             undoing: false,
@@ -266,7 +269,7 @@ impl Run {
         run.resumed = true;
         run.on_failure = on_failure.unwrap_or_else(|| replay::on_failure(events));
         run.seq = events.last().map_or(0, |event| event.seq + 1);
-        run.entries = replay::entries(events);
+        (run.entries, run.stays) = replay::entries(events);
         run.sent_back = replay::sent_back(events);
         run.touched = events.iter().any(|event| matches!(event.what, What::Started { .. }));
         run.committed = replay::committed(events);

@@ -97,6 +97,7 @@ impl Order {
             | What::Shown { .. }
             | What::AwaitsApproval { .. }
             | What::Approved { .. }
+            | What::CommittedEnv { .. }
             | What::OnUndo { .. } => self.call(what),
             What::Answered { step, id, .. } => {
                 self.call(what)?;
@@ -236,6 +237,7 @@ impl Order {
             What::Began(_)
             | What::Found { .. }
             | What::Entered { .. }
+            | What::CommittedEnv { .. }
             | What::Noticed { .. }
             | What::AwaitsApproval { .. }
             | What::Approved { .. }

@@ -158,7 +158,7 @@ impl Run {
         }
         self.replay.cutoff = 0;
         let mut seen = std::collections::BTreeSet::new();
-        for entry in self.entries.clone().iter().rev() {
+        for entry in [&self.stays[..], &self.entries[..]].concat().iter().rev() {
             let Entry::Action(done) = entry else { continue };
             let facts = self.account.facts(&done.action).await?;
             let mut found = facts.fields(&done.action);

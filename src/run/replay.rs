@@ -244,6 +244,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Shown { step, .. }
         | What::Effect { step, .. }
         | What::OnUndo { step, .. }
+        | What::CommittedEnv { step, .. }
         | What::Committed { step } => Some(*step),
         What::Waiting { .. }
         | What::Began(_)
@@ -278,6 +279,7 @@ fn is_action(what: &What) -> bool {
             | What::Refused { .. }
             | What::Effect { .. }
             | What::OnUndo { .. }
+            | What::CommittedEnv { .. }
             | What::Committed { .. }
     )
 }
@@ -307,14 +309,15 @@ fn describe(known: &[(Timestamp, What)]) -> String {
         What::Shown { table, .. } => Some(format!("a table of {} row(s)", table.rows.len())),
         What::Effect { text, .. } => Some(text.clone()),
         What::Committed { .. } => Some("commit".to_owned()),
+        What::CommittedEnv { env, .. } => Some(format!("commit of {env}")),
         _ => None,
     });
     texts.into_iter().next().unwrap_or_else(|| "nothing".to_owned())
 }
 
-/// What a journal says a run has done and not yet taken back.
-pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
+/// What a journal says a run has done and not yet taken back; and of that, what stays.
+pub(super) fn entries(events: &[Event]) -> (Vec<Entry>, Vec<Entry>) {
+    let (mut entries, mut stays): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
     for (env, event) in with_env(events) {
         let env = env.to_owned();
         match &event.what {
@@ -345,10 +348,11 @@ pub(super) fn entries(events: &[Event]) -> Vec<Entry> {
                 entries.retain(|entry| entry.step() != *step);
             }
             What::LeaseReturned { step, .. } => returned(&mut entries, *step),
+            What::CommittedEnv { env, .. } => stays.extend(entries.extract_if(.., |entry| entry.env() == env)),
             _ => {}
         }
     }
-    entries
+    (entries, stays)
 }
 
 /// What was sent to give a lease back, by processes that do not know whether it went through.

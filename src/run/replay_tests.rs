@@ -65,7 +65,7 @@ fn a_lease_that_was_so_already_is_a_lease_in_the_journal_too() {
     let action = Action::Capacity { asg: "beta-blue".into(), min: Some(2), max: None, desired: None };
     for lease in [true, false] {
         let what = What::Unchanged { step: 3, verb: "protect_asg".into(), action: action.clone(), lease };
-        let [Entry::Action(done)] = &entries(&events(vec![what]))[..] else { panic!("one action") };
+        let [Entry::Action(done)] = &entries(&events(vec![what])).0[..] else { panic!("one action") };
         assert_eq!(done.lease, lease);
     }
 }
@@ -122,7 +122,7 @@ fn an_action_that_two_processes_began_is_taken_back_once_to_what_the_first_one_f
     let error = expired();
     let failed = What::Failed { step: 1, error, effect: Effect::Unknown, calls: Vec::new() };
     let all = events(vec![started(found("0")), failed, taken_up("resume"), started(found("2"))]);
-    let [Entry::Action(done)] = &entries(&all)[..] else { panic!("one action") };
+    let [Entry::Action(done)] = &entries(&all).0[..] else { panic!("one action") };
     assert_eq!(done.before, found("0"));
 }
 
@@ -137,9 +137,20 @@ fn what_was_done_is_known_by_its_environment_and_a_process_begins_in_the_first()
     };
     let began = What::Began(Box::new(super::super::event::Began { also: vec!["staging".into()], ..super::super::event::Began::example() }));
     let all = events(vec![began, done(1), entered("staging"), done(2), taken_up("resume"), done(3), entered("staging"), done(4)]);
-    let of: Vec<(u64, String)> = entries(&all).iter().map(|entry| (entry.step(), entry.env().to_owned())).collect();
+    let of: Vec<(u64, String)> = entries(&all).0.iter().map(|entry| (entry.step(), entry.env().to_owned())).collect();
     let known = [(1, "beta"), (2, "staging"), (3, "beta"), (4, "staging")];
     assert_eq!(of, known.map(|(step, env)| (step, env.to_owned())));
+}
+
+#[test]
+fn what_was_committed_in_one_environment_is_not_taken_back() {
+    let action = || Action::Capacity { asg: "g".into(), min: None, max: None, desired: Some(1) };
+    let done = |step| What::Unchanged { step, verb: "scale".into(), action: action(), lease: false };
+    let stays = What::CommittedEnv { step: 2, env: "beta".into() };
+    let began = What::Began(Box::new(super::super::event::Began::example()));
+    let (entries, kept) = entries(&events(vec![began, done(1), stays, done(3), What::Entered { env: "staging".into() }, done(4)]));
+    let steps = |entries: &[Entry]| entries.iter().map(Entry::step).collect::<Vec<_>>();
+    assert_eq!((steps(&entries), steps(&kept)), (vec![3, 4], vec![1]));
 }
 
 #[test]

@@ -58,6 +58,24 @@ impl Run {
         debug_assert!(known.is_ok(), "{known:?}");
     }
 
+    /// What was done in the environment that the calls are about stays, whatever becomes of the others; its leases go back now.
+    pub async fn commit_env(&mut self) -> Result<(), RunError> {
+        self.check_interrupt()?;
+        self.outside_waits("commit_env")?;
+        let step = self.next_step();
+        if self.replay.answers(step) || self.committed {
+            return Ok(()); // it stays already
+        }
+        let env = self.env.name.clone();
+        for index in (0..self.entries.len()).rev().filter(|index| self.entries[*index].env() == env).collect::<Vec<_>>() {
+            self.return_lease(index).await?;
+        }
+        self.record(What::CommittedEnv { step, env: env.clone() })?;
+        self.keep().await?;
+        self.stays.extend(self.entries.extract_if(.., |entry| entry.env() == env));
+        Ok(())
+    }
+
     /// Takes the locks of a new run, in the order of their names, so that no two runs wait for each other.
     pub(super) async fn take_locks(&mut self, claim: &Claim, wait: std::time::Duration) -> Result<(), RunError> {
         let first = self.env.name.clone();

@@ -243,7 +243,7 @@ impl Run {
         Ok(())
     }
 
-    async fn return_lease(&mut self, index: usize) -> Result<(), RunError> {
+    pub(super) async fn return_lease(&mut self, index: usize) -> Result<(), RunError> {
         let Entry::Action(done) = &self.entries[index] else { return Ok(()) };
         if !done.lease || done.returned {
             return Ok(());

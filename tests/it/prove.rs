@@ -12,7 +12,17 @@ fn subject(path: &Path) -> Subject {
     let playbook = Playbook::load(path, &config, Some("team/compiler_explorer")).unwrap_or_else(|p| panic!("{}", p.render(false)));
     let params = BTreeMap::from([("version".to_owned(), "latest".to_owned()), ("bake".to_owned(), "1m".to_owned())]);
     let params = params.into_iter().filter(|(name, _)| playbook.params.iter().any(|spec| spec.name == *name)).collect();
-    Subject { config, env, playbook, path: path.display().to_string(), params, answers: BTreeMap::new(), seed: 7, start: Start::Fresh }
+    Subject {
+        config,
+        env,
+        also: Vec::new(),
+        playbook,
+        path: path.display().to_string(),
+        params,
+        answers: BTreeMap::new(),
+        seed: 7,
+        start: Start::Fresh,
+    }
 }
 
 /// One of `every` points of a fault, or of all.

@@ -78,6 +78,11 @@ fn shrinks(names: &Resolved, scene: &Scene, call: &Call, next: Option<&Happening
             names.serves(scene, group)?;
             breach(group, 1, format!("{} leaves for Standby, and {group} serves", call.resource))
         }
+        // Where it launches first, nobody leaves before another one is healthy.
+        "StartInstanceRefresh" if !names.charter.allows.less_capacity && !call.set.contains("min_healthy=100") => {
+            names.serves(scene, call.resource)?;
+            breach(call.resource, 1, format!("{} is refreshed a batch at a time, and it serves", call.resource))
+        }
         "TerminateInstanceInAutoScalingGroup" if !names.charter.allows.less_capacity => {
             let group = scene.owner.get(call.resource)?;
             names.serves(scene, group)?;

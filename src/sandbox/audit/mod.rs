@@ -171,6 +171,28 @@ pub fn judge(before: &World, after: &World, charter: &Charter, phase: &Phase) ->
     Findings { breaches, unknown: names.missing, tally }
 }
 
+/// The same for a run over several environments: a call is outside of them if it is outside of each.
+pub fn judge_all(before: &World, after: &World, charters: &[Charter], phase: &Phase) -> Findings {
+    let each: Vec<Findings> = charters.iter().map(|charter| judge(before, after, charter, phase)).collect();
+    let has = |findings: &Findings, breach: &Breach| {
+        let same = |other: &Breach| (other.invariant, &other.subject, other.at) == (breach.invariant, &breach.subject, breach.at);
+        findings.breaches.iter().any(same)
+    };
+    let mut all = Findings { tally: each.first().map(|first| first.tally).unwrap_or_default(), ..Findings::default() };
+    for (index, findings) in each.iter().enumerate() {
+        let counts = |breach: &&Breach| match breach.invariant {
+            Invariant::BlastRadius => index == 0 && each.iter().all(|other| has(other, breach)),
+            // The rate is the account's.
+            Invariant::Rate => index == 0,
+            _ => true,
+        };
+        all.breaches.extend(findings.breaches.iter().filter(counts).cloned());
+        all.unknown.extend(findings.unknown.iter().cloned());
+    }
+    all.breaches.sort_by(|a, b| (a.at, a.invariant, &a.subject).cmp(&(b.at, b.invariant, &b.subject)));
+    all
+}
+
 /// What only the world with the run shows: the other was moved as far, under the same mishaps, without it.
 pub fn worse(with_run: &Findings, without_run: &Findings) -> Findings {
     let breaches = with_run.breaches.iter().filter(|breach| !without_run.breaches.iter().any(|other| covers(other, breach)));

@@ -51,6 +51,18 @@ pub static VERBS: &[Verb] = &[
         call: in_env,
     },
     Verb {
+        name: "commit_env",
+        params: &[],
+        options: &[],
+        returns: "nothing",
+        summary: "What was done in this environment stays when the run fails later; the other environments are taken back.",
+        errors: &["denied"],
+        example: "in_env(envs()[0], || commit_env())",
+        effect: Effect::Write,
+        since: 1,
+        call: |call| with(call, async |run| run.commit_env().await).map(Dynamic::from),
+    },
+    Verb {
         name: "colors",
         params: &[],
         options: &[Opt::new("to", Kind::Text, "name of the colour to call idle, or `original`; it must not serve, or be empty")],

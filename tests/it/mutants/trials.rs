@@ -241,8 +241,17 @@ impl Bench {
 
     fn proved(&self, playbook: &Playbook) -> Verdict {
         let Act { config, env, params, answers, seed, .. } = self.scenes[0].act.clone();
-        let subject =
-            Subject { config, env, playbook: playbook.clone(), path: "mutant".to_owned(), params, answers, seed, start: self.start };
+        let subject = Subject {
+            config,
+            env,
+            also: Vec::new(),
+            playbook: playbook.clone(),
+            path: "mutant".to_owned(),
+            params,
+            answers,
+            seed,
+            start: self.start,
+        };
         let extent = Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 };
         match prove(&subject, &extent, &|_| true) {
             Ok(report) => report

@@ -97,7 +97,17 @@ fn one_fault_at_each_call_ends_badly_about_as_often_as_with_the_tool_itself() {
 #[test]
 fn prove_finds_every_kind_of_harm_in_the_transcription() {
     let Act { config, env, playbook, params, answers, seed } = deploy("beta");
-    let subject = Subject { config, env, playbook, path: "transcribed/deploy".to_owned(), params, answers, seed, start: Start::Fresh };
+    let subject = Subject {
+        config,
+        env,
+        also: Vec::new(),
+        playbook,
+        path: "transcribed/deploy".to_owned(),
+        params,
+        answers,
+        seed,
+        start: Start::Fresh,
+    };
     let report = prove(
         &subject,
         &Extent { mode: Mode::Single, fault: None, every: if whole() { 1 } else { 61 }, limit: None, most: None, threads: 2 },

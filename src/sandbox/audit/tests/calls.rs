@@ -63,6 +63,21 @@ fn an_instance_leaves_for_standby_only_where_less_capacity_is_declared() {
 }
 
 #[test]
+fn a_refresh_takes_instances_only_where_less_capacity_is_declared() {
+    let before = world();
+    let refreshed = |min_healthy, max_healthy| {
+        let mut after = before.clone();
+        let preferences = crate::sandbox::world::RefreshPreferences { min_healthy, max_healthy, warmup_seconds: None };
+        after.start_refresh(BLUE, preferences).expect("nothing else is under way");
+        after
+    };
+    assert_eq!(the(&crashed(&before, &refreshed(75, 100)), "I9").subject, BLUE);
+    assert!(crashed(&before, &refreshed(100, 110)).is_clean());
+    let declared = Charter { allows: Allows { less_capacity: true, ..Allows::default() }, ..charter() };
+    assert!(judge(&before, &refreshed(75, 100), &declared, &Phase::Crashed).is_clean());
+}
+
+#[test]
 fn the_old_group_serves_until_every_node_follows() {
     for (wait, breached) in [(1, true), (3, false)] {
         let before = world();
@@ -87,7 +102,11 @@ fn a_write_outside_the_environment_is_found_and_one_that_is_named_is_not() {
     assert_eq!(findings.breaches.len(), 2, "{findings}");
     assert_eq!(codes(&findings), ["I8"]);
     let extra = Extra { parameters: vec!["/app/beta/*".to_owned()], objects: vec!["version/beta".to_owned()], groups: Vec::new() };
-    assert!(judge(&before, &after, &Charter { extra, ..charter() }, &Phase::Crashed).is_clean());
+    let named = Charter { extra, ..charter() };
+    assert!(judge(&before, &after, &named, &Phase::Crashed).is_clean());
+    // A run over several environments: outside is what none of them owns, and it is told once.
+    assert!(judge_all(&before, &after, &[charter(), named], &Phase::Crashed).is_clean());
+    assert_eq!(judge_all(&before, &after, &[charter(), charter()], &Phase::Crashed).breaches.len(), 2);
 }
 
 #[test]

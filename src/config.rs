@@ -88,6 +88,10 @@ pub struct SandboxEnv {
     pub spot_interruptions_per_hour: f64,
     /// Target tracking on CPU, per cent.
     pub cpu_target: Option<f64>,
+    /// Target tracking on messages of a queue an instance, in place of CPU.
+    pub backlog_target: Option<f64>,
+    /// Messages that wait in the queue of the colour that serves.
+    pub backlog: f64,
     pub requests_per_second: f64,
     pub full_load_per_instance: f64,
     /// Share of the requests that a build, by its number, answers with a 500.
@@ -114,6 +118,8 @@ impl Default for SandboxEnv {
             on_demand_base: None,
             spot_interruptions_per_hour: 0.0,
             cpu_target: None,
+            backlog_target: None,
+            backlog: 0.0,
             requests_per_second: 5.0,
             full_load_per_instance: 20.0,
             build_errors: BTreeMap::new(),

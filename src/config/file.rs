@@ -245,6 +245,9 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
     check_build_errors(&env.sandbox.build_errors)?;
+    if env.sandbox.cpu_target.is_some() && env.sandbox.backlog_target.is_some() {
+        return Err("`cpu_target` and `backlog_target`: a group has one policy here".to_owned());
+    }
     if env.alarms.iter().any(String::is_empty) {
         return Err("`alarms` holds an empty name".to_owned());
     }

@@ -112,6 +112,7 @@ fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
         parameters,
         per_second: shape.requests_per_second,
         full_load_per_instance: shape.full_load_per_instance,
+        backlog: shape.backlog,
         side_groups: shape.routers.iter().cloned().collect(),
     })
 }
@@ -148,6 +149,7 @@ fn color_spec(env: &Environment, index: usize, size: u32, version: &str) -> Resu
         on_demand_base: shape.on_demand_base,
         spot_interruptions_per_hour: shape.spot_interruptions_per_hour,
         cpu_target: shape.cpu_target,
+        backlog_target: shape.backlog_target,
         check_interval_seconds: CHECK_INTERVAL_SECONDS,
         deregistration_delay_seconds: DEREGISTRATION_DELAY_SECONDS,
     })

@@ -113,8 +113,9 @@ fn routes(env: &Environment, balancer: &Balancer, targets: Option<&BTreeMap<Stri
             found.push(Finding::warn("stickiness", text, "turn off target group stickiness of the forward action; canary refuses it"));
         }
     }
-    if let Some(targets) = targets {
-        found.extend(strangers(env, balancer, targets));
+    let known: Vec<RouteRef> = env.routes.iter().filter_map(|route| traffic::route(balancer, env, route).ok()).collect();
+    if let Some(targets) = targets.filter(|_| known.len() == env.routes.len()) {
+        found.extend(strangers(&known, balancer, targets));
     }
     found
 }
@@ -180,21 +181,15 @@ fn shares(forward: Option<&Forward>) -> String {
 }
 
 /// Rules that are no route of the environment and send requests to its target groups: a switch would leave them behind.
-fn strangers(env: &Environment, balancer: &Balancer, targets: &BTreeMap<String, TargetGroup>) -> Vec<Finding> {
-    let routes: Vec<RouteRef> = env.routes.iter().filter_map(|route| traffic::route(balancer, env, route).ok()).collect();
+fn strangers(routes: &[RouteRef], balancer: &Balancer, targets: &BTreeMap<String, TargetGroup>) -> Vec<Finding> {
     let own = |forward: &Forward| forward.live().into_iter().find(|arn| targets.values().any(|group| group.arn == *arn)).map(str::to_owned);
-    let others = balancer.forwards().into_iter().filter(|(place, _)| {
-        !routes.iter().any(|route| match &route.rule {
-            Some(rule) => rule == place,
-            None => route.listener == *place,
-        })
-    });
-    let finding = |(place, forward): (String, Forward)| {
-        let arn = own(&forward)?;
-        let text = format!("`{place}` sends traffic to `{}` too, and is no route of bgx.toml", target_group_name(&arn));
+    let is_route = |arn: &str| routes.iter().any(|route| route.rule.as_deref().unwrap_or(&route.listener) == arn);
+    let finding = |(arn, label, forward): (&str, String, &Forward)| {
+        let target = own(forward).filter(|_| !is_route(arn))?;
+        let text = format!("{label} sends traffic to `{}` too, and is no route of bgx.toml", target_group_name(&target));
         Some(Finding::fail("forgotten rule", text, "add it to `routes`, or it stays with the old colour at a switch"))
     };
-    others.filter_map(finding).collect()
+    balancer.forwards().into_iter().filter_map(finding).collect()
 }
 
 fn group(asg: &str, group: Option<&Group>, targets: &[(&String, Option<&TargetGroup>)], least: u32) -> Vec<Finding> {
@@ -253,6 +248,9 @@ async fn stored(account: &Account, env: &Environment) -> Vec<Finding> {
     keys.dedup();
     for key in keys {
         found.push(match account.object(&env.bucket, key).await {
+            Ok(Some(_)) if env.shares_version_key() => {
+                Finding::ok("version key", format!("s3://{}/{key}, for both colours: a deploy freezes groups for minutes", env.bucket))
+            }
             Ok(Some(_)) => Finding::ok("version key", format!("s3://{}/{key}", env.bucket)),
             Ok(None) => {
                 let act = format!("bgx run builds-set-current --env {} --version …", env.name);
@@ -260,10 +258,6 @@ async fn stored(account: &Account, env: &Environment) -> Vec<Finding> {
             }
             Err(error) => Finding::unread("version key", &error),
         });
-    }
-    if env.shares_version_key() {
-        let text = "both colours boot from one key: what AWS starts at the wrong moment boots the wrong build";
-        found.push(Finding::warn("version key", text, "a key for each colour, with {color} in `version_key`"));
     }
     found.push(match account.object(&env.state.bucket, &env.lock_key()).await {
         Ok(None) => Finding::ok("lock", format!("s3://{}/{} is free", env.state.bucket, env.lock_key())),

@@ -418,13 +418,15 @@ impl Run {
         result
     }
 
-    pub fn say(&mut self, text: &str, notify: bool) -> Result<(), RunError> {
+    /// False: a process before this one has said it.
+    pub fn say(&mut self, text: &str, notify: bool) -> Result<bool, RunError> {
         self.check_interrupt()?;
         let step = self.next_step();
         if self.replay.answers(step) {
-            return Ok(());
+            return Ok(false);
         }
-        Ok(self.record(What::Said { step, text: text.to_owned(), notify })?)
+        self.record(What::Said { step, text: text.to_owned(), notify })?;
+        Ok(true)
     }
 
     /// Shows what was found: the result that the operator asked for.

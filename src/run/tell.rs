@@ -1,7 +1,7 @@
 //! Tells others how a run goes: notices to a webhook, and metrics in CloudWatch. Each is tried once, within seconds, and fails no run.
 
 use super::event::{Ended, Outcome, What};
-use super::{Opening, Run, short};
+use super::{Opening, Run, RunError, short};
 use crate::account::{HttpRequest, Kind, Measured};
 use crate::config::Secret;
 use std::time::Duration;
@@ -74,6 +74,14 @@ impl Run {
             };
             self.missed(format!("CloudWatch has no metrics of this run: {failure}"));
         }
+    }
+
+    /// Says something, to the webhook too; one that does not take it stops nothing.
+    pub async fn announce(&mut self, text: &str) -> Result<(), RunError> {
+        if self.say(text, true)? && self.env.notify.is_some() {
+            self.notify(text.to_owned()).await;
+        }
+        Ok(())
     }
 
     async fn notify(&mut self, text: String) {

@@ -137,11 +137,16 @@ impl Balancer {
         &all[..own.unwrap_or(all.len())]
     }
 
-    /// Every forward action that was read, by the ARN of its rule or, of a default action, its listener.
-    pub fn forwards(&self) -> Vec<(String, Forward)> {
+    /// Every forward action that was read, with the ARN of its rule, or of the listener whose default it is, and what people call that.
+    pub fn forwards(&self) -> Vec<(&str, String, &Forward)> {
         let rules = self.rules.values().flatten().filter(|rule| rule.priority != "default");
-        let rules = rules.filter_map(|rule| Some((rule.arn.clone(), rule.forward.clone()?)));
-        let defaults = self.listeners.iter().filter_map(|listener| Some((listener.arn.clone(), listener.forward.clone()?)));
+        let rule = |rule: &'_ Rule| {
+            let conditions = rule.hosts.iter().chain(&rule.paths).chain(&rule.other_conditions).cloned().collect::<Vec<_>>().join(" ");
+            format!("rule {} ({conditions})", rule.priority)
+        };
+        let rules = rules.filter_map(|known| Some((known.arn.as_str(), rule(known), known.forward.as_ref()?)));
+        let default = |listener: &Listener| format!("the default action of port {}", listener.port);
+        let defaults = self.listeners.iter().filter_map(|known| Some((known.arn.as_str(), default(known), known.forward.as_ref()?)));
         rules.chain(defaults).collect()
     }
 }

@@ -20,17 +20,17 @@ fn config(from: &str, to: &str) -> String {
 fn a_folder_without_configuration_says_where_it_looked() {
     let project = empty();
     let text = project.bgx(&["status"]);
-    assert_snapshot!(text, @r#"
+    assert_snapshot!(text, @"
     ------- stderr -------
     error: no bgx.toml in `$PROJECT` or any folder above it
       hint: go to the folder of your project, or write a bgx.toml there
     [exit status: 2]
-    "#);
+    ");
 }
 
 #[test]
 fn a_configuration_that_does_not_parse_shows_the_line() {
-    assert_snapshot!(config("[app]", "[app"), @r#"
+    assert_snapshot!(config("[app]", "[app"), @"
     ------- stderr -------
     error: `$PROJECT/bgx.toml` is not a valid configuration
     TOML parse error at line 5, column 5
@@ -39,7 +39,7 @@ fn a_configuration_that_does_not_parse_shows_the_line() {
       |     ^
     unclosed table, expected `]`
     [exit status: 2]
-    "#);
+    ");
     assert_snapshot!(config("load_balancer = ", "load_balancr = "), @r#"
     ------- stderr -------
     error: `$PROJECT/bgx.toml` is not a valid configuration
@@ -47,7 +47,7 @@ fn a_configuration_that_does_not_parse_shows_the_line() {
       |
     6 | load_balancr = "GccExplorerApp"
       | ^^^^^^^^^^^^
-    unknown field `load_balancr`, expected one of `load_balancer`, `bucket`, `parameters`, `asg`, `target_group`, `version_key`, `builds`, `discovery`, `version_probe`, `object_acl`, `build_lock`, `message`, `restart`, `colors`, `account`, `region`
+    unknown field `load_balancr`, expected one of `load_balancer`, `bucket`, `parameters`, `asg`, `target_group`, `version_key`, `builds`, `discovery`, `version_probe`, `object_acl`, `hooks`, `build_lock`, `message`, `restart`, `colors`, `account`, `region`
     [exit status: 2]
     "#);
     assert_snapshot!(config("boot = \"15m\"", "boot = \"15 parsecs\""), @r#"
@@ -60,23 +60,23 @@ fn a_configuration_that_does_not_parse_shows_the_line() {
 
 #[test]
 fn a_route_belongs_to_one_environment() {
-    assert_snapshot!(config("route = { path = \"/staging*\" }", "route = { path = \"/beta*\" }"), @r#"
+    assert_snapshot!(config("route = { path = \"/staging*\" }", "route = { path = \"/beta*\" }"), @"
     ------- stderr -------
     error: `$PROJECT/bgx.toml` is not a valid configuration
     `beta` and `staging` have the same route: https:443 /beta*
     [exit status: 2]
-    "#);
+    ");
 }
 
 #[test]
 fn a_configuration_that_is_not_utf8_is_refused() {
     let project = empty().file("bgx.toml", b"target = \"\xff\"\n");
-    assert_snapshot!(project.bgx(&["status"]), @r#"
+    assert_snapshot!(project.bgx(&["status"]), @"
     ------- stderr -------
     error: `$PROJECT/bgx.toml` is not a valid configuration
     byte 10 is not UTF-8
     [exit status: 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -88,39 +88,39 @@ fn the_sandbox_is_held_by_one_command_at_a_time() {
     let text = project.bgx(&["status"]);
     server.kill().expect("the server runs");
     server.wait().expect("the server ends");
-    assert_snapshot!(text, @r#"
+    assert_snapshot!(text, @"
     ------- stderr -------
     error: another bgx is using the sandbox in `$PROJECT/.bgx/sandbox`; wait for it to end
     [exit status: 2]
-    "#);
+    ");
     assert_eq!(exit_code(&project.bgx(&["status"])), Some(0));
 }
 
 #[test]
 fn a_world_that_does_not_parse_is_not_thrown_away() {
     let project = project().file(".bgx/sandbox/world.json", "{ \"now\": 1");
-    assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @r#"
+    assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @"
     ------- stderr -------
     error: `$PROJECT/.bgx/sandbox/world.json` does not hold a world (EOF while parsing an object at line 1 column 10); `bgx sandbox reset` makes a new one
     [exit status: 2]
-    "#);
+    ");
     assert_eq!(project.read(".bgx/sandbox/world.json").as_deref(), Some("{ \"now\": 1"));
-    assert_snapshot!(project.bgx(&["sandbox", "reset"]), @r#"
+    assert_snapshot!(project.bgx(&["sandbox", "reset"]), @"
     the sandbox is new
     [exit status: 0]
-    "#);
+    ");
 }
 
 #[test]
 fn a_server_that_nobody_listens_on_is_named() {
     // Port 1 of the loopback is nobody's.
     let text = refused(&project(), &["run", "deploy", "--env", "beta", "--target", "http://127.0.0.1:1"], 2);
-    assert_snapshot!(text, @r#"
+    assert_snapshot!(text, @"
     ------- stderr -------
     error: `http://127.0.0.1:1` did not say who we are
       caused by: sts:GetCallerIdentity on `caller`: io error: client error (Connect): tcp connect error: Connection refused (os error 111)
     [exit status: 2]
-    "#);
+    ");
 }
 
 #[test]
@@ -132,12 +132,12 @@ fn a_server_that_answers_with_a_page_is_not_believed() {
         refused(&project(), &args, 2).replace(&address, "ADDRESS")
     });
     assert_eq!(texts[0], texts[1]);
-    assert_snapshot!(texts[0], @r#"
+    assert_snapshot!(texts[0], @"
     ------- stderr -------
     error: `http://ADDRESS` did not say who we are
       caused by: sts:GetCallerIdentity on `caller`: HTTP status 200 with a body that is no reply of AWS
     [exit status: 2]
-    "#);
+    ");
     drop(server);
 }
 
@@ -172,6 +172,6 @@ fn an_object_that_is_not_utf8_is_never_taken_for_a_version() {
         assert_eq!((ran.ended.outcome.code(), owned(&ran.after, "beta")), (code, owned(&ran.before, "beta")), "{:?}", ran.ended);
         ran.ended.why.unwrap_or_default()
     };
-    assert_snapshot!(broken("", 3), @r#"`version/beta` is not UTF-8 text"#);
-    assert_snapshot!(broken("//! bgx: 1\n//! Given.\nsay(object(\"version/beta\"));\n", 3), @r#"the object `version/beta` is not UTF-8: byte 5 is wrong"#);
+    assert_snapshot!(broken("", 3), @"`version/beta` is not UTF-8 text");
+    assert_snapshot!(broken("//! bgx: 1\n//! Given.\nsay(object(\"version/beta\"));\n", 3), @"the object `version/beta` is not UTF-8: byte 5 is wrong");
 }

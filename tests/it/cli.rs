@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2111 requests, 0 errors (5xx), mixed versions for 1.6 s, never fewer than 2 healthy targets, switched within 1.6 s
-    done in 7 min 2 s of virtual time, 219 calls
+    users: 2104 requests, 0 errors (5xx), mixed versions for 1.3 s, never fewer than 2 healthy targets, switched within 1.3 s
+    done in 7 min 1 s of virtual time, 233 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -40,23 +40,24 @@ fn a_deploy_tells_each_step_and_what_changed() {
     01:27   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.InitialHealthChecking · i-06d885ab0cc9e4967 initial: Elb.RegistrationInProgress
     01:32   … beta-green 1/2 healthy · i-06d885ab0cc9e4967 initial: Elb.InitialHealthChecking
     01:47   beta-green healthy: 25 s
-    01:47 switch
+    01:48 switch
     01:48   → beta-green: resume Launch
     01:50   → beta routes: Beta-Blue 0, Beta-Green 100
     01:51   → /compiler-explorer/beta/active-color: set to `green`
-    01:52   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    01:51   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
     01:52   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    01:54   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    01:56   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 37 s)
-    01:56 watch
-    01:56   … watching beta-green: 2/2 healthy
-    06:56   watching beta-green: 5 min
-    06:56 committed: from here on nothing is undone by itself
-    06:56 sizes
-    06:56   → beta-green: min 1
-    06:58   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    06:58 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-    07:01 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 9 s)
+    01:52   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    01:54   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 35 s)
+    01:54   POST /admin/clear-cache to ce-router-beta: 1 instance(s)
+    01:54 watch
+    01:54   … watching beta-green: 2/2 healthy
+    06:54   watching beta-green: 5 min
+    06:54 committed: from here on nothing is undone by itself
+    06:54 sizes
+    06:54   → beta-green: min 1
+    06:56   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    06:56 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    07:00 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 9 s)
     [exit status: 0]
     ");
 }
@@ -101,12 +102,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     assert_eq!(exit_code(&project.bgx(&["run", "deploy", "--env", "beta"])), Some(0));
     let before = project.world();
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta"]), @"
-    refused, nothing was touched in 0.5 s of virtual time, 12 calls
+    refused, nothing was touched in 0.4 s of virtual time, 12 calls
     why: beta-blue already runs 2 instance(s): answer with --answer existing=fresh or --answer existing=stop
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run jayqkt · playbooks/deploy.rhai on beta
+    00:00 run s8gct4 · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -115,12 +116,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     ");
     assert_eq!(without_clock(&project.world()), without_clock(&before));
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @"
-    refused, nothing was touched in 0.5 s of virtual time, 12 calls
+    refused, nothing was touched in 0.4 s of virtual time, 12 calls
     why: stopped: existing instances were left alone
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run pm8pah · playbooks/deploy.rhai on beta
+    00:00 run 27yk7x · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -150,8 +151,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23672 requests, 0 errors (5xx), mixed versions for 3.0 s, never fewer than 6 healthy targets, switched within 3.0 s
-    done in 3 min 17 s of virtual time, 186 calls
+    users: 23892 requests, 0 errors (5xx), mixed versions for 4.0 s, never fewer than 6 healthy targets, switched within 4.0 s
+    done in 3 min 19 s of virtual time, 216 calls
     SANDBOX: nothing real is touched
     ");
 }
@@ -230,6 +231,7 @@ fn bgx_alone_shows_its_commands() {
       run      Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
       prove    Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
       status   Show where an environment stands, or all of them
+      doctor   Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not
       check    Find what is wrong with playbooks and modules before anything runs
       test     Run the tests of playbooks: the functions test_*() of *_test.rhai, each in a sandbox of its own
       list     List the project's playbooks
@@ -308,6 +310,8 @@ fn list_names_the_playbooks_with_their_first_sentence() {
                            instance by instance
     migrate-window         Migrate an environment from one group to blue and green,
                            with a message to users
+    notify-live            Tell the webhook of bgx.toml which build users have now,
+                           and what is new in it since the one before
     rollback-without-state Roll back while S3 is out: send all traffic to the other
                            colour, with the instances that it has
     rollback               Send all traffic back to the other colour, with the build

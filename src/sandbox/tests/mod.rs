@@ -98,6 +98,7 @@ fn env(name: &str, routes: Vec<RouteSpec>, size: u32) -> EnvSpec {
         parameters: vec![(format!("/compiler-explorer/{name}/active-color"), "blue".into())],
         per_second: 10.0,
         full_load_per_instance: 50.0,
+        backlog: 0.0,
         side_groups: vec![(format!("ce-router-{name}"), 1)],
     }
 }
@@ -123,6 +124,7 @@ fn color(env: &str, name: &str, size: u32) -> ColorSpec {
         on_demand_base: (name == "blue").then_some(1),
         spot_interruptions_per_hour: 0.0,
         cpu_target: None,
+        backlog_target: None,
         check_interval_seconds: 10,
         deregistration_delay_seconds: 20,
     }

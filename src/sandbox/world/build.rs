@@ -46,6 +46,8 @@ pub struct EnvSpec {
     /// Requests of users, a second, on each route.
     pub per_second: f64,
     pub full_load_per_instance: f64,
+    /// Messages that wait in the queue of the colour that serves.
+    pub backlog: f64,
     /// InService instances in a group `ce-router-{env}`-like side group that answer `POST /admin/clear-cache`; name and count.
     pub side_groups: Vec<(String, u32)>,
 }
@@ -95,6 +97,8 @@ pub struct ColorSpec {
     pub on_demand_base: Option<u32>,
     pub spot_interruptions_per_hour: f64,
     pub cpu_target: Option<f64>,
+    /// In place of CPU: messages of the queue an instance.
+    pub backlog_target: Option<f64>,
     pub check_interval_seconds: u32,
     pub deregistration_delay_seconds: u32,
 }
@@ -154,6 +158,7 @@ impl World {
             gauges: BTreeMap::new(),
             alarms: BTreeMap::new(),
             published: Vec::new(),
+            backlogs: spec.envs.iter().filter(|env| env.backlog > 0.0).map(|env| (env.name.clone(), env.backlog)).collect(),
             notices: Vec::new(),
             build_errors: BTreeMap::new(),
             next_id: 0,
@@ -263,6 +268,7 @@ impl World {
             on_demand_base: color.on_demand_base,
             spot_interruptions_per_hour: color.spot_interruptions_per_hour,
             cpu_target: color.cpu_target,
+            backlog_target: color.backlog_target,
             version_key: color.version_key.clone(),
             tags: tags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
             traffic_in_service: if live && color.size > 0 { arns.iter().cloned().collect() } else { BTreeSet::new() },
@@ -364,6 +370,7 @@ fn plain_group(name: &str, bucket: &str) -> Group {
         on_demand_base: None,
         spot_interruptions_per_hour: 0.0,
         cpu_target: None,
+        backlog_target: None,
         version_bucket: bucket.to_owned(),
         version_key: String::new(),
         tags: BTreeMap::new(),

@@ -88,6 +88,9 @@ pub struct World {
     /// Metrics that somebody put into CloudWatch.
     #[serde(default)]
     pub published: Vec<Datum>,
+    /// Messages that wait in the queue of the colour that serves, by environment.
+    #[serde(default)]
+    pub backlogs: BTreeMap<String, f64>,
     /// Bodies that the webhook got.
     #[serde(default)]
     pub notices: Vec<String>,
@@ -126,6 +129,9 @@ pub struct Group {
     pub spot_interruptions_per_hour: f64,
     /// Target tracking on CPU, per cent; `None`: no policy.
     pub cpu_target: Option<f64>,
+    /// Target tracking on messages of a queue, so many an instance, in place of CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog_target: Option<f64>,
     /// The S3 key that an instance reads *when it boots* to learn its version.
     pub version_bucket: String,
     pub version_key: String,
@@ -138,9 +144,9 @@ pub struct Group {
     pub policy_next: Option<Time>,
     /// Target tracking's alarm that is breached, and since when.
     pub alarm: Option<Alarm>,
-    /// Mean CPU of the instances that get requests, in hundredths of a per cent.
+    /// What the policy tracks, in hundredths: mean CPU of the instances that get requests in per cent, or messages an instance.
     pub cpu: u32,
-    /// The same as a sum: millionths of an instance that is fully loaded.
+    /// The same as a sum, in ten thousandths.
     pub load: u64,
     /// Why the desired capacity was last changed, until the group has reached it; opens the cause of each activity.
     pub cause: String,

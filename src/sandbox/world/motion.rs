@@ -123,7 +123,7 @@ impl World {
         let Some(since) = instance.in_service.filter(|t| in_service && t.after_ms(longest) > self.now) else { return own };
         let group = self.groups.get(&instance.group);
         let grace = ahead(group.map(|g| since.after_ms(grace_ms(g))));
-        let warm = ahead(group.filter(|g| g.cpu_target.is_some()).map(|_| since.after_ms(self.timing.warmup)));
+        let warm = ahead(group.filter(|g| g.tracked().is_some()).map(|_| since.after_ms(self.timing.warmup)));
         [own, grace, warm].into_iter().flatten().min()
     }
 

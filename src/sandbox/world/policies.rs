@@ -1,4 +1,4 @@
-//! Target tracking on CPU: two alarms a group, which act once a minute for as long as they are breached.
+//! Target tracking on CPU, or on the messages of a queue that wait for an instance: two alarms a group, which act once a minute for as long as they are breached.
 
 use super::{Group, Happening, Lifecycle, Time, World};
 use serde::{Deserialize, Serialize};
@@ -34,11 +34,18 @@ impl Alarm {
     }
 }
 
+impl Group {
+    /// Target of its policy, and what it tracks.
+    pub(super) fn tracked(&self) -> Option<(f64, &'static str)> {
+        self.cpu_target.map(|target| (target, "cpu")).or_else(|| self.backlog_target.map(|target| (target, "backlog")))
+    }
+}
+
 impl World {
     /// Keeps the alarm of a group in step with its CPU, and plans the next action if there is one to take.
     pub(super) fn arm_policy(&mut self, name: &str) {
         let Some(group) = self.groups.get(name) else { return };
-        let Some(target) = group.cpu_target else { return };
+        let Some((target, _)) = group.tracked() else { return };
         let side = if self.serving(name) == 0 { None } else { breached(group.cpu, target) };
         let mut alarm = group.alarm;
         if side != alarm.map(|a| a.side) {
@@ -63,14 +70,14 @@ impl World {
         for name in names {
             let Some(group) = self.groups.get_mut(&name) else { continue };
             group.policy_next = None;
-            let (Some(alarm), Some(target)) = (group.alarm, group.cpu_target) else { continue };
+            let (Some(alarm), Some((target, policy))) = (group.alarm, group.tracked()) else { continue };
             let Some(group) = self.groups.get(&name) else { continue };
             if let Some(to) = self.tracked_capacity(group, target, alarm.side) {
                 let word = match alarm.side {
                     Side::High => "High",
                     Side::Low => "Low",
                 };
-                let reason = format!("a monitor alarm TargetTracking-{name}-Alarm{word} in state ALARM triggered policy {name}-cpu");
+                let reason = format!("a monitor alarm TargetTracking-{name}-Alarm{word} in state ALARM triggered policy {name}-{policy}");
                 self.scale_by(&name, to, &reason);
             }
             self.touch(&name);
@@ -125,12 +132,12 @@ impl World {
     }
 }
 
-/// CPU in hundredths of a per cent against a target in per cent.
-fn breached(cpu: u32, target: f64) -> Option<Side> {
-    let percent = f64::from(cpu) / 100.0;
-    if percent > target {
+/// What is tracked, in hundredths, against its target.
+fn breached(tracked: u32, target: f64) -> Option<Side> {
+    let value = f64::from(tracked) / 100.0;
+    if value > target {
         Some(Side::High)
-    } else if percent < target * 0.9 {
+    } else if value < target * 0.9 {
         Some(Side::Low)
     } else {
         None

@@ -1,7 +1,7 @@
 //! User traffic: requests by listener weight and target health, integrated between two changes of the world.
 
 use super::metrics::Rates;
-use super::{Action, Condition, Flow, Listener, TargetState, Time, Users, Weighted, World};
+use super::{Action, Condition, Flow, Group, Listener, TargetState, Time, Users, Weighted, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ impl World {
             push_mark(self.traffic.entry(env).or_default(), mark);
         }
         self.note_gauges(measured);
-        self.note_cpu(&loads);
+        self.note_tracked(&loads);
     }
 
     fn note_flow(&self, flow: &Flow, mark: &mut Mark, loads: &mut Loads, measured: &mut Measured) -> u32 {
@@ -196,17 +196,25 @@ impl World {
         served.groups.push(got);
     }
 
-    /// CPU of each group that has a scaling policy, from the load of its target groups.
-    fn note_cpu(&mut self, loads: &Loads) {
+    /// What the scaling policy of each group tracks: CPU, from the load of its target groups, or its part of the messages that wait.
+    fn note_tracked(&mut self, loads: &Loads) {
         let mut changed = Vec::new();
-        for group in self.groups.values_mut().filter(|g| g.cpu_target.is_some()) {
-            let parts: Vec<&(f64, u32)> = group.target_groups.iter().filter_map(|arn| loads.get(arn)).collect();
-            let load: f64 = parts.iter().map(|(load, _)| load).sum();
-            let targets: u32 = parts.iter().map(|(_, targets)| targets).sum();
-            // No instance is more than fully loaded.
-            let load = load.min(f64::from(targets));
-            let cpu = (load / f64::from(targets.max(1)) * 10_000.0).round() as u32;
-            let load = (load * 1e6).round() as u64;
+        let part = |group: &Group| group.target_groups.iter().filter_map(|arn| loads.get(arn)).map(|(load, _)| load).sum::<f64>();
+        let env = |group: &Group| group.tags.get("Environment").cloned().unwrap_or_default();
+        let mut wholes: BTreeMap<String, f64> = BTreeMap::new();
+        self.groups.values().for_each(|group| *wholes.entry(env(group)).or_default() += part(group));
+        for group in self.groups.values_mut().filter(|g| g.tracked().is_some()) {
+            let targets = group.target_groups.iter().filter_map(|arn| loads.get(arn)).map(|(_, targets)| *targets).max().unwrap_or(0);
+            let load = match group.cpu_target {
+                // No instance is more than fully loaded.
+                Some(_) => part(group).min(f64::from(targets)) * 100.0,
+                None => {
+                    let (own, whole) = (part(group), wholes.get(&env(group)).copied().unwrap_or_default());
+                    self.backlogs.get(&env(group)).copied().unwrap_or_default() * own / whole.max(1e-9)
+                }
+            };
+            let cpu = (load / f64::from(targets.max(1)) * 100.0).round() as u32;
+            let load = (load * 1e4).round() as u64;
             if (group.cpu, group.load) != (cpu, load) {
                 (group.cpu, group.load) = (cpu, load);
                 changed.push(group.name.clone());

@@ -52,7 +52,7 @@ pub static VERBS: &[Verb] = &[
 
 /// Id and group of an instance's record.
 pub(super) fn named(verb: &str, instance: Option<Record>) -> Result<(String, String), VerbError> {
-    let kind = instance.as_ref().map_or("value that is no".to_owned(), |record| format!("{}", record.kind));
+    let kind = instance.as_ref().map_or("value that is no".to_owned(), |record| record.kind.to_string());
     let of = |field: &str| instance.as_ref().filter(|record| record.kind == "instance")?.text(field);
     let wrong = || Raised::argument(format!("{verb}: wants one of instances(c), got a {kind} record"));
     Ok((of("id").ok_or_else(wrong)?, of("asg").ok_or_else(wrong)?))

@@ -57,6 +57,7 @@ fn color(name: &str, size: u32, shared: bool) -> ColorSpec {
         on_demand_base: Some(0),
         spot_interruptions_per_hour: 0.0,
         cpu_target: None,
+        backlog_target: None,
         check_interval_seconds: 10,
         deregistration_delay_seconds: 20,
     }
@@ -72,6 +73,7 @@ fn world_with(shared: bool) -> World {
         parameters: vec![(COLOR.to_owned(), "blue".to_owned())],
         per_second: 10.0,
         full_load_per_instance: 20.0,
+        backlog: 0.0,
         side_groups: Vec::new(),
     };
     let mut world = World::new(&WorldSpec {

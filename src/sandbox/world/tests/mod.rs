@@ -53,6 +53,7 @@ pub fn color(env: &str, name: &str, size: u32) -> ColorSpec {
         on_demand_base: None,
         spot_interruptions_per_hour: 0.0,
         cpu_target: None,
+        backlog_target: None,
         check_interval_seconds: 10,
         deregistration_delay_seconds: 20,
     }
@@ -66,6 +67,7 @@ pub fn env(name: &str, live: u32, idle: u32) -> EnvSpec {
         parameters: vec![(format!("/compiler-explorer/{name}/active-color"), "blue".to_owned())],
         per_second: 10.0,
         full_load_per_instance: 20.0,
+        backlog: 0.0,
         side_groups: Vec::new(),
     }
 }

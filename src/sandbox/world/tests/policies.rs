@@ -40,6 +40,42 @@ fn cpu_is_the_load_on_the_targets_that_share_it() {
     assert_eq!(tracked(1, 1000.0).groups["beta-blue"].cpu, 10_000, "no more than all of it");
 }
 
+/// Both colours of an environment scale by their own queue, three messages an instance.
+fn queued(live: u32, idle: u32, backlog: f64) -> World {
+    let mut beta = env("beta", live, idle);
+    beta.backlog = backlog;
+    for color in &mut beta.colors {
+        color.backlog_target = Some(3.0);
+    }
+    World::new(&spec(vec![beta]))
+}
+
+#[test]
+fn messages_wait_for_the_instances_of_the_colour_that_serves() {
+    let world = queued(2, 2, 9.0);
+    assert_eq!((world.groups["beta-blue"].cpu, world.groups["beta-green"].cpu), (450, 0));
+}
+
+#[test]
+fn more_than_three_messages_an_instance_scale_out_and_fewer_scale_in() {
+    let mut world = queued(2, 0, 9.0);
+    world.wait(180);
+    assert_eq!(scaled(&world), [(180, 2, 3)]);
+    let cause = &world.scaling_activities(Some("beta-blue")).unwrap()[0].cause;
+    assert!(cause.contains("triggered policy beta-blue-backlog"), "{cause}");
+    world.backlogs.insert("beta".to_owned(), 2.0);
+    world.refresh();
+    world.wait(3600);
+    assert_eq!(scaled(&world).last().map(|(_, from, to)| (*from, *to)), Some((3, 1)));
+}
+
+#[test]
+fn each_colour_has_a_policy_of_its_own_for_its_queue() {
+    let mut world = queued(3, 3, 9.0);
+    world.wait(3600);
+    assert_eq!((world.groups["beta-blue"].desired, world.groups["beta-green"].desired), (3, 0), "nobody waits for green");
+}
+
 #[test]
 fn three_minutes_above_the_target_scale_out() {
     let mut world = tracked(2, 20.0);

@@ -1,8 +1,11 @@
 //! `bgx.toml`: which environments there are, what belongs to each, and where they live. Names are rendered here, once.
 
+mod comparison;
 mod file;
 #[cfg(test)]
 mod tests;
+
+pub use comparison::{Back, Comparison, Planned};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod check;
+mod compare;
 mod doctor;
 mod failure;
 mod journals;
@@ -70,6 +71,7 @@ fn bgx() -> Command {
         .subcommand(status::command())
         .subcommand(doctor::command())
         .subcommand(check::command())
+        .subcommand(compare::command())
         .subcommand(test::command())
         .subcommand(Command::new("list").about("List the project's playbooks"))
         .subcommands(runs::commands())
@@ -89,6 +91,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
         Some(("doctor", matches)) => doctor::run(matches, &config)?,
+        Some(("compare", matches)) => compare::run(matches, &config)?,
         Some(("check", matches)) => check::run(matches, &config)?,
         Some(("test", matches)) => test::run(matches, &config)?,
         Some(("status", matches)) => status::run(matches, &config)?,

@@ -7,6 +7,7 @@
 pub mod cells;
 mod chance;
 pub mod charter;
+pub mod compare;
 pub mod faults;
 mod lab;
 mod mishap;

@@ -145,3 +145,12 @@ fn the_playbooks_to_which_a_guard_yields_are_these() {
     ];
     assert_eq!(allowed, known.map(|(name, words)| (name.to_owned(), words)).into());
 }
+
+#[test]
+fn the_page_of_the_strategies_is_what_bgx_makes_of_them() {
+    let project = Project::new();
+    let said = project.bgx(&["compare", "docs/playbooks.toml", "--format", "md"]).end(4 * LIMIT);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    let page = std::fs::read_to_string(root().join("docs/playbooks.md")).expect("the repository has it");
+    assert_eq!(said.text.trim(), page.trim(), "make it anew: cargo run -- compare docs/playbooks.toml --format md > docs/playbooks.md");
+}

@@ -13,6 +13,7 @@ mod docs;
 mod doctor;
 mod exit_codes;
 mod gate;
+mod guarded;
 mod interrupt;
 mod journals;
 mod killed_at_random;

@@ -1,0 +1,106 @@
+//! One run of a strategy without a fault, and the way back from it, as figures that can stand side by side.
+
+use super::lab::{Go, Left, Outcome, Subject, Trouble};
+use super::mishap::without_run;
+use super::{ProveError, world};
+use crate::run::event;
+use crate::sandbox::world::{Happening, Lifecycle, Time, World};
+use serde::Serialize;
+
+/// Between the end of a run and the way back.
+const LATER_MS: u64 = 600_000;
+
+/// What one run costs and what its users see.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// From its first call to its end, in virtual time.
+    pub seconds: f64,
+    pub requests: f64,
+    /// Requests that ended in a 5xx.
+    pub errors: f64,
+    /// Seconds in which users met more than one build.
+    pub mixed_seconds: f64,
+    /// Fewest healthy targets at any moment.
+    pub lowest_healthy: Option<u32>,
+    /// Beyond what would have run without it, until its end.
+    pub extra_instance_minutes: f64,
+    pub calls: usize,
+    pub back: Option<WayBack>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WayBack {
+    pub playbook: String,
+    /// Until the last user is served by the build from before.
+    pub users_seconds: f64,
+    pub seconds: f64,
+    pub errors: f64,
+}
+
+/// Plays a run in a new account, and the way back ten minutes after its end.
+pub fn measure(subject: &Subject, back: Option<&Subject>) -> Result<Figures, ProveError> {
+    let before = world::new_world(&subject.config, &subject.env, subject.seed, subject.start)?;
+    let done = play(subject, before.clone())?;
+    let after = &done.left.world;
+    let users = after.users(&subject.env.name, before.now);
+    let alone = without_run(&before, &[], after.now);
+    let extra = instance_ms(&before, after, after.now) - instance_ms(&before, &alone, after.now);
+    Ok(Figures {
+        seconds: seconds(before.now, after.now),
+        requests: users.requests,
+        errors: users.errors,
+        mixed_seconds: users.mixed_seconds,
+        lowest_healthy: users.lowest_healthy,
+        extra_instance_minutes: extra as f64 / 60_000.0,
+        calls: done.trace.len(),
+        back: back.map(|back| way_back(back, after)).transpose()?,
+    })
+}
+
+fn way_back(subject: &Subject, left: &World) -> Result<WayBack, ProveError> {
+    let mut world = left.clone();
+    world.advance(world.now.after_ms(LATER_MS));
+    let begin = world.now;
+    let done = play(subject, world)?;
+    let after = &done.left.world;
+    let users = after.users(&subject.env.name, begin);
+    // Where the build is the same, or the instances stay, users have moved once the last node follows the rule.
+    let followed = after.log[left.log.len()..].iter().filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
+    let last = followed.chain(users.switched.map(|(_, last)| last)).max().unwrap_or(begin);
+    Ok(WayBack {
+        playbook: subject.path.clone(),
+        users_seconds: seconds(begin, last),
+        seconds: seconds(begin, after.now),
+        errors: users.errors,
+    })
+}
+
+fn play(subject: &Subject, world: World) -> Result<Outcome, ProveError> {
+    let outcome = subject.play(&Left { journal: Vec::new(), world }, Trouble::default(), Go::Run, 0);
+    let ending = outcome.ended.as_ref().map(|ended| ended.outcome);
+    if ending == Some(event::Outcome::Done) {
+        return Ok(outcome);
+    }
+    let why = outcome.ended.as_ref().and_then(|ended| ended.why.clone()).unwrap_or_else(|| outcome.error.clone());
+    Err(ProveError::Baseline { ended: ending.map_or("before it began", event::Outcome::word).to_owned(), why })
+}
+
+fn seconds(from: Time, until: Time) -> f64 {
+    until.since(from) as f64 / 1000.0
+}
+
+/// How long instances ran, added up, from the beginning of `before` until a moment.
+fn instance_ms(before: &World, after: &World, until: Time) -> i64 {
+    let length = |from: Time| i64::try_from(until.since(from)).unwrap_or(i64::MAX);
+    let there = before.instances.values().filter(|instance| instance.lifecycle != Lifecycle::Terminated).count();
+    let began = i64::try_from(there).unwrap_or(i64::MAX) * length(before.now);
+    let since = after.log[before.log.len()..].iter().filter(|entry| entry.at <= until);
+    began
+        + since
+            .map(|entry| match entry.what {
+                Happening::Launched { .. } => length(entry.at),
+                Happening::Terminated { .. } => -length(entry.at),
+                _ => 0,
+            })
+            .sum::<i64>()
+}

@@ -92,7 +92,9 @@ fn shrinks(names: &Resolved, scene: &Scene, call: &Call, next: Option<&Happening
             let color = names.color_of_target_group(call.resource).filter(|_| scene.serves(call.resource))?;
             let healthy = scene.targets.get(call.resource)?;
             let lost = call.set.split(',').filter(|id| healthy.get(*id) == Some(&true)).count() as u32;
-            let wanted = |id: &str| scene.owner.get(id).and_then(|group| scene.groups.get(group)).map_or(u32::MAX, |sizes| sizes.desired);
+            // What somebody asks for meanwhile may be known a moment later.
+            let wanted = |group: &String| Some(scene.groups.get(group)?.desired.min(*scene.wanted_first.get(group).unwrap_or(&u32::MAX)));
+            let wanted = |id: &str| scene.owner.get(id).and_then(wanted).unwrap_or(u32::MAX);
             let needed = call.set.split(',').map(wanted).max().unwrap_or(u32::MAX);
             // As many stay as their group wants: others have come in their place.
             if lost == 0 || scene.healthy(call.resource) - lost >= needed {

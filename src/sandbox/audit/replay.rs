@@ -17,6 +17,8 @@ pub(super) struct Scene {
     /// By target group: its registered targets that are not draining, and whether each is healthy.
     pub targets: BTreeMap<String, BTreeMap<String, bool>>,
     pub groups: BTreeMap<String, Sizes>,
+    /// Desired capacity by group at the start, where it was not 0.
+    pub wanted_first: BTreeMap<String, u32>,
     /// Version that an instance booted.
     pub versions: BTreeMap<String, String>,
     /// When an instance booted, and the index of the log that it is put down to; those that ran at the start have none.
@@ -68,6 +70,7 @@ impl Scene {
                 })
                 .collect(),
             groups: names.charter.colors.iter().filter_map(|c| sizes(&c.group)).collect(),
+            wanted_first: world.groups.values().filter(|g| g.desired > 0).map(|g| (g.name.clone(), g.desired)).collect(),
             versions: world.instances.values().filter_map(|i| Some((i.id.clone(), i.version.clone()?))).collect(),
             booted: BTreeMap::new(),
             owner: world.instances.values().map(|i| (i.id.clone(), i.group.clone())).collect(),

@@ -4,6 +4,7 @@ mod calls;
 mod capacity;
 mod replay;
 mod rest;
+mod targets;
 mod versions;
 
 use super::*;
@@ -65,11 +66,16 @@ fn color(name: &str, size: u32, shared: bool) -> ColorSpec {
 
 /// Prod behind two listeners, blue live with six instances.
 fn world_with(shared: bool) -> World {
+    world_of(vec![color("blue", 6, shared), color("green", 0, shared)], "Prod-Blue")
+}
+
+/// The same with these colours, the first of which serves by this target group.
+fn world_of(colors: Vec<ColorSpec>, target_group: &str) -> World {
     let route = |port| RouteSpec { port, path: None, host: None, priority: 1, service: 0 };
     let prod = EnvSpec {
         name: "prod".to_owned(),
         routes: vec![route(80), route(443)],
-        colors: vec![color("blue", 6, shared), color("green", 0, shared)],
+        colors,
         parameters: vec![(COLOR.to_owned(), "blue".to_owned())],
         per_second: 10.0,
         full_load_per_instance: 20.0,
@@ -89,8 +95,8 @@ fn world_with(shared: bool) -> World {
         builds: vec![("main".to_owned(), 100), ("main".to_owned(), 101)],
         objects: Vec::new(),
     });
-    let blue = world.tg("Prod-Blue");
-    world.put_parameter(TARGET, &blue, Some("String"), true).expect("the parameter is new");
+    let serves = world.tg(target_group);
+    world.put_parameter(TARGET, &serves, Some("String"), true).expect("the parameter is new");
     world
 }
 

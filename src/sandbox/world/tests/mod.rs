@@ -8,6 +8,7 @@ mod metrics;
 mod policies;
 mod properties;
 mod refresh;
+mod shared;
 mod storage;
 mod traffic;
 

@@ -98,3 +98,21 @@ impl Intercept for Catch {
         Err("stopped: only its parts were wanted".into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{connection, reply};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_a_secret_stands_in_no_record_and_no_error() {
+        let (connection, log) = connection(|_, _| reply(200, "ok"));
+        let account = Account::new(&connection);
+        let request = |url: &str| HttpRequest { method: "POST".into(), url: url.into(), body: Some("{}".into()), timeout_seconds: 1 };
+        account.http_to("the webhook", &request("https://hooks.example/secret")).await.unwrap();
+        assert_eq!(log.lock().unwrap()[0].uri, "https://hooks.example/secret");
+        let error = account.http_to("the webhook", &request("no address: secret")).await.unwrap_err();
+        let shown = format!("{error:?} {:?}", account.take_calls());
+        assert!(shown.contains("the webhook") && !shown.contains("secret"), "{shown}");
+    }
+}

@@ -115,9 +115,9 @@ fn aligned(rows: &[Vec<String>]) -> String {
 fn page(comparison: &Comparison, found: &[(String, Figures)]) -> String {
     let account = &comparison.account;
     let mut page = format!(
-        "# Strategies side by side\n\nMade by `bgx compare docs/playbooks.toml --format md > docs/playbooks.md`. Each row is one run in a new simulated account of `{}` with \
-         {} instances and {} requests a second, in virtual time, without a fault; nothing but the run moves instances. What a strategy keeps warm afterwards costs on \
-         until `cleanup`. The way back begins ten minutes after the end.\n\n",
+        "# Strategies side by side\n\nMade by `bgx compare docs/playbooks.toml --format md > docs/playbooks.md`. Each row is one run in a new simulated account of `{}`\n\
+         with {} instances and {} requests a second, in virtual time and without a fault; nothing but the run moves instances. What a strategy keeps warm\n\
+         afterwards costs on until `cleanup`. The way back begins ten minutes after the end. `waves` is a `deploy` in one environment after the other.\n\n",
         account.env, account.size, account.requests_per_second
     );
     page.push_str(&format!("| {} |\n|{}\n", HEADS.join(" | "), "---|".repeat(HEADS.len())));

@@ -149,3 +149,32 @@ fn color_text(color: &ColorSurvey, detailed: bool, paint: Paint) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_that_nobody_can_reach_are_not_called_unhealthy() {
+        let survey = |http| ColorSurvey {
+            color: "blue".to_owned(),
+            live: true,
+            asg: "beta-blue".to_owned(),
+            desired: 2,
+            min: 0,
+            max: 4,
+            suspended: Vec::new(),
+            asg_healthy: 2,
+            asg_total: 2,
+            target_group: "Beta-Blue".to_owned(),
+            targets: std::collections::BTreeMap::from([("healthy".to_owned(), 2)]),
+            http,
+            version: None,
+            next_boot: None,
+            instances: Vec::new(),
+        };
+        let line = |http| color_text(&survey(http), false, Paint::stdout()).lines().find(|line| line.contains("HTTP")).unwrap().to_owned();
+        assert_eq!(line(None), "    HTTP Health:     instances cannot be reached from here");
+        assert_eq!(line(Some((1, 2))), "    HTTP Health:     1/2 healthy");
+    }
+}

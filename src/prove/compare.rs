@@ -65,7 +65,8 @@ fn way_back(subject: &Subject, left: &World) -> Result<WayBack, ProveError> {
     let after = &done.left.world;
     let users = after.users(&subject.env.name, begin);
     // Where the build is the same, or the instances stay, users have moved once the last node follows the rule.
-    let followed = after.log[left.log.len()..].iter().filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
+    let followed =
+        after.log[left.log.len()..].iter().filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
     let last = followed.chain(users.switched.map(|(_, last)| last)).max().unwrap_or(begin);
     Ok(WayBack {
         playbook: subject.path.clone(),

@@ -5,6 +5,7 @@ use bgx::config::Environment;
 use bgx::prove::charter::{declared, strict};
 use bgx::run::event::Outcome as Ending;
 use bgx::sandbox::audit::{Findings, Invariant, Phase, judge, worse};
+use bgx::sandbox::world::{Entry, Happening, Time};
 
 /// What a run set in motion has settled by then.
 const SETTLED_MS: u64 = 900_000;
@@ -29,6 +30,45 @@ pub fn unexcused(findings: &Findings, env: &Environment) -> Vec<String> {
     breaches.chain(findings.unknown.iter().cloned()).collect()
 }
 
+/// Between the first and the last call that moves traffic; besides boot and health, until the switch; and until users are back.
+const APART_MS: u64 = 2_000;
+const OVERHEAD_MS: u64 = 15_000;
+const BACK_MS: u64 = 60_000;
+
+fn too_slow(name: &'static str, outcome: &Outcome, env: &Environment) -> Vec<String> {
+    if outcome.ended.outcome != Ending::Done {
+        return Vec::new();
+    }
+    let (begin, log) = (outcome.before.now, &outcome.after.log[outcome.before.log.len()..]);
+    let calls = |word: &'static str| {
+        log.iter().filter(move |entry| matches!(&entry.what, Happening::Call { operation, .. } if operation.starts_with(word)))
+    };
+    let moves: Vec<Time> = calls("Modify").map(|entry| entry.at).collect();
+    let switch = &moves[moves.len() - env.routes.len()..];
+    let apart = switch[switch.len() - 1].since(switch[0]);
+    let idle = env.colors.iter().find(|color| !outcome.before.instances.values().any(|i| i.group == color.asg)).expect("one is empty");
+    let arn = outcome.before.target_groups.values().find(|group| group.name == idle.target_group).expect("it has one").arn.clone();
+    let healthy = |entry: &&Entry| {
+        matches!(&entry.what, Happening::TargetState { target_group, state, .. } if *target_group == arn && state == "healthy")
+            && entry.at <= switch[0]
+    };
+    let ready = log.iter().filter(healthy).map(|entry| entry.at).max().expect("it got healthy");
+    let launched = log.iter().find(|entry| matches!(&entry.what, Happening::Launched { group, .. } if *group == idle.asg));
+    let overhead = launched.expect("it booted").at.since(begin) + switch[0].since(ready);
+    let left = outcome.after.clone();
+    let back = lab(name, "playbooks/rollback.rhai")
+        .param("why", "a test")
+        .answer("rollback", "yes")
+        .prepare(move |world| *world = left.clone())
+        .run();
+    assert_eq!(back.ended.outcome, Ending::Done, "{name}: {:?}", back.ended);
+    let followed = back.after.log[back.before.log.len()..].iter().filter(|entry| matches!(entry.what, Happening::Propagated { .. }));
+    let back = followed.map(|entry| entry.at.since(back.before.now)).max().unwrap_or(u64::MAX);
+    println!("{name:<15} moved within {apart} ms, {overhead} ms besides boot and health, back after {back} ms");
+    let limits = [("moved within", apart, APART_MS), ("besides boot and health", overhead, OVERHEAD_MS), ("back after", back, BACK_MS)];
+    limits.into_iter().filter(|(_, took, most)| took > most).map(|(what, took, _)| format!("{what} {took} ms")).collect()
+}
+
 #[test]
 fn a_deploy_in_any_environment_breaches_nothing() {
     let mut wrong = Vec::new();
@@ -47,6 +87,7 @@ fn a_deploy_in_any_environment_breaches_nothing() {
             );
             found.breaches.iter().for_each(|breach| println!("{breach}"));
             assert!(found.tally.switched.is_some() || outcome.ended.outcome != Ending::Done, "{name} {seed}: done without a switch");
+            wrong.extend(too_slow(name, &outcome, env).into_iter().map(|line| format!("{name} seed {seed}: {line}")));
             let all = found.breaches.iter().map(ToString::to_string).chain(found.unknown.iter().cloned());
             wrong.extend(all.map(|line| format!("{name} seed {seed}: {line}")));
         }

@@ -1,4 +1,4 @@
-//! Against a server: production is written only after its name was typed, and instances that cannot be reached are no instances that fail.
+//! What stands before a deploy: the name of a guarded environment, and a colour that takes part in the load balancer.
 
 use crate::process::Project;
 use crate::support::{lab, owned, root};
@@ -17,7 +17,6 @@ fn production_is_written_only_after_its_name_was_typed() {
     project.write("bgx.toml", &text.replace("target = \"sandbox\"", &format!("target = \"{url}\"")));
     let status = || project.bgx(&["status", "--env", "prod"]).end(LIMIT).text;
     let before = status();
-    assert!(before.contains("HTTP Health:     instances cannot be reached from here"), "{before}");
 
     for (more, told) in [(&[][..], "`prod` is guarded; confirm with --confirm prod"), (&["--confirm", "prdo"], "`prdo` is not `prod`")] {
         let said = project.bgx(&[&["run", "deploy", "--env", "prod", "--version", "latest", "--yes"], more].concat()).end(LIMIT);

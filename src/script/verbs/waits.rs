@@ -12,7 +12,7 @@ use rhai::Dynamic;
 use std::time::Duration;
 
 /// Between two looks at the account: often enough to lose no time, far below the published API rates with nine environments at once.
-pub(super) const EVERY: Duration = Duration::from_secs(5);
+pub(super) const EVERY: Duration = Duration::from_secs(4);
 /// Between two looks while instances boot, which takes minutes.
 const BOOT_EVERY: Duration = Duration::from_secs(10);
 /// Scaling activities are asked for at every so many looks: they only explain why an instance does not come.
@@ -52,7 +52,7 @@ pub static VERBS: &[Verb] = &[
             Param::required(
                 "options",
                 Kind::Map,
-                "every: time between two looks, default \"5s\"; timeout: how long at most, default \"10m\"",
+                "every: time between two looks, default \"4s\"; timeout: how long at most, default \"10m\"",
             ),
             Param::required("check", Kind::Closure, "gives true, or the reason why not yet"),
         ],

@@ -66,7 +66,7 @@ pub async fn examine(account: &Account, env: &Environment) -> Vec<Finding> {
     match (&targets, &groups) {
         (Ok(targets), Ok(groups)) => found.extend(env.colors.iter().flat_map(|color| {
             let targets: Vec<_> = color.target_groups().map(|name| (name, targets.get(name))).collect();
-            group(&color.asg, groups.get(&color.asg), &targets, env.min)
+            group(&color.asg, groups.get(&color.asg), &targets, env.min, env.shares_target_group())
         })),
         (Err(error), _) => found.push(Finding::unread("target groups", error)),
         (_, Err(error)) => found.push(Finding::unread("groups", error)),
@@ -192,7 +192,22 @@ fn strangers(routes: &[RouteRef], balancer: &Balancer, targets: &BTreeMap<String
     balancer.forwards().into_iter().filter_map(finding).collect()
 }
 
-fn group(asg: &str, group: Option<&Group>, targets: &[(&String, Option<&TargetGroup>)], least: u32) -> Vec<Finding> {
+/// A group registers its instances with a target group of its own, and never with one that both colours share.
+fn attachment(asg: &str, group: &Group, name: &str, known: &TargetGroup, shared: bool) -> Option<Finding> {
+    let command = |word: &str| {
+        format!("aws autoscaling {word}-load-balancer-target-groups --auto-scaling-group-name {asg} --target-group-arns {}", known.arn)
+    };
+    match (group.target_groups.contains(&known.arn), shared) {
+        (true, false) | (false, true) => None,
+        (false, false) => Some(Finding::fail("group", format!("{asg} does not register its instances with {name}"), command("attach"))),
+        (true, true) => {
+            let text = format!("{asg} is attached to {name}, which both colours share: what it boots serves at once");
+            Some(Finding::fail("group", text, command("detach")))
+        }
+    }
+}
+
+fn group(asg: &str, group: Option<&Group>, targets: &[(&String, Option<&TargetGroup>)], least: u32, shared: bool) -> Vec<Finding> {
     let Some(group) = group else {
         return vec![Finding::fail("group", format!("there is no Auto Scaling group `{asg}`"), "make it, or correct `asg` in bgx.toml")];
     };
@@ -202,14 +217,7 @@ fn group(asg: &str, group: Option<&Group>, targets: &[(&String, Option<&TargetGr
             None => {
                 found.push(Finding::fail("target group", format!("there is no `{name}`"), "make it, or correct `target_group` in bgx.toml"))
             }
-            Some(known) if !group.target_groups.contains(&known.arn) => {
-                let act = format!(
-                    "aws autoscaling attach-load-balancer-target-groups --auto-scaling-group-name {asg} --target-group-arns {}",
-                    known.arn
-                );
-                found.push(Finding::fail("group", format!("{asg} does not register its instances with {name}"), act));
-            }
-            Some(_) => {}
+            Some(known) => found.extend(attachment(asg, group, name, known, shared)),
         }
     }
     if group.health_check_type != "ELB" {
@@ -224,10 +232,8 @@ fn group(asg: &str, group: Option<&Group>, targets: &[(&String, Option<&TargetGr
         found.push(Finding::fail("group", format!("{asg} holds at most {}, and {least} must serve", group.max), "raise its MaxSize"));
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            "group",
-            format!("{asg}: {}/{}/{} (desired/min/max), registers with its target group", group.desired, group.min, group.max),
-        ));
+        let registers = if shared { "its instances are registered one by one" } else { "registers with its target group" };
+        found.push(Finding::ok("group", format!("{asg}: {}/{}/{} (desired/min/max), {registers}", group.desired, group.min, group.max)));
     }
     found
 }
@@ -237,6 +243,9 @@ async fn stored(account: &Account, env: &Environment) -> Vec<Finding> {
     let mut found = Vec::new();
     let parameters = [env.active_color_parameter(), env.active_target_group_parameter()];
     match account.parameters(&parameters.each_ref().map(String::as_str)).await {
+        Ok(known) if known.is_empty() && env.original().is_some() => {
+            found.push(Finding::ok("parameters", "nobody has recorded a colour yet: the original serves".to_owned()));
+        }
         Ok(known) if known.len() == parameters.len() => found.push(Finding::ok("parameters", format!("{}/… can be read", env.parameters))),
         Ok(known) => found.extend(parameters.iter().filter(|name| !known.contains_key(*name)).map(|name| {
             let act = format!("bgx run switch --env {} --to COLOUR-THAT-SERVES writes it", env.name);

@@ -171,3 +171,15 @@ fn groups_and_alarms_that_are_not_as_they_must_be() {
       do: make it, or correct `alarms`
     ");
 }
+
+#[test]
+fn before_blue_green_and_with_one_target_group_nothing_is_to_be_attached_or_recorded() {
+    for (example, says) in [
+        ("one-target-group", "its instances are registered one by one"),
+        ("before-blue-green", "nobody has recorded a colour yet: the original serves"),
+    ] {
+        let text = std::fs::read(crate::support::root().join(format!("examples/{example}/bgx.toml"))).expect("the example is there");
+        let told = crate::program::empty().file("bgx.toml", text).bgx(&["doctor", "--env", "beta"]);
+        assert!(told.contains(says) && !told.contains("FAIL") && !told.contains("there is no"), "{told}");
+    }
+}

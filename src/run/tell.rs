@@ -48,7 +48,7 @@ impl Run {
         if self.touched || self.env.notify.is_none() {
             return;
         }
-        let text = begun(&self.tale, &self.env.name, &self.id);
+        let text = begun(&self.tale, &self.envs().join(", "), &self.id);
         self.notify(text).await;
     }
 
@@ -59,21 +59,35 @@ impl Run {
         if !self.touched && !waits {
             return;
         }
-        if self.env.notify.is_some() {
-            let text = ended(&self.tale, (&self.env.name, &self.id), outcome, told.why.as_deref(), seconds, self.committed);
-            self.notify(text).await;
+        let (before, mut heard, mut failures) = (self.env.name.clone(), Vec::new(), Vec::new());
+        let all = self.envs().join(", ");
+        for name in self.envs().to_vec() {
+            self.go_to(&name);
+            // Environments may share a webhook.
+            if let Some(webhook) = self.env.notify.clone().filter(|webhook| !heard.contains(webhook)) {
+                let text = ended(&self.tale, (&all, &self.id), outcome, told.why.as_deref(), seconds, self.committed);
+                failures.extend(self.not_heard(text).await);
+                heard.push(webhook);
+            }
+            failures.extend(self.not_measured(told, waits).await);
         }
-        if let Some(namespace) = self.env.metrics.clone() {
-            let values = measured(outcome, waits, seconds, switched(&self.env.name, told));
-            let by = [("Environment", self.env.name.as_str()), ("Playbook", self.tale.playbook.as_str())];
-            let sent = self.account.publish(&namespace, &by, &values, self.now());
-            let failure = match tokio::time::timeout(PATIENCE, sent).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no reply within {} s", PATIENCE.as_secs()),
-            };
-            self.missed(format!("CloudWatch has no metrics of this run: {failure}"));
-        }
+        // What is recorded from here on is about the environment that the journal is at.
+        self.go_to(&before);
+        failures.into_iter().for_each(|text| self.missed(text));
+    }
+
+    /// Publishes how the run went in the environment that it is about now; why that failed, if it did.
+    async fn not_measured(&self, told: &Ended, waits: bool) -> Option<String> {
+        let namespace = self.env.metrics.as_ref()?;
+        let values = measured(told.outcome, waits, told.seconds, switched(&self.env.name, told));
+        let by = [("Environment", self.env.name.as_str()), ("Playbook", self.tale.playbook.as_str())];
+        let sent = self.account.publish(namespace, &by, &values, self.now());
+        let failure = match tokio::time::timeout(PATIENCE, sent).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no reply within {} s", PATIENCE.as_secs()),
+        };
+        Some(format!("CloudWatch has no metrics of this run: {failure}"))
     }
 
     /// Says something, to the webhook too; one that does not take it stops nothing.
@@ -85,10 +99,16 @@ impl Run {
     }
 
     async fn notify(&mut self, text: String) {
-        let sent = tokio::time::timeout(PATIENCE, self.post(text)).await;
-        if let Err(why) = sent.unwrap_or_else(|_| Err(format!("no reply within {} s", PATIENCE.as_secs()))) {
-            self.missed(format!("the webhook did not get a notice: {why}"));
+        if let Some(why) = self.not_heard(text).await {
+            self.missed(why);
         }
+    }
+
+    /// Why the webhook did not get a notice, if it did not.
+    async fn not_heard(&self, text: String) -> Option<String> {
+        let sent = tokio::time::timeout(PATIENCE, self.post(text)).await;
+        let failed = sent.unwrap_or_else(|_| Err(format!("no reply within {} s", PATIENCE.as_secs())));
+        failed.err().map(|why| format!("the webhook did not get a notice: {why}"))
     }
 
     /// The error never holds the address, which is a secret.

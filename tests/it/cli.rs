@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2104 requests, 0 errors (5xx), mixed versions for 1.3 s, never fewer than 2 healthy targets, switched within 1.3 s
-    done in 7 min 1 s of virtual time, 233 calls
+    users: 2095 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
+    done in 6 min 59 s of virtual time, 236 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -46,18 +46,18 @@ fn a_deploy_tells_each_step_and_what_changed() {
     01:51   → /compiler-explorer/beta/active-color: set to `green`
     01:51   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
     01:52   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    01:52   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    01:53   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
     01:54   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 35 s)
-    01:54   POST /admin/clear-cache to ce-router-beta: 1 instance(s)
-    01:54 watch
-    01:54   … watching beta-green: 2/2 healthy
-    06:54   watching beta-green: 5 min
-    06:54 committed: from here on nothing is undone by itself
-    06:54 sizes
-    06:54   → beta-green: min 1
-    06:56   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    06:56 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-    07:00 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 9 s)
+    01:55   POST /admin/clear-cache to ce-router-beta: 1 instance(s)
+    01:55 watch
+    01:55   … watching beta-green: 2/2 healthy
+    06:55   watching beta-green: 5 min
+    06:55 committed: from here on nothing is undone by itself
+    06:55 sizes
+    06:55   → beta-green: min 1
+    06:57   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    06:57 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    06:58 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 7 s)
     [exit status: 0]
     ");
 }
@@ -151,8 +151,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23892 requests, 0 errors (5xx), mixed versions for 4.0 s, never fewer than 6 healthy targets, switched within 4.0 s
-    done in 3 min 19 s of virtual time, 216 calls
+    users: 23994 requests, 0 errors (5xx), mixed versions for 2.9 s, never fewer than 6 healthy targets, switched within 2.9 s
+    done in 3 min 20 s of virtual time, 224 calls
     SANDBOX: nothing real is touched
     ");
 }

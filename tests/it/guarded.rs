@@ -19,7 +19,8 @@ fn production_is_written_only_after_its_name_was_typed() {
     let before = status();
 
     for (more, told) in [(&[][..], "`prod` is guarded; confirm with --confirm prod"), (&["--confirm", "prdo"], "`prdo` is not `prod`")] {
-        let said = project.bgx(&[&["run", "deploy", "--env", "prod", "--version", "latest", "--yes"], more].concat()).end(LIMIT);
+        let said =
+            project.bgx(&[&["run", "deploy", "--env", "prod", "--target", &url, "--version", "latest", "--yes"], more].concat()).end(LIMIT);
         assert_eq!(said.code, Some(7), "{}", said.text);
         assert!(said.text.contains(told), "{}", said.text);
     }

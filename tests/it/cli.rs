@@ -233,6 +233,8 @@ fn bgx_alone_shows_its_commands() {
       status   Show where an environment stands, or all of them
       doctor   Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not
       check    Find what is wrong with playbooks and modules before anything runs
+      compare  Play strategies in simulated accounts of one shape, and put what each costs, and what its users see, side by
+               side
       test     Run the tests of playbooks: the functions test_*() of *_test.rhai, each in a sandbox of its own
       list     List the project's playbooks
       runs     List the runs that are remembered here, newest last

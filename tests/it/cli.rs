@@ -14,8 +14,8 @@ fn a_deploy_tells_each_step_and_what_changed() {
       beta routes https:443 /beta*                     Beta-Blue 1 → 0, Beta-Green absent → 100
       beta-green                                       desired 0 → 2, min 0 → 1
       s3://compiler-explorer/version/beta              dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 2095 requests, 0 errors (5xx), mixed versions for 3.3 s, never fewer than 2 healthy targets, switched within 3.3 s
-    done in 6 min 59 s of virtual time, 236 calls
+    users: 2141 requests, 0 errors (5xx), mixed versions for 3.9 s, never fewer than 2 healthy targets, switched within 3.9 s
+    done in 7 min 8 s of virtual time, 243 calls
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
@@ -37,27 +37,28 @@ fn a_deploy_tells_each_step_and_what_changed() {
     01:21 health
     01:21   → beta routes: Beta-Blue 100, Beta-Green 0
     01:22   … beta-green 0/2 healthy · i-0116a7537117547e5 unused: Target.NotInUse · i-06d885ab0cc9e4967 unused: Target.NotInUse
-    01:27   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.InitialHealthChecking · i-06d885ab0cc9e4967 initial: Elb.RegistrationInProgress
-    01:32   … beta-green 1/2 healthy · i-06d885ab0cc9e4967 initial: Elb.InitialHealthChecking
-    01:47   beta-green healthy: 25 s
-    01:48 switch
-    01:48   → beta-green: resume Launch
-    01:50   → beta routes: Beta-Blue 0, Beta-Green 100
-    01:51   → /compiler-explorer/beta/active-color: set to `green`
-    01:51   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
-    01:52   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
-    01:53   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
-    01:54   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 35 s)
-    01:55   POST /admin/clear-cache to ce-router-beta: 1 instance(s)
-    01:55 watch
-    01:55   … watching beta-green: 2/2 healthy
-    06:55   watching beta-green: 5 min
-    06:55 committed: from here on nothing is undone by itself
-    06:55 sizes
-    06:55   → beta-green: min 1
-    06:57   beta-blue stays warm with at least 2 instance(s) until `cleanup`
-    06:57 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
-    06:58 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 7 s)
+    01:26   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.RegistrationInProgress · i-06d885ab0cc9e4967 initial: Elb.RegistrationInProgress
+    01:30   … beta-green 0/2 healthy · i-0116a7537117547e5 initial: Elb.InitialHealthChecking · i-06d885ab0cc9e4967 initial: Elb.InitialHealthChecking
+    01:34   … beta-green 1/2 healthy · i-06d885ab0cc9e4967 initial: Elb.InitialHealthChecking
+    01:51   beta-green healthy: 28 s
+    01:51 switch
+    01:51   → beta-green: resume Launch
+    01:54   → beta routes: Beta-Blue 0, Beta-Green 100
+    01:55   → /compiler-explorer/beta/active-color: set to `green`
+    01:56   → /compiler-explorer/beta/active-target-group-arn: set to the ARN of Beta-Green
+    01:56   → beta-blue: suspend AZRebalance, AlarmNotification, Launch, ScheduledActions (lease)
+    01:58   → s3://compiler-explorer/version/beta: set to `dist/gh/main/41001.tar.xz`
+    02:02   ↩ beta-green: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 43 s)
+    02:02   POST /admin/clear-cache to ce-router-beta: 1 instance(s)
+    02:02 watch
+    02:02   … watching beta-green: 2/2 healthy
+    07:02   watching beta-green: 5 min
+    07:02 committed: from here on nothing is undone by itself
+    07:02 sizes
+    07:02   → beta-green: min 1
+    07:06   beta-blue stays warm with at least 2 instance(s) until `cleanup`
+    07:06 green serves dist/gh/main/41001.tar.xz; blue is warm with dist/gh/main/41000.tar.xz. Back: bgx run rollback --env beta
+    07:07 ↩ beta-blue: resume AZRebalance, AlarmNotification, Launch, ScheduledActions (lease given back after 5 min 12 s)
     [exit status: 0]
     ");
 }
@@ -107,7 +108,7 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run s8gct4 · playbooks/deploy.rhai on beta
+    00:00 run yurmpd · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -116,12 +117,12 @@ fn a_second_deploy_meets_the_question_and_without_a_terminal_names_the_flag() {
     ");
     assert_eq!(without_clock(&project.world()), without_clock(&before));
     assert_snapshot!(project.bgx(&["run", "deploy", "--env", "beta", "--answer", "existing=stop"]), @"
-    refused, nothing was touched in 0.4 s of virtual time, 12 calls
+    refused, nothing was touched in 0.5 s of virtual time, 12 calls
     why: stopped: existing instances were left alone
     SANDBOX: nothing real is touched
     ------- stderr -------
     SANDBOX: nothing real is touched
-    00:00 run 27yk7x · playbooks/deploy.rhai on beta
+    00:00 run nv9cbq · playbooks/deploy.rhai on beta
     00:00 preparation
     00:00   ? beta-blue already runs 2 instance(s)
     00:00       fresh  empty it first, then deploy fresh instances
@@ -151,8 +152,8 @@ fn a_deploy_in_two_listeners_shows_each_route_on_a_line() {
       prod routes https:443 default                    Prod-Blue 1 → 0, Prod-Green absent → 100
       prod-green                                       desired 0 → 6, min 0 → 2
       s3://compiler-explorer/version/release           dist/gh/main/41000.tar.xz → dist/gh/main/41001.tar.xz
-    users: 23994 requests, 0 errors (5xx), mixed versions for 2.9 s, never fewer than 6 healthy targets, switched within 2.9 s
-    done in 3 min 20 s of virtual time, 224 calls
+    users: 24310 requests, 0 errors (5xx), mixed versions for 3.2 s, never fewer than 6 healthy targets, switched within 3.2 s
+    done in 3 min 23 s of virtual time, 228 calls
     SANDBOX: nothing real is touched
     ");
 }

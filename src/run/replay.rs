@@ -160,12 +160,14 @@ impl Replay {
 
     pub fn effect(&self, step: u64, asked: &str) -> Option<Result<(), RunError>> {
         let known = self.get(step)?;
-        let found = known.iter().find_map(|(_, what)| match what {
+        let found = known.iter().rev().find_map(|(_, what)| match what {
             What::Effect { text, error, .. } if text == asked => Some(error.clone()),
             _ => None,
         });
         Some(match found {
             Some(None) => Ok(()),
+            // The process stopped there, as where its credentials had ended: whoever goes on tries again.
+            Some(Some(RunError::Halt(_))) => return None,
             Some(Some(error)) => Err(error),
             None => Err(diverged(step, &describe(known), asked)),
         })

@@ -87,6 +87,18 @@ fn an_action_that_failed_is_tried_again_if_its_process_died_before_it_said_what_
 }
 
 #[test]
+fn a_request_at_which_a_process_had_to_stop_is_sent_again() {
+    let sent = |error: Option<RunError>| What::Effect { step: 1, text: "POST /x to routers".into(), detail: String::new(), error };
+    let stopped = sent(Some(RunError::from(expired())));
+    let asked = |all: Vec<What>| {
+        Replay::of(&events([all, vec![What::Committed { step: 2 }, taken_up("resume")]].concat())).effect(1, "POST /x to routers")
+    };
+    assert_eq!(asked(vec![stopped.clone()]), None);
+    assert_eq!(asked(vec![stopped, sent(None)]), Some(Ok(())));
+    assert!(matches!(asked(vec![sent(Some(RunError::failed("502")))]), Some(Err(RunError::Failed { .. }))));
+}
+
+#[test]
 fn what_was_sent_to_give_a_lease_back_is_known_until_it_is_known_to_be_back() {
     let action = Action::Capacity { asg: "blue".into(), min: Some(0), max: None, desired: None };
     let started = What::UndoStarted { step: 1, action: action.clone(), expect: Fields::new() };

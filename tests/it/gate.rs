@@ -233,13 +233,13 @@ fn what_playbooks_write_has_the_acl_that_instances_need_also_when_it_is_put_back
 }
 
 #[test]
-fn a_deploy_asks_every_instance_once_which_version_it_runs_and_nothing_else() {
+fn a_deploy_asks_instances_which_version_they_run_before_anything_and_before_the_switch_and_nothing_else() {
     let mut lab = lab("beta", "playbooks/deploy.rhai").param("version", "latest");
     // A team may ask more.
     lab.config.envs.values_mut().for_each(|env| env.hooks = None);
     let deploy = lab.run();
-    // The two that serve before anything is changed, the two that shall serve before the switch.
-    assert_eq!((deploy.ended.outcome, deploy.ended.calls.get("http")), (Ending::Done, Some(&4)), "{:?}", deploy.ended);
+    // The two that serve before anything is changed; the two that shall serve by the playbook, which waits for them, and by the guard at the switch.
+    assert_eq!((deploy.ended.outcome, deploy.ended.calls.get("http")), (Ending::Done, Some(&6)), "{:?}", deploy.ended);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod failure;
 mod journals;
 mod list;
 mod lock;
+mod new;
 mod prompt;
 mod prove;
 mod recovery;
@@ -82,6 +83,7 @@ fn bgx() -> Command {
         .subcommand(lock::command())
         .subcommand(sandbox::command())
         .subcommand(docs::command())
+        .subcommand(new::command())
         .subcommand(completions::command())
 }
 
@@ -117,6 +119,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
 fn without_project(matches: &ArgMatches) -> Option<Result<i32, Failure>> {
     match matches.subcommand() {
         Some(("docs", matches)) => Some(docs::run(matches)),
+        Some(("new", matches)) => Some(new::run(matches)),
         Some(("completions", matches)) => Some(Ok(completions::run(matches, bgx()))),
         _ => None,
     }

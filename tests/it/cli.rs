@@ -249,6 +249,7 @@ fn bgx_alone_shows_its_commands() {
       lock         Who may change an environment now; exit 0: nobody does, 7: a run has it
       sandbox      The simulated AWS account
       docs         Tell what playbooks can call: the verbs and the standard library, or one of them in full
+      new          Make the folder of a new project: bgx.toml, a playbook, its test, a GitHub workflow
       completions  Print the completion script of a shell; for bash: source <(bgx completions bash)
       help         Print this message or the help of the given subcommand(s)
 

@@ -242,3 +242,46 @@ fn every_shell_gets_a_completion_that_knows_the_commands() {
     }
     assert_eq!(outside(folder.path(), &["completions", "tcsh"]).code, Some(2));
 }
+
+#[test]
+fn a_new_project_checks_tests_deploys_and_proves() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let made = outside(folder.path(), &["new", "shop"]);
+    assert_eq!(made.code, Some(0), "{}", made.text);
+    let project = folder.path().join("shop");
+    // The commands of its workflow and the first deploys of its team; nothing is recompiled or added.
+    let commands: [&[&str]; 7] = [
+        &["check", "--deny", "warnings"],
+        &["test"],
+        &["run", "playbooks/deploy.rhai", "--env", "staging"],
+        &["run", "playbooks/deploy.rhai", "--env", "staging", "--version", "latest", "--yes", "--reason", "again"],
+        &["status"],
+        &["recover", "--env", "staging"],
+        &["prove", "playbooks/deploy.rhai", "--env", "staging", "--sample", "400"],
+    ];
+    for args in commands {
+        let said = outside(&project, args);
+        assert_eq!(said.code, Some(0), "bgx {}: {}", args.join(" "), said.text);
+    }
+    let workflow = std::fs::read_to_string(project.join(".github/workflows/bgx.yml")).expect("it has a workflow");
+    for part in ["bgx check", "bgx test", "bgx prove", "bgx recover --env staging\n        if: always()"] {
+        assert!(workflow.contains(part), "{part} is missing");
+    }
+}
+
+#[test]
+fn a_new_project_never_touches_what_is_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mine = folder.path().join("shop");
+    std::fs::create_dir(&mine).expect("a temporary folder can be written");
+    std::fs::write(mine.join("bgx.toml"), "mine").expect("a temporary folder can be written");
+    let said = outside(folder.path(), &["new", "shop"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.text.contains("`shop` is there already; nothing was written"), "{}", said.text);
+    assert_eq!(std::fs::read_to_string(mine.join("bgx.toml")).ok().as_deref(), Some("mine"));
+    assert_eq!(std::fs::read_dir(&mine).expect("it is there").count(), 1);
+    for name in ["../up", "Shop", "a_b", ""] {
+        assert_eq!(outside(folder.path(), &["new", name]).code, Some(2), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 1);
+}

@@ -29,8 +29,8 @@ pub fn run(config: &Config) -> Result<i32, Failure> {
     Ok(0)
 }
 
-/// A header's sentences may go on over line ends.
-fn first_sentence(text: &str) -> String {
+/// A sentence may go on over line ends.
+pub fn first_sentence(text: &str) -> String {
     let text = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.').to_owned()
 }

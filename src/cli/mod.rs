@@ -3,11 +3,14 @@
 mod answer;
 mod check;
 mod compare;
+mod completions;
+mod docs;
 mod doctor;
 mod failure;
 mod journals;
 mod list;
 mod lock;
+mod new;
 mod prompt;
 mod prove;
 mod recovery;
@@ -79,6 +82,9 @@ fn bgx() -> Command {
         .subcommand(answer::command())
         .subcommand(lock::command())
         .subcommand(sandbox::command())
+        .subcommand(docs::command())
+        .subcommand(new::command())
+        .subcommand(completions::command())
 }
 
 fn dispatch(args: &[String]) -> Result<i32, End> {
@@ -87,6 +93,9 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
         return run_playbook(command, args);
     }
     let matches = bgx().try_get_matches_from(args).map_err(End::Clap)?;
+    if let Some(done) = without_project(&matches) {
+        return Ok(done?);
+    }
     let config = config()?;
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
@@ -104,6 +113,16 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
         _ => list::run(&config)?,
     };
     Ok(code)
+}
+
+/// The commands that work in any folder.
+fn without_project(matches: &ArgMatches) -> Option<Result<i32, Failure>> {
+    match matches.subcommand() {
+        Some(("docs", matches)) => Some(docs::run(matches)),
+        Some(("new", matches)) => Some(new::run(matches)),
+        Some(("completions", matches)) => Some(Ok(completions::run(matches, bgx()))),
+        _ => None,
+    }
 }
 
 fn config() -> Result<Config, Failure> {

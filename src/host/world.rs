@@ -12,6 +12,8 @@ use std::time::Duration;
 const START: Time = Time(1_767_225_600_000);
 /// The account id of a sandbox where `bgx.toml` names none: the one in AWS's own examples.
 const ACCOUNT: &str = "123456789012";
+/// Where builds lie if versions are plain words and `bgx.toml` names no keys of builds.
+const BUILD_KEY: &str = "dist/gh/{branch}/{number}.tar.xz";
 /// What every sandbox target group is checked with (the load balancer's fastest documented interval is 5 s).
 const CHECK_INTERVAL_SECONDS: u32 = 10;
 const DEREGISTRATION_DELAY_SECONDS: u32 = 20;
@@ -78,6 +80,7 @@ pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
         timing: Timing::default(),
         envs,
         builds,
+        build_key: first.builds.clone().unwrap_or_else(|| BUILD_KEY.to_owned()),
         objects,
     })
 }

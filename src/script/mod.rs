@@ -1,6 +1,7 @@
 //! The host of playbooks: the only room that names Rhai. Engine, verbs as data, sources, check, diagnostics.
 
 pub mod call;
+pub mod catalog;
 pub mod check;
 mod core_verbs;
 pub mod coverage;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// The stdlib as it was when bgx was built.
-const STDLIB: &[(&str, &str)] = &[
+pub const STDLIB: &[(&str, &str)] = &[
     ("batches", include_str!("../../stdlib/batches.rhai")),
     ("blue_green", include_str!("../../stdlib/blue_green.rhai")),
     ("builds", include_str!("../../stdlib/builds.rhai")),

@@ -229,26 +229,29 @@ fn bgx_alone_shows_its_commands() {
     Usage: bgx <COMMAND>
 
     Commands:
-      run      Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
-      prove    Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
-      status   Show where an environment stands, or all of them
-      doctor   Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not
-      check    Find what is wrong with playbooks and modules before anything runs
-      compare  Play strategies in simulated accounts of one shape, and put what each costs, and what its users see, side by
-               side
-      test     Run the tests of playbooks: the functions test_*() of *_test.rhai, each in a sandbox of its own
-      list     List the project's playbooks
-      runs     List the runs that are remembered here, newest last
-      show     Show what a run did, step by step
-      why      Show why a run ended as it did, from the end back to the cause
-      recover  Do with an open run whose process died what its playbook's header says; for cron and CI
-      resume   Go on with a run that was paused or whose process died
-      undo     Take back a run that did not commit
-      abandon  Give a run up: leases go back, everything else stays as it is
-      answer   Answer a run that waits for the approval of somebody else than who runs it
-      lock     Who may change an environment now; exit 0: nobody does, 7: a run has it
-      sandbox  The simulated AWS account
-      help     Print this message or the help of the given subcommand(s)
+      run          Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
+      prove        Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
+      status       Show where an environment stands, or all of them
+      doctor       Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not
+      check        Find what is wrong with playbooks and modules before anything runs
+      compare      Play strategies in simulated accounts of one shape, and put what each costs, and what its users see, side
+                   by side
+      test         Run the tests of playbooks: the functions test_*() of *_test.rhai, each in a sandbox of its own
+      list         List the project's playbooks
+      runs         List the runs that are remembered here, newest last
+      show         Show what a run did, step by step
+      why          Show why a run ended as it did, from the end back to the cause
+      recover      Do with an open run whose process died what its playbook's header says; for cron and CI
+      resume       Go on with a run that was paused or whose process died
+      undo         Take back a run that did not commit
+      abandon      Give a run up: leases go back, everything else stays as it is
+      answer       Answer a run that waits for the approval of somebody else than who runs it
+      lock         Who may change an environment now; exit 0: nobody does, 7: a run has it
+      sandbox      The simulated AWS account
+      docs         Tell what playbooks can call: the verbs and the standard library, or one of them in full
+      new          Make the folder of a new project: bgx.toml, a playbook, its test, a GitHub workflow
+      completions  Print the completion script of a shell; for bash: source <(bgx completions bash)
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help

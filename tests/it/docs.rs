@@ -1,6 +1,6 @@
-//! What the documents say is so: the README's commands run, every verb's example works, the exit codes are the program's.
+//! What the documents say is so: the README's commands run, every verb's example works, pages are what bgx makes, a new project works.
 
-use crate::process::{Program, Project};
+use crate::process::{Program, Project, Said};
 use crate::support::{config, lab, root};
 use bgx::run::event::Outcome;
 use bgx::script::session::Playbook;
@@ -155,4 +155,133 @@ fn the_page_of_the_strategies_is_what_bgx_makes_of_them() {
     assert_eq!(said.code, Some(0), "{}", said.text);
     let page = std::fs::read_to_string(root().join("docs/playbooks.md")).expect("the repository has it");
     assert_eq!(said.text.trim(), page.trim(), "make it anew: cargo run -- compare docs/playbooks.toml --format md > docs/playbooks.md");
+}
+
+/// The binary outside every project.
+fn outside(folder: &Path, args: &[&str]) -> Said {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bgx"));
+    command.current_dir(folder).args(args);
+    Program::start(command).end(4 * LIMIT)
+}
+
+#[test]
+fn the_page_of_the_verbs_is_what_bgx_makes_of_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let said = outside(folder.path(), &["docs", "--format", "md"]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    let page = std::fs::read_to_string(root().join("docs/verbs.md")).expect("the repository has it");
+    assert!(said.text.trim() == page.trim(), "make it anew: cargo run -- docs --format md > docs/verbs.md");
+}
+
+#[test]
+fn docs_of_one_verb_or_function_are_whole_and_others_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let scale = outside(folder.path(), &["docs", "scale"]);
+    assert_eq!(scale.code, Some(0));
+    insta::assert_snapshot!(scale.text, @"
+    scale(color, #{desired, min, max, lease})
+
+    Sets the sizes of a group that are named; a group that serves is never shrunk.
+
+      color     color  such as c.idle (required)
+      desired:  int    instances wanted
+      min:      int    MinSize
+      max:      int    MaxSize
+      lease:    bool   true: the sizes go back when the run ends
+
+    gives    true if something was changed
+    effect   changes the account: guarded, in the journal first
+    errors   refused, invalid, conflict
+    since    bgx: 1
+    example  scale(c.idle, #{ desired: 2, min: 2 })
+    ");
+    let boot = outside(folder.path(), &["docs", "bg::match_capacity"]);
+    insta::assert_snapshot!(boot.text, @r#"
+    bg::match_capacity(c, build, asked)
+
+    Boots more where the live colour has grown since the deploy began; gives up after three rounds of growth.
+
+    module   import "std/blue_green" as bg;
+    "#);
+    let known = outside(folder.path(), &["docs", "blue_green::boot", "--format", "json"]);
+    let known: serde_json::Value = serde_json::from_str(&known.text).expect("it is JSON");
+    assert_eq!(known["functions"][0]["signature"], "bg::boot(c, live, build, n)");
+    assert_eq!((known["verbs"].as_array().map(Vec::len), known["functions"].as_array().map(Vec::len)), (Some(0), Some(1)));
+    let wrong = outside(folder.path(), &["docs", "scal"]);
+    assert_eq!(wrong.code, Some(2));
+    insta::assert_snapshot!(wrong.text, @"
+    error: there is no verb or function `scal`
+      hint: did you mean `scale`?
+    ");
+}
+
+#[test]
+fn docs_line_by_line_have_every_verb_and_every_format_the_same_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let text = outside(folder.path(), &["docs"]).text;
+    let json = outside(folder.path(), &["docs", "--format", "json"]).text;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let listed = |name: &str| text.lines().any(|line| line.split_whitespace().next() == Some(name));
+    for verb in verbs::all() {
+        assert!(listed(verb.name), "{} is missing", verb.name);
+        assert!(json["verbs"].as_array().is_some_and(|all| all.iter().any(|v| v["name"] == verb.name)), "{}", verb.name);
+    }
+    for name in ["fail", "param", "play", "assert_eq", "bg::boot", "serving::swap"] {
+        assert!(listed(name), "{name} is missing");
+    }
+    assert!(text.lines().all(|line| !line.trim_end().ends_with("::")), "{text}");
+}
+
+#[test]
+fn every_shell_gets_a_completion_that_knows_the_commands() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = outside(folder.path(), &["completions", shell]);
+        assert_eq!(said.code, Some(0), "{shell}");
+        assert!(["prove", "recover", "on-failure"].iter().all(|word| said.text.contains(word)), "{shell}: {}", said.text);
+    }
+    assert_eq!(outside(folder.path(), &["completions", "tcsh"]).code, Some(2));
+}
+
+#[test]
+fn a_new_project_checks_tests_deploys_and_proves() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let made = outside(folder.path(), &["new", "shop"]);
+    assert_eq!(made.code, Some(0), "{}", made.text);
+    let project = folder.path().join("shop");
+    // The commands of its workflow and the first deploys of its team; nothing is recompiled or added.
+    let commands: [&[&str]; 7] = [
+        &["check", "--deny", "warnings"],
+        &["test"],
+        &["run", "playbooks/deploy.rhai", "--env", "staging"],
+        &["run", "playbooks/deploy.rhai", "--env", "staging", "--version", "latest", "--yes", "--reason", "again"],
+        &["status"],
+        &["recover", "--env", "staging"],
+        &["prove", "playbooks/deploy.rhai", "--env", "staging", "--sample", "400"],
+    ];
+    for args in commands {
+        let said = outside(&project, args);
+        assert_eq!(said.code, Some(0), "bgx {}: {}", args.join(" "), said.text);
+    }
+    let workflow = std::fs::read_to_string(project.join(".github/workflows/bgx.yml")).expect("it has a workflow");
+    for part in ["bgx check", "bgx test", "bgx prove", "bgx recover --env staging\n        if: always()"] {
+        assert!(workflow.contains(part), "{part} is missing");
+    }
+}
+
+#[test]
+fn a_new_project_never_touches_what_is_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mine = folder.path().join("shop");
+    std::fs::create_dir(&mine).expect("a temporary folder can be written");
+    std::fs::write(mine.join("bgx.toml"), "mine").expect("a temporary folder can be written");
+    let said = outside(folder.path(), &["new", "shop"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.text.contains("`shop` is there already; nothing was written"), "{}", said.text);
+    assert_eq!(std::fs::read_to_string(mine.join("bgx.toml")).ok().as_deref(), Some("mine"));
+    assert_eq!(std::fs::read_dir(&mine).expect("it is there").count(), 1);
+    for name in ["../up", "Shop", "a_b", ""] {
+        assert_eq!(outside(folder.path(), &["new", name]).code, Some(2), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 1);
 }

@@ -86,6 +86,7 @@ pub(in crate::sandbox) fn spec() -> WorldSpec {
         timing: Timing { group_staleness: at_once, rule_staleness: at_once, health_staleness: at_once, ..Timing::default() },
         envs: vec![env("prod", vec![route(80, None), route(443, None)], 3), env("beta", vec![route(80, Some("/beta*"))], 2)],
         builds: vec![("main".into(), 100), ("main".into(), 101)],
+        build_key: "dist/gh/{branch}/{number}.tar.xz".to_owned(),
         objects: vec![("a b/c+d.txt".into(), "odd key".into())],
     }
 }

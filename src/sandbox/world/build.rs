@@ -27,8 +27,10 @@ pub struct WorldSpec {
     pub bucket: String,
     pub timing: Timing,
     pub envs: Vec<EnvSpec>,
-    /// Builds that exist: (branch, number); each is an object `dist/gh/{branch}/{number}.tar.xz` with a `.txt` beside it (a commit hash).
+    /// Builds that exist: (branch, number).
     pub builds: Vec<(String, u32)>,
+    /// Key of a build's object, with `{branch}` and `{number}`; `{number}.txt` beside it has a commit hash.
+    pub build_key: String,
     /// More objects: key and text.
     pub objects: Vec<(String, String)>,
 }
@@ -239,9 +241,10 @@ impl World {
             objects.push((color.version_key.clone(), color.version.clone()));
         }
         for (branch, number) in &spec.builds {
-            let stem = format!("dist/gh/{branch}/{number}");
-            objects.push((format!("{stem}.tar.xz"), format!("build {number} of {branch}")));
-            objects.push((format!("{stem}.txt"), self.rng.hex(40)));
+            let key = spec.build_key.replace("{branch}", branch).replace("{number}", &number.to_string());
+            let folder = key.find(&format!("{number}.")).map_or(key.as_str(), |at| &key[..at]).to_owned();
+            objects.push((key, format!("build {number} of {branch}")));
+            objects.push((format!("{folder}{number}.txt"), self.rng.hex(40)));
         }
         let bucket = self.buckets.entry(spec.bucket.clone()).or_default();
         for (key, text) in objects {

@@ -93,6 +93,7 @@ fn world_of(colors: Vec<ColorSpec>, target_group: &str) -> World {
         timing: exact(),
         envs: vec![prod],
         builds: vec![("main".to_owned(), 100), ("main".to_owned(), 101)],
+        build_key: "dist/gh/{branch}/{number}.tar.xz".to_owned(),
         objects: Vec::new(),
     });
     let serves = world.tg(target_group);

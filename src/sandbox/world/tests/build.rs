@@ -93,3 +93,10 @@ fn a_world_survives_being_saved() {
     assert_eq!(back, world);
     assert_eq!(back.wait(600), world.wait(600), "and moves on as if it had not been");
 }
+
+#[test]
+fn builds_lie_where_the_application_keeps_them() {
+    let world = World::new(&WorldSpec { build_key: "out/{branch}-{number}.zip".to_owned(), ..spec(vec![env("beta", 1, 0)]) });
+    let keys: Vec<&str> = world.buckets["compiler-explorer"].keys().map(String::as_str).filter(|key| key.starts_with("out/")).collect();
+    assert_eq!(keys, ["out/main-100.txt", "out/main-100.zip", "out/main-101.txt", "out/main-101.zip"]);
+}

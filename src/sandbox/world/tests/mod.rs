@@ -85,6 +85,7 @@ pub fn spec(envs: Vec<EnvSpec>) -> WorldSpec {
         timing: exact(),
         envs,
         builds: vec![("main".to_owned(), 100), ("main".to_owned(), 101)],
+        build_key: "dist/gh/{branch}/{number}.tar.xz".to_owned(),
         objects: Vec::new(),
     }
 }

@@ -2,8 +2,7 @@
 
 use super::lab::{Go, Left, Outcome, Subject, Trouble};
 use super::mishap::without_run;
-use super::{ProveError, world};
-use crate::run::event;
+use super::{ProveError, is_done, world};
 use crate::sandbox::world::{Happening, Lifecycle, Time, World};
 use serde::Serialize;
 
@@ -78,12 +77,7 @@ fn way_back(subject: &Subject, left: &World) -> Result<WayBack, ProveError> {
 
 fn play(subject: &Subject, world: World) -> Result<Outcome, ProveError> {
     let outcome = subject.play(&Left { journal: Vec::new(), world }, Trouble::default(), Go::Run, 0);
-    let ending = outcome.ended.as_ref().map(|ended| ended.outcome);
-    if ending == Some(event::Outcome::Done) {
-        return Ok(outcome);
-    }
-    let why = outcome.ended.as_ref().and_then(|ended| ended.why.clone()).unwrap_or_else(|| outcome.error.clone());
-    Err(ProveError::Baseline { ended: ending.map_or("before it began", event::Outcome::word).to_owned(), why })
+    is_done(&outcome).map(|()| outcome)
 }
 
 fn seconds(from: Time, until: Time) -> f64 {

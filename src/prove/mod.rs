@@ -56,8 +56,7 @@ pub fn replay(subject: &Subject, scenario: &Scenario) -> Result<Report, ProveErr
 }
 
 /// Whether it ended as a run does that nothing happened to.
-fn is_done(base: &Baseline) -> Result<(), ProveError> {
-    let outcome = &base.whole.outcome;
+fn is_done(outcome: &lab::Outcome) -> Result<(), ProveError> {
     let ending = outcome.ended.as_ref().map(|e| e.outcome);
     if ending == Some(crate::run::event::Outcome::Done) {
         return Ok(());
@@ -69,5 +68,5 @@ fn is_done(base: &Baseline) -> Result<(), ProveError> {
 /// The account as usual.
 fn usual(subject: &Subject) -> Result<Baseline, ProveError> {
     let base = Baseline::play(subject, &Timing::default())?;
-    is_done(&base).map(|()| base)
+    is_done(&base.whole.outcome).map(|()| base)
 }

@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Between two tries; each is as patient as any call.
 const TRY_AGAIN: Duration = Duration::from_secs(15);
 
+/// The refresh that takes one back goes batch by batch, each with a boot; AWS ends one that gets nowhere for an hour by itself.
+const REFRESH_LONGEST: Duration = Duration::from_secs(6 * 3600);
+
 /// One try to take a step back that did not go through.
 struct Failed {
     why: String,
@@ -161,8 +164,13 @@ impl Run {
     /// Both versions serve until a refresh is over; AWS itself ends one that gets nowhere. One that ends badly is enough where every
     /// instance that answers runs what is recorded: nothing gets healthy there, whatever it boots.
     async fn refresh_over(&mut self, step: u64, asg: &str) -> Result<(), RunError> {
+        let deadline = tokio::time::Instant::now() + REFRESH_LONGEST;
         let refresh = loop {
             match self.account.newest_refresh(asg).await? {
+                Some(refresh) if refresh.is_active() && tokio::time::Instant::now() >= deadline => {
+                    let hours = REFRESH_LONGEST.as_secs() / 3600;
+                    return Err(RunError::failed(format!("the instance refresh of {asg} is at {} % after {hours} h", refresh.percent)));
+                }
                 Some(refresh) if refresh.is_active() => tokio::time::sleep(TRY_AGAIN).await,
                 Some(refresh) => break refresh,
                 None => return Err(RunError::failed(format!("the instance refresh of {asg} has gone"))),

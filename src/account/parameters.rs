@@ -81,19 +81,28 @@ impl Account {
     pub async fn addresses(&self, instances: &[&str]) -> Result<BTreeMap<String, String>, AccountError> {
         let ids: Vec<String> = instances.iter().collect::<BTreeSet<_>>().into_iter().map(|i| i.to_string()).collect();
         let mut addresses = BTreeMap::new();
-        for ids in ids.chunks(PAGE_MAX as usize) {
-            let resource = ids.join(" ");
-            let call = call("DescribeInstanceInformation", &resource, Class::Read);
-            let mut pages = Pages::default();
-            loop {
-                let (page, next) = self.call(call, || self.addresses_page(ids, &pages)).await?;
-                addresses.extend(page);
-                if !pages.go_on(next).map_err(|what| endless(call, what))? {
-                    break;
-                }
+        let mut chunks: Vec<Vec<String>> = ids.chunks(PAGE_MAX as usize).map(<[String]>::to_vec).collect();
+        while let Some(ids) = chunks.pop() {
+            match self.addresses_chunk(&ids).await {
+                Ok(found) => addresses.extend(found),
+                Err(error) if error.code == "InvalidInstanceId" => chunks.extend(without_strange(ids, &error.message)),
+                Err(error) => return Err(error),
             }
         }
         Ok(addresses)
+    }
+
+    async fn addresses_chunk(&self, ids: &[String]) -> Result<BTreeMap<String, String>, AccountError> {
+        let resource = ids.join(" ");
+        let call = call("DescribeInstanceInformation", &resource, Class::Read);
+        let (mut addresses, mut pages) = (BTreeMap::new(), Pages::default());
+        loop {
+            let (page, next) = self.call(call, || self.addresses_page(ids, &pages)).await?;
+            addresses.extend(page);
+            if !pages.go_on(next).map_err(|what| endless(call, what))? {
+                return Ok(addresses);
+            }
+        }
     }
 
     async fn addresses_page(&self, ids: &[String], pages: &Pages) -> Result<Answer<AddressPage>, Failure> {
@@ -131,6 +140,18 @@ impl Account {
     }
 }
 
+/// One id that AWS does not know (any more) fails a call for many: what to ask instead. Where the error does not say which one it is,
+/// each is asked for itself.
+fn without_strange(ids: Vec<String>, message: &str) -> Vec<Vec<String>> {
+    let (strange, known): (Vec<String>, Vec<String>) = ids.into_iter().partition(|id| message.contains(id.as_str()));
+    match (strange.is_empty(), known.len()) {
+        (true, 1) => Vec::new(),
+        (true, _) => known.into_iter().map(|id| vec![id]).collect(),
+        (false, 0) => Vec::new(),
+        (false, _) => vec![known],
+    }
+}
+
 fn parameter(from: sdk::Parameter) -> Result<(String, Parameter), Failure> {
     let name = from.name.ok_or("a parameter lacks `Name`")?;
     // What is read goes into a journal, where a secret has no business; its ciphertext would not do for taking back either.
@@ -141,4 +162,19 @@ fn parameter(from: sdk::Parameter) -> Result<(String, Parameter), Failure> {
     // Versions count from 1; the SDK puts 0 where there is none.
     let version = u64::try_from(from.version).ok().filter(|v| *v > 0).ok_or_else(|| format!("`{name}` lacks `Version`"))?;
     Ok((name, Parameter { value, version }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_strange;
+
+    #[test]
+    fn an_instance_that_has_gone_hides_no_other_one() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>();
+        let asked = ids(&["i-1", "i-2", "i-3"]);
+        assert_eq!(without_strange(asked.clone(), "Instance id i-2 is not valid"), [ids(&["i-1", "i-3"])]);
+        assert_eq!(without_strange(asked, "not valid"), [ids(&["i-1"]), ids(&["i-2"]), ids(&["i-3"])]);
+        assert!(without_strange(ids(&["i-1"]), "Instance id i-1 is not valid").is_empty());
+        assert!(without_strange(ids(&["i-1"]), "not valid").is_empty());
+    }
 }

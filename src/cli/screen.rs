@@ -239,13 +239,17 @@ impl Screen {
             What::Resumed { command, host, .. } => paint.bold(&format!("{command} on {host}")),
             What::Abandoned { reason } => paint.bad(&format!("abandoned: {reason}")),
             What::Signalled { .. } => return None, // the reason of the break that follows
-            What::Broke { text, stays, .. } => {
+            What::Broke { text, stays, rolled_back, .. } => {
                 self.depth = 0;
                 // Where nothing was done the run ends here, and its last lines say why.
                 if !self.touched {
                     return None;
                 }
-                let follows = if self.committed || *stays { "what is done stays" } else { "taking back what was done" };
+                let follows = match () {
+                    () if *rolled_back => "the playbook has put everything back",
+                    () if self.committed || *stays => "what is done stays",
+                    () => "taking back what was done",
+                };
                 paint.bad(&format!("{}: {follows}", text.lines().next().unwrap_or_default()))
             }
             // Where nothing is taken back it is a lease, which says so itself when it is given back.

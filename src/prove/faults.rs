@@ -85,7 +85,7 @@ const AWS: &str = "an answer of AWS's front door; an instance has none";
 const CHANGES: &str = "for a read, before and after are the same";
 const MOMENT: &str = "the account moves by itself between any two calls";
 
-pub static FAULTS: [Fault; 56] = [
+pub static FAULTS: [Fault; 57] = [
     row("no fault", Harm::Nothing, any, "a playbook can do harm by itself"),
     row("throttled once", Harm::Once(Rule::throttle), aws, AWS),
     row("throttled 3 times", Harm::Burst(Rule::throttle, 3), aws, AWS),
@@ -125,6 +125,7 @@ pub static FAULTS: [Fault; 56] = [
     row("application breaks, other", Harm::World(Befall::Break { serving: false }), any, MOMENT),
     row("never healthy, serving", Harm::World(Befall::NeverHealthy { serving: true }), any, MOMENT),
     row("never healthy, other", Harm::World(Befall::NeverHealthy { serving: false }), any, MOMENT),
+    row("bad build", Harm::World(Befall::BadBuild), any, "what is deployed may never have worked"),
     row("no capacity, serving", Harm::World(Befall::NoCapacity { serving: true }), any, MOMENT),
     row("no capacity, other", Harm::World(Befall::NoCapacity { serving: false }), any, MOMENT),
     sticky(row("stranger changes route", Harm::World(Befall::Route), any, MOMENT)),

@@ -39,6 +39,8 @@ pub enum Befall {
     NoCapacity {
         serving: bool,
     },
+    /// What the run deploys starts and never answers.
+    BadBuild,
     /// What boots from now on never answers.
     NeverHealthy {
         serving: bool,
@@ -73,6 +75,11 @@ pub struct Twin {
 }
 
 impl Twin {
+    /// From then on the group gets no instance that works, whatever it boots.
+    pub fn boots_nothing(&self) -> bool {
+        matches!(self.with_run, Mishap::NeverHealthy { .. } | Mishap::LimitCapacity { .. })
+    }
+
     /// What a stranger set on a group may be left so, and what AWS makes of it.
     pub fn left_by_stranger(&self) -> Option<Final> {
         let Mishap::Resize { group, update } = &self.with_run else { return None };
@@ -161,6 +168,7 @@ impl Scene<'_> {
                 let limit = Some(self.world.groups.get(&group)?.desired);
                 self.both(Mishap::LimitCapacity { group, limit })
             }
+            Befall::BadBuild => self.both(Mishap::BadBuild { version: self.new_build()? }),
             Befall::Route => {
                 let resource = self.routes.first()?.clone();
                 let rule = self.before.rules.get(&resource).map(|r| r.actions.api.clone());
@@ -182,6 +190,16 @@ impl Scene<'_> {
             Befall::MetricsLate { ms } => self.both(Mishap::MetricsLate { ms }),
             Befall::LockTaken => self.lock(|record| serde_json::to_string(&theirs(record)).ok()),
         }
+    }
+
+    /// The build that the run brings, as long as an instance of it is still to boot.
+    fn new_build(&self) -> Option<String> {
+        let was = |version: &String| self.before.instances.values().any(|i| i.version.as_ref() == Some(version));
+        let mut boots = self.ended.log.iter().rev().take_while(|entry| entry.at >= self.at).filter_map(|entry| match &entry.what {
+            Happening::Booted { version, .. } => Some(version),
+            _ => None,
+        });
+        boots.find(|version| !was(version)).cloned()
     }
 
     fn alarm(&self, make: impl Fn(String) -> Mishap) -> Option<Twin> {

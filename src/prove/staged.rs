@@ -35,8 +35,19 @@ const FAULTS: [(&str, Make); 12] = [
 ];
 
 /// What happens to a group, or to an alarm.
-const MISHAPS: [&str; 10] =
-    ["interrupted", "all_interrupted", "dies", "breaks", "never_healthy", "rebalanced", "no_capacity", "policy", "scheduled", "alarm"];
+const MISHAPS: [&str; 11] = [
+    "interrupted",
+    "all_interrupted",
+    "dies",
+    "breaks",
+    "never_healthy",
+    "bad_build",
+    "rebalanced",
+    "no_capacity",
+    "policy",
+    "scheduled",
+    "alarm",
+];
 
 /// Operations by service, as their rules are placed.
 const CALLS: [(&str, &[&str]); 6] = [
@@ -136,6 +147,10 @@ fn mishap(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Misha
     }
     if name == "alarm" {
         return alarm(fault, world);
+    }
+    if name == "bad_build" {
+        let version = fault.build.clone().ok_or_else(|| Refusal::new("fault `bad_build`: which `build`, as the version key has it?"))?;
+        return Ok(Mishap::BadBuild { version });
     }
     let groups: Vec<&str> = envs.iter().flat_map(|env| &env.colors).map(|color| color.asg.as_str()).collect();
     let group = fault.group.clone().ok_or_else(|| Refusal::new(format!("fault `{name}`: which `group`?")))?;

@@ -8,6 +8,7 @@ use super::trace::{Baseline, at_rest, changes};
 use super::walk::{Fate, Pause, Played};
 use crate::run::event::{self, Event};
 use crate::run::journal::Journal;
+use crate::run::replay;
 use crate::sandbox::audit::{self, Breach, Charter, Findings, Invariant, Phase};
 use crate::sandbox::fault::Mishap;
 use crate::sandbox::world::{Users, World};
@@ -109,6 +110,7 @@ impl Bench<'_> {
             wrong("L1", "the run did not end within a day".to_owned());
         }
         let (go, stranger, struck, sticky) = (played.go(), played.fate.stranger, !played.placed.is_empty(), played.is_sticky());
+        let denied = played.fate.twins.iter().any(Twin::boots_nothing);
         match ending {
             // Whoever could not even take the lock has changed nothing, and may come again.
             None if go != Go::Run && (struck || stranger) => {}
@@ -119,7 +121,10 @@ impl Bench<'_> {
             Some(event::Outcome::Stuck) if !sticky && !stranger => {
                 wrong("L1", format!("stuck, though nothing denied the way back: {why}"));
             }
-            Some(event::Outcome::Paused) if go != Go::Run && !stranger && !struck => {
+            // After its commit a run goes on until it is done; where AWS boots nothing that works, nobody can.
+            Some(event::Outcome::Paused)
+                if go != Go::Run && !stranger && !struck && !(denied && replay::committed(&whole_run(&played.outcome))) =>
+            {
                 wrong("L1", format!("paused again without a fault: {why}"));
             }
             Some(event::Outcome::Done) if go == Go::Undo => wrong("ending", "an undo ended done".to_owned()),

@@ -2,7 +2,7 @@
 
 use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
 use super::survey::{self, About};
-use super::{Entry, Halt, Run, RunError, invariant, traffic, undo};
+use super::{Done, Entry, Halt, Run, RunError, invariant, traffic, undo};
 use crate::account::{Action, CallRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +40,7 @@ impl Run {
         };
         let (own, others) = match outcome {
             Outcome::Done => self.end_state().await,
+            Outcome::Undone if self.committed => self.end_state().await,
             Outcome::Undone | Outcome::Paused | Outcome::Stuck | Outcome::Refused | Outcome::Diverged | Outcome::Abandoned => {
                 (Vec::new(), Vec::new())
             }
@@ -119,7 +120,9 @@ impl Run {
             let _ = self.record(What::Signalled { signal: signal.clone() });
         }
         let stays = self.stays(&broke);
-        let recorded = self.record(What::Broke { text: broke.text.clone(), place: broke.place.clone(), stays: stays.is_some() });
+        let rolled_back = matches!(broke.halt, Some(Halt::RolledBack { .. }));
+        let (text, place) = (broke.text.clone(), broke.place.clone());
+        let recorded = self.record(What::Broke { text, place, stays: stays.is_some(), rolled_back });
         if let Some(outcome) = stays {
             return (outcome, why);
         }
@@ -129,6 +132,7 @@ impl Run {
         self.undoing = true;
         if self.committed {
             return match self.return_leases().await {
+                Ok(()) if rolled_back => (Outcome::Undone, why),
                 Ok(()) => (Outcome::Paused, why),
                 Err(error) => (Outcome::Paused, Some(format!("{}; and a lease was not given back: {error}", broke.text))),
             };
@@ -160,8 +164,8 @@ impl Run {
             Some(Halt::Diverged { .. }) => Some(Outcome::Diverged),
             Some(Halt::Stuck { .. }) => Some(Outcome::Stuck),
             Some(Halt::Locked { .. }) if !self.touched => Some(Outcome::Refused),
-            // An operator who says no wants it back as it was.
-            Some(Halt::Declined { .. }) => None,
+            // An operator who says no wants it back as it was; what was put back is so already.
+            Some(Halt::Declined { .. } | Halt::RolledBack { .. }) => None,
             // Who goes on with a run and does not know its questions has not asked for an undo.
             Some(Halt::Unanswered { .. }) if self.resumed => paused(true),
             Some(Halt::Unanswered { .. } | Halt::Signal { .. } | Halt::Locked { .. }) | None => {
@@ -232,19 +236,51 @@ impl Run {
         })
     }
 
-    /// First and last value of every field that a run set and that is not as it was.
+    /// For a playbook that failed after its commit and has put back itself what it did: ends the run as undone. Refused while a
+    /// setting is not as it was; records say what is, and the end state is read to see that they do.
+    pub fn rolled_back(&mut self, why: &str) -> RunError {
+        if let Err(halt) = self.check_interrupt() {
+            return halt.into();
+        }
+        if !self.committed {
+            return RunError::refused("nothing was committed: what fails before is taken back by itself", "use `fail`");
+        }
+        // Leases go back at the end, and an instance that has ended is none that could be put back.
+        let stays = |done: &Done| done.lease || matches!(done.action, Action::Terminate { .. }) || self.is_record(&done.action);
+        let found = self.changed().find(|(_, last)| !stays(last)).map(|(change, _)| change);
+        match found {
+            Some(Change { resource, field, .. }) => {
+                RunError::refused(format!("{field} of {resource} is not as it was before this run"), "put it back first, or use `fail`")
+            }
+            None => Halt::RolledBack { text: why.to_owned() }.into(),
+        }
+    }
+
+    fn is_record(&self, action: &Action) -> bool {
+        let version = |name: &String| self.env.colors.iter().any(|color| self.env.version_parameter(&color.name) == *name);
+        invariant::is_record(&self.env, action) || matches!(action, Action::Parameter { name, .. } if version(name))
+    }
+
     fn changes(&self) -> Vec<Change> {
-        let mut fields: BTreeMap<(String, String), (Option<String>, Option<String>)> = BTreeMap::new();
+        self.changed().map(|(change, _)| change).collect()
+    }
+
+    /// First and last value of every field that a run set and that is not as it was, and the action that set it last.
+    fn changed(&self) -> impl Iterator<Item = (Change, &Done)> {
+        let mut fields: BTreeMap<(String, String), (Change, &Done)> = BTreeMap::new();
         for entry in self.stays.iter().chain(&self.entries) {
             let Entry::Action(done) = entry else { continue };
             let now = if done.returned { &done.before } else { &done.action.wanted() };
             for (field, value) in now {
-                let before = done.before.get(field).cloned().flatten();
-                fields.entry((done.action.resource(), field.clone())).or_insert_with(|| (before, None)).1.clone_from(value);
+                let (resource, field) = (done.action.resource(), field.clone());
+                let before = done.before.get(&field).cloned().flatten();
+                let change = || Change { resource: resource.clone(), field: field.clone(), before, now: None };
+                let (change, last) = fields.entry((resource.clone(), field.clone())).or_insert_with(|| (change(), done));
+                change.now.clone_from(value);
+                *last = done;
             }
         }
-        let changed = fields.into_iter().filter(|(_, (before, now))| before != now);
-        changed.map(|((resource, field), (before, now))| Change { resource, field, before, now }).collect()
+        fields.into_values().filter(|(change, _)| change.before != change.now)
     }
 
     /// Counts the calls since the last time this was asked; those that changed something for the run, its lock and journal aside.

@@ -39,6 +39,9 @@ pub enum Halt {
     /// A question that was answered with no.
     #[error("{text}")]
     Declined { text: String },
+    /// The playbook failed and has put back itself what it had committed.
+    #[error("{text}")]
+    RolledBack { text: String },
     /// A question that nobody could be asked.
     #[error("{text}")]
     Unanswered { text: String },

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Format version of the journal; raised when a field is added. `docs/journal.md` has the rules and what each version brought.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,6 +222,9 @@ pub enum What {
         /// The run stops as it is: nothing is taken back.
         #[serde(default)]
         stays: bool,
+        /// The playbook itself has put back what it had committed: nothing is left to do.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rolled_back: bool,
     },
     UndoStarted {
         step: u64,

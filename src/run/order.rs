@@ -23,6 +23,8 @@ pub struct Order {
     next: u64,
     mode: Mode,
     committed: bool,
+    /// After its commit the playbook put back itself what it had done.
+    rolled_back: bool,
     abandoned: bool,
     /// All is done but the release of the lock.
     settled: Option<Outcome>,
@@ -124,7 +126,10 @@ impl Order {
                 self.call(what)?;
                 ensure(!self.committed, || "it has committed already".into())
             }
-            What::Broke { .. } => self.forward(),
+            What::Broke { rolled_back, .. } => {
+                self.forward()?;
+                ensure(!rolled_back || self.committed, || "nothing was committed that the playbook could have put back".into())
+            }
             What::Resumed { command, .. } => {
                 let takes_back = command == "undo" && self.settled.is_none();
                 ensure(!(takes_back && self.committed), || "it has committed: it cannot be taken back".into())
@@ -179,7 +184,7 @@ impl Order {
             // Another process may have come to release the lock, whatever its command was.
             over if self.settled.is_some() && over.is_over() => self.settled == Some(over),
             Outcome::Done => self.committed && self.mode == Mode::Forward && self.current.is_none(),
-            Outcome::Undone => self.mode == Mode::Undoing && !self.committed && self.undo.is_none(),
+            Outcome::Undone => self.mode == Mode::Undoing && (!self.committed || self.rolled_back) && self.undo.is_none(),
             Outcome::Abandoned => self.abandoned,
             Outcome::Refused => self.open.is_empty(),
             Outcome::Paused | Outcome::Stuck | Outcome::Diverged => true,
@@ -219,7 +224,7 @@ impl Order {
             }
             What::Refused { step, .. } => self.close(*step),
             What::Committed { .. } => self.committed = true,
-            What::Broke { .. } => self.mode = Mode::Undoing,
+            What::Broke { rolled_back, .. } => (self.mode, self.rolled_back) = (Mode::Undoing, *rolled_back),
             What::Resumed { command, .. } => self.resume(command),
             What::Abandoned { .. } => self.abandoned = true,
             What::UndoStarted { step, .. } => self.undo = Some(*step),
@@ -268,7 +273,7 @@ impl Order {
         };
         self.resumed = true;
         // Who goes on with giving up says so again.
-        self.abandoned = false;
+        (self.abandoned, self.rolled_back) = (false, false);
         self.step = 0;
         (self.ended, self.current, self.undo, self.floor, self.asked) = (None, None, None, None, None);
         self.blocks.clear();

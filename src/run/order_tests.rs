@@ -62,7 +62,12 @@ fn answered(step: u64, id: &str) -> What {
 }
 
 fn broke() -> What {
-    What::Broke { text: text("no"), place: None, stays: false }
+    What::Broke { text: text("no"), place: None, stays: false, rolled_back: false }
+}
+
+/// The playbook has put back itself what it had committed.
+fn rolled_back() -> What {
+    What::Broke { text: text("no"), place: None, stays: false, rolled_back: true }
 }
 
 fn resumed(command: &str) -> What {
@@ -184,6 +189,21 @@ fn backwards() -> Vec<(&'static str, Vec<What>)> {
         ("asked", vec![began(), asked(1, "existing"), answered(1, "existing"), answered(1, "confirm"), started(2)]),
         ("blocks", vec![began(), block("a", None), block("b", None), block("b", Some(true)), block("a", Some(false))]),
         ("refused", vec![began(), ended(Outcome::Refused)]),
+        (
+            "put back by the playbook itself",
+            vec![
+                began(),
+                leased(1),
+                finished(1),
+                committed(2),
+                started(3),
+                finished(3),
+                rolled_back(),
+                undo(1),
+                returned(1),
+                ended(Outcome::Undone),
+            ],
+        ),
         ("settled, then the lock is released", vec![began(), committed(1), settled(Outcome::Done), ended(Outcome::Done)]),
         (
             "another process releases the lock",
@@ -239,6 +259,8 @@ fn what_cannot_follow_is_refused_with_its_reason() {
         (vec![began()], answered(1, "existing"), "nobody asked `existing` in step 1"),
         (vec![began(), started(1), finished(1)], undo(1), "the run is not being taken back"),
         (vec![began(), started(1), finished(1), committed(), broke()], undo(1), "the run is not being taken back"),
+        (vec![began(), committed(), broke()], ended(Outcome::Undone), "a run that stands so cannot end as undone"),
+        (vec![began()], rolled_back(), "nothing was committed that the playbook could have put back"),
         (vec![began(), broke()], undo(1), "step 1 did nothing that could be taken back"),
         (vec![began(), started(1), failed(1, Effect::None), broke()], undo(1), "step 1 did nothing that could be taken back"),
         (vec![began(), started(1), finished(1), broke(), undo(1), undone(1)], undo(1), "step 1 did nothing that could be taken back"),

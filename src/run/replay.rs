@@ -412,7 +412,8 @@ pub fn standing(events: &[Event]) -> Standing {
         match &event.what {
             What::Ended(ended) if ended.outcome == Outcome::Paused && was_undoing(events) => return Standing::Undoing,
             What::Ended(ended) => return Standing::Ended(ended.outcome),
-            What::Broke { stays: false, .. } => return Standing::Undoing,
+            // After a commit nothing is taken back, so that it can only go on.
+            What::Broke { stays: false, .. } if !committed(events) => return Standing::Undoing,
             What::Resumed { command, .. } if command == "undo" => return Standing::Undoing,
             What::Resumed { command, .. } if command == "abandon" => return Standing::GivingUp,
             _ => {}

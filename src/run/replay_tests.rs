@@ -30,7 +30,7 @@ fn an_undo_whose_process_died_is_still_an_undo() {
 fn what_the_process_before_was_told_after_its_last_action_is_forgotten() {
     let failed = |step| What::ReadFailed { step, verb: "asg".into(), of: "blue".into(), error: RunError::failed("throttled") };
     let told = |step| What::Read { step, verb: "asg".into(), of: "blue".into(), answer: serde_json::json!(2) };
-    let broke = || What::Broke { text: "throttled".into(), place: None, stays: false };
+    let broke = || What::Broke { text: "throttled".into(), place: None, stays: false, rolled_back: false };
     let done = |step| What::Committed { step };
     let replay = Replay::of(&events(vec![done(1), failed(2), broke(), taken_up("resume"), told(2), done(3), taken_up("resume")]));
     assert_eq!(replay.cutoff, 3);
@@ -51,7 +51,7 @@ fn an_action_that_failed_and_was_done_by_the_next_process_is_done() {
         lease,
     };
     let refused = What::Refused { step: 1, verb: "scale".into(), place: None, text: "not yet".into(), hint: None };
-    let broke = What::Broke { text: "not yet".into(), place: None, stays: false };
+    let broke = What::Broke { text: "not yet".into(), place: None, stays: false, rolled_back: false };
     let finished = What::Finished { step: 1, after: Fields::new(), calls: Vec::new() };
     let all = vec![refused, broke, taken_up("resume"), started(), finished];
     let replay = Replay::of(&events(all.clone()));

@@ -68,7 +68,7 @@ impl Run {
             }
             Err(broke) => {
                 // As at the end of any run, the text still reaches whoever plays it.
-                let _ = self.record(What::Broke { text: broke.text.clone(), place: broke.place, stays: true });
+                let _ = self.record(What::Broke { text: broke.text.clone(), place: broke.place, stays: true, rolled_back: false });
                 (Outcome::Paused, Some(broke.text))
             }
         };

@@ -60,6 +60,8 @@ pub enum Mishap {
     Break { group: String },
     /// What boots from now on, or is booting, never answers its health check.
     NeverHealthy { group: String },
+    /// This build never answers its health check, wherever it boots from now on.
+    BadBuild { version: String },
     /// Zone rebalancing replaces an instance.
     Rebalance { group: String },
     /// No launches above so many instances; `None`: there is room again.
@@ -96,6 +98,7 @@ impl Mishap {
             }
             Mishap::Break { group } => running(world, group, false).is_some_and(|id| world.break_application(&id)),
             Mishap::NeverHealthy { group } => world.never_healthy(group),
+            Mishap::BadBuild { version } => world.bad_builds.insert(version.clone()),
             Mishap::Rebalance { group } => world.fire_rebalance(group),
             Mishap::LimitCapacity { group, limit } => world.limit_capacity(group, *limit),
             Mishap::Policy { group, to } => world.fire_policy(group, *to),

@@ -158,6 +158,7 @@ impl World {
             log: Vec::new(),
             traffic: BTreeMap::new(),
             gauges: BTreeMap::new(),
+            bad_builds: BTreeSet::new(),
             alarms: BTreeMap::new(),
             published: Vec::new(),
             backlogs: spec.envs.iter().filter(|env| env.backlog > 0.0).map(|env| (env.name.clone(), env.backlog)).collect(),

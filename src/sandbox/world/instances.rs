@@ -55,7 +55,10 @@ impl World {
         let name = group.name.clone();
         let target_groups = if group.suspended.contains("AddToLoadBalancer") { Vec::new() } else { group.target_groups.clone() };
         let version = self.version_of(&group.version_bucket, &group.version_key);
-        let needs_version = !group.version_key.is_empty();
+        let starts_at_all = match &version {
+            Some(version) => !self.bad_builds.contains(version),
+            None => group.version_key.is_empty(),
+        };
         let starts = self.now.after_ms(group.app_start.draw(&mut self.rng));
         let now = self.now;
         if let Some(instance) = self.instances.get_mut(id) {
@@ -63,7 +66,7 @@ impl World {
             instance.until = None;
             instance.in_service = Some(now);
             // Without a version there is nothing to start: the application never answers.
-            instance.answers_from = (version.is_some() || !needs_version).then_some(starts);
+            instance.answers_from = starts_at_all.then_some(starts);
             instance.version.clone_from(&version);
         }
         if let Some(version) = version {

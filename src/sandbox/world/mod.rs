@@ -82,6 +82,9 @@ pub struct World {
     /// What CloudWatch measures, by ARN of a target group or load balancer: one gauge a change.
     #[serde(default)]
     pub gauges: BTreeMap<String, Vec<Gauge>>,
+    /// Builds that start and never answer.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bad_builds: BTreeSet<String>,
     /// By name.
     #[serde(default)]
     pub alarms: BTreeMap<String, MetricAlarm>,

@@ -88,6 +88,9 @@ pub struct FaultAsk {
     pub group: Option<String>,
     #[serde(default)]
     pub to: Option<u32>,
+    /// Of `bad_build`: as the version key has it.
+    #[serde(default)]
+    pub build: Option<String>,
     /// Of what happens to an alarm: its name, and its new state.
     #[serde(default)]
     pub alarm: Option<String>,
@@ -106,7 +109,7 @@ pub struct SignalAsk {
 
 const WORLD: &[&str] = &["start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "alarms"];
 const GROUP: &[&str] = &["desired", "min", "max", "version"];
-const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "alarm", "state"];
+const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "build", "alarm", "state"];
 const SIGNAL: &[&str] = &["name", "at"];
 
 pub fn world(map: Map) -> Result<WorldAsk, Raised> {

@@ -124,6 +124,18 @@ pub static VERBS: &[Verb] = &[
         call: |call| with(call, async |run| run.commit().await).map(Dynamic::from),
     },
     Verb {
+        name: "rolled_back",
+        params: &[Param::required("why", Kind::Text, "what failed; goes to the journal")],
+        options: &[],
+        returns: "never",
+        summary: "Ends a run that failed after its commit and has put back itself what it did: exit 3. Refused while a setting is not as it was.",
+        errors: &["refused"],
+        example: "rolled_back(\"green did not become healthy, and runs what it ran before\")",
+        effect: Effect::Say,
+        since: 1,
+        call: |call| with(call, async |run| Err::<(), _>(run.rolled_back(&call.text(0)))).map(Dynamic::from),
+    },
+    Verb {
         name: "effect",
         params: &[Param::required(
             "request",

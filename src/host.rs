@@ -2,6 +2,7 @@
 //!
 //! Nothing above this file knows whether AWS, a server or the simulated AWS answers.
 
+pub mod clone;
 pub mod world;
 
 use crate::account::{Account, AccountError, Connection, Identity, Kind};

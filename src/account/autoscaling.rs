@@ -3,7 +3,7 @@
 use super::classify::{Answer, Failure, answer};
 use super::pages::Pages;
 use super::retry::{Call, Class};
-use super::{Account, AccountError, Activity, Group, GroupSettings, Instance};
+use super::{Account, AccountError, Activity, Group, GroupSettings, Instance, Policy};
 use aws_sdk_autoscaling::types as sdk;
 use aws_smithy_types::DateTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +84,29 @@ impl Account {
             Ok((activities.into_iter().map(activity).collect::<Result<_, String>>()?, out.next_token))
         })
     }
+
+    /// DescribePolicies of a group.
+    pub async fn policies(&self, asg: &str) -> Result<Vec<Policy>, AccountError> {
+        let call = call("DescribePolicies", asg, Class::Read);
+        let mut policies = Vec::new();
+        let mut pages = Pages::default();
+        loop {
+            let (page, next) = self.call(call, || self.policies_page(asg, &pages)).await?;
+            policies.extend(page);
+            if !pages.go_on(next).map_err(|what| endless(call, what))? {
+                return Ok(policies);
+            }
+        }
+    }
+
+    async fn policies_page(&self, asg: &str, pages: &Pages) -> Result<Answer<(Vec<Policy>, Option<String>)>, Failure> {
+        let request = self.autoscaling.describe_policies().auto_scaling_group_name(asg);
+        let request = request.max_records(PAGE_MAX).set_next_token(pages.token.clone());
+        answer(request.send().await)?.read(|out| {
+            let policies = out.scaling_policies.ok_or("the reply lacks `ScalingPolicies`")?;
+            Ok((policies.into_iter().map(policy).collect::<Result<_, String>>()?, out.next_token))
+        })
+    }
 }
 
 /// A list that goes round: the replies cannot be true.
@@ -149,6 +172,21 @@ fn activity(from: sdk::Activity) -> Result<Activity, String> {
         description: from.description.unwrap_or_default(),
         cause: from.cause.unwrap_or_default(),
         message: from.status_message.unwrap_or_default(),
+    })
+}
+
+fn policy(from: sdk::ScalingPolicy) -> Result<Policy, String> {
+    let lacks = |what: &str| format!("a scaling policy lacks `{what}`");
+    let tracking = from.target_tracking_configuration;
+    let metric = tracking.as_ref().and_then(|t| t.predefined_metric_specification.as_ref()).and_then(|m| m.predefined_metric_type.as_ref());
+    Ok(Policy {
+        asg: from.auto_scaling_group_name.ok_or_else(|| lacks("AutoScalingGroupName"))?,
+        name: from.policy_name.ok_or_else(|| lacks("PolicyName"))?,
+        kind: from.policy_type.ok_or_else(|| lacks("PolicyType"))?,
+        // AWS leaves it away for policies from before there was the switch.
+        enabled: from.enabled.unwrap_or(true),
+        tracks: metric.map(|metric| metric.as_str().to_string()),
+        target: tracking.and_then(|t| t.target_value),
     })
 }
 

@@ -70,6 +70,20 @@ pub struct Activity {
     pub message: String,
 }
 
+/// A scaling policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub asg: String,
+    pub name: String,
+    /// `TargetTrackingScaling`, `StepScaling`, …
+    pub kind: String,
+    pub enabled: bool,
+    /// What target tracking tracks, such as `ASGAverageCPUUtilization`; `None`: a metric of the account's own, or another kind of policy.
+    pub tracks: Option<String>,
+    /// In the unit of what it tracks.
+    pub target: Option<f64>,
+}
+
 /// An instance refresh.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refresh {

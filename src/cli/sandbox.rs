@@ -1,16 +1,18 @@
-//! `bgx sandbox`: show the simulated account, make it new, or serve it on a loopback port.
+//! `bgx sandbox`: show the simulated account, make it new, make a copy of a real one, or serve it on a loopback port.
 
 use super::failure::Failure;
+use super::run::{options, text};
 use super::signals;
 use super::style::{clean, short};
 use crate::config::Config;
-use crate::host::{HostError, world};
+use crate::host::{self, Host, HostError, world};
 use crate::sandbox::Sandbox;
 use crate::sandbox::server::Server;
 use crate::sandbox::world::World;
 use clap::{Arg, ArgMatches, Command};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 pub fn command() -> Command {
@@ -25,10 +27,18 @@ pub fn command() -> Command {
                 .help("0: any free one"),
         )
         .arg(Arg::new("pace").long("pace").value_name("60x").default_value("1x").help("seconds of the world in one real second"));
+    let clone = Command::new("clone")
+        .about("Read what bgx.toml names of environments, and save it as a world; changes nothing in the account")
+        .arg(Arg::new("env").long("env").short('e').value_name("ENV").required(true).help("environment of bgx.toml; `a,b` for several"))
+        .arg(Arg::new("target").long("target").value_name("TARGET").help("sandbox, aws, or the URL of a server; wins over bgx.toml"))
+        .arg(Arg::new("out").long("out").value_name("FILE").required(true).help("where the world is saved"));
+    let world = || Arg::new("world").long("world").value_name("FILE").help("a world that was saved, in place of the project's own");
+    let serve = serve.arg(world());
     Command::new("sandbox")
         .about("The simulated AWS account")
         .subcommand_required(true)
-        .subcommand(Command::new("show").about("Print the world"))
+        .subcommand(Command::new("show").about("Print the world").arg(world()))
+        .subcommand(clone)
         .subcommand(Command::new("reset").about("Make the world new from bgx.toml; its runs go too"))
         .subcommand(serve)
 }
@@ -37,22 +47,46 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     match matches.subcommand() {
         Some(("reset", _)) => reset(config),
         Some(("serve", matches)) => serve(matches, config),
-        _ => show(config),
+        Some(("clone", matches)) => clone(matches, config),
+        Some((_, matches)) => show(matches, config),
+        None => Err(Failure::usage("`bgx sandbox` wants to know what to do")),
     }
 }
 
-fn load(config: &Config) -> Result<(world::Stored, World), Failure> {
+/// The project's own world, or the one that is named; what happens to that is not kept.
+fn load(matches: &ArgMatches, config: &Config) -> Result<(Option<world::Stored>, World), Failure> {
+    if let Some(path) = text(matches, "world") {
+        return Ok((None, world::given(Path::new(path))?));
+    }
     let stored = world::Stored::open(&config.root)?;
     let world = match stored.load()? {
         Some(world) => world,
         None => world::new_world(config, config.sandbox_seed).map_err(HostError::Refused)?,
     };
-    Ok((stored, world))
+    Ok((Some(stored), world))
 }
 
-fn show(config: &Config) -> Result<i32, Failure> {
-    let (_stored, world) = load(config)?;
+fn show(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    let (_stored, world) = load(matches, config)?;
     let _ = std::io::stdout().write_all(clean(&page(&world)).as_bytes());
+    Ok(0)
+}
+
+fn clone(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    let envs = config.env_list(text(matches, "env").unwrap_or_default())?;
+    let options = options(matches)?;
+    let (target, _) = host::target_of(config, envs[0], &options);
+    let host = Host::open(config, &target, &options)?;
+    let cloned = host.clone_of(&envs)?;
+    let out = Path::new(text(matches, "out").unwrap_or_default());
+    world::save(out, &cloned.world).map_err(|e| Failure::usage(format!("could not write `{}`: {e}", out.display())))?;
+    let (groups, instances) = (cloned.world.groups.len(), cloned.world.instances.len());
+    let names = text(matches, "env").unwrap_or_default();
+    let mut said = format!("{}: {names} as of {}, {groups} group(s) with {instances} instance(s)\n", out.display(), cloned.world.now);
+    for unknown in &cloned.unknown {
+        let _ = writeln!(said, "unknown: {} ({}); {}", unknown.what, unknown.why, unknown.consequence);
+    }
+    let _ = std::io::stdout().write_all(clean(&said).as_bytes());
     Ok(0)
 }
 
@@ -121,15 +155,16 @@ fn serve(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let pace = pace.strip_suffix('x').unwrap_or(pace).parse::<f64>().ok().filter(|p| p.is_finite() && *p > 0.0);
     let pace = pace.ok_or_else(|| Failure::usage("`--pace` wants a number above 0, such as 60x"))?;
     let port = matches.get_one::<u16>("port").copied().unwrap_or(0);
-    let (stored, world) = load(config)?;
-    let stored = Arc::new(stored);
+    let (stored, world) = load(matches, config)?;
+    let stored = stored.map(Arc::new);
     let saved = stored.clone();
     let mut interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let sandbox = Arc::new(Mutex::new(Sandbox::new(world)));
     let failed = |e: std::io::Error| Failure::usage(format!("could not serve on 127.0.0.1:{port}: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let served = runtime.block_on(async {
-        let server = Server::bind(port, sandbox.clone(), pace).await?.saving(Arc::new(move |world| saved.save(world)));
+        let save = move |world: &World| saved.as_ref().map_or(Ok(()), |stored| stored.save(world));
+        let server = Server::bind(port, sandbox.clone(), pace).await?.saving(Arc::new(save));
         let address = server.address()?;
         let _ = writeln!(std::io::stdout(), "SANDBOX on http://{address} at {pace}x: nothing real is touched; Ctrl-C ends it");
         let _ = std::io::stdout().flush();
@@ -137,6 +172,7 @@ fn serve(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     });
     served.map_err(failed)?;
     let sandbox = sandbox.lock().expect("no panic while the sandbox was held");
-    stored.save(&sandbox.world).map_err(|e| Failure::usage(format!("could not save the sandbox: {e}")))?;
+    let saved = stored.map_or(Ok(()), |stored| stored.save(&sandbox.world));
+    saved.map_err(|e| Failure::usage(format!("could not save the sandbox: {e}")))?;
     Ok(0)
 }

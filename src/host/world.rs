@@ -85,7 +85,7 @@ pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
     })
 }
 
-fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
+pub(super) fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {
     let routes = env.routes.iter().map(|route| {
         *priority += 10;
         let (path, host) = match &route.matches {
@@ -170,6 +170,30 @@ pub struct Stored {
     _lock: File,
 }
 
+/// A world that was saved; `None`: there is no such file.
+pub fn load(path: &Path, hint: &str) -> Result<Option<World>, HostError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(HostError::Io { what: format!("could not read `{}`", path.display()), source }),
+    };
+    let read = serde_json::from_slice(&bytes);
+    read.map(Some).map_err(|e| HostError::Refused(format!("`{}` does not hold a world ({e}); {hint}", path.display())))
+}
+
+/// A world that somebody named.
+pub fn given(path: &Path) -> Result<World, HostError> {
+    let found = load(path, "`bgx sandbox clone` makes one")?;
+    found.ok_or_else(|| HostError::Refused(format!("there is no `{}`; `bgx sandbox clone` makes one", path.display())))
+}
+
+/// Saves a world where somebody wants it; whole or not at all.
+pub fn save(path: &Path, world: &World) -> io::Result<()> {
+    let next = path.with_extension("next");
+    std::fs::write(&next, serde_json::to_vec(world)?)?;
+    std::fs::rename(&next, path)
+}
+
 /// The folder of everything that the sandbox keeps.
 pub fn folder(root: &Path) -> PathBuf {
     root.join(".bgx/sandbox")
@@ -192,21 +216,12 @@ impl Stored {
 
     /// The world as it was left; `None`: there is none yet.
     pub fn load(&self) -> Result<Option<World>, HostError> {
-        let bytes = match std::fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(HostError::Io { what: format!("could not read `{}`", self.path.display()), source }),
-        };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| {
-            HostError::Refused(format!("`{}` does not hold a world ({e}); `bgx sandbox reset` makes a new one", self.path.display()))
-        })
+        load(&self.path, "`bgx sandbox reset` makes a new one")
     }
 
     /// Whole or not at all: another file, then a rename. Not synced: it must outlive the process, not the machine.
     pub fn save(&self, world: &World) -> io::Result<()> {
-        let next = self.path.with_extension("json.next");
-        std::fs::write(&next, serde_json::to_vec(world)?)?;
-        std::fs::rename(&next, &self.path)
+        save(&self.path, world)
     }
 
     /// Forgets the world.

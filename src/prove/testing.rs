@@ -5,7 +5,7 @@ use super::staged::{self, Stage};
 use super::world::Start;
 use crate::config::{Config, Environment};
 use crate::host::Host;
-use crate::host::world::{built, version};
+use crate::host::world::{built, given, version};
 use crate::run::event::{Event, OnFailure, What};
 use crate::run::journal::Journal;
 use crate::run::{Answers, Halt};
@@ -251,6 +251,12 @@ fn find(name: &str, config: &Config) -> Result<PathBuf, Refusal> {
 
 /// A new account as a test describes it.
 fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Refusal> {
+    if let Some(file) = &ask.file {
+        if *ask != (WorldAsk { file: ask.file.clone(), ..WorldAsk::default() }) {
+            return Err(Refusal::new("world: with `file` the account is the one that was saved, and nothing else is said of it"));
+        }
+        return given(&config.root.join(file)).map_err(|error| Refusal::new(format!("world: {error}")));
+    }
     let word = ask.start.as_deref().unwrap_or("fresh");
     let Some((_, start)) = Start::ALL.iter().find(|(name, _)| *name == word) else {
         let hint = did_you_mean(word, Start::ALL.map(|(name, _)| name)).unwrap_or_else(|| "fresh, warm or empty".to_owned());

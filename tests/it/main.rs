@@ -25,6 +25,7 @@ mod moto;
 mod mutants;
 mod overdue;
 mod permissions;
+mod plan;
 mod playbook_tests;
 mod process;
 mod program;

@@ -73,7 +73,9 @@ def check_groups(asg):
     message = refused("ValidationError", 400, asg.describe_auto_scaling_groups, AutoScalingGroupNames=[f"g{n}" for n in range(51)])
     assert message == "The number of group names that may be passed in is limited to 50"
     refused("InvalidNextToken", 400, asg.describe_auto_scaling_groups, NextToken="bogus")
-    refused("InvalidAction", 400, asg.describe_policies)
+    refused("InvalidAction", 400, asg.describe_tags)
+    for policy in asg.describe_policies()["ScalingPolicies"]:
+        assert policy["TargetTrackingConfiguration"]["TargetValue"] > 0, policy
 
 
 def check_group_changes(asg, name):

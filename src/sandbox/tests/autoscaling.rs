@@ -269,3 +269,20 @@ async fn a_refresh_with_what_the_sandbox_does_not_act_on_is_refused() {
     let nobody = account.asg.describe_instance_refreshes().auto_scaling_group_name("nobody").send().await.unwrap_err();
     assert!(nobody.into_service_error().message().expect("a text").contains("AutoScalingGroup name not found"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn policies_say_what_target_tracking_holds() {
+    let account = Account::new();
+    let policies = async |group: &str| {
+        let out = account.asg.describe_policies().auto_scaling_group_name(group).send().await.expect("described");
+        out.scaling_policies.unwrap_or_default()
+    };
+    assert!(policies("beta-blue").await.is_empty(), "no group of this world is scaled");
+    account.sandbox.lock().expect("nobody else has it").world.groups.get_mut("beta-blue").expect("it is there").cpu_target = Some(25.0);
+    let found = policies("beta-blue").await;
+    let tracking = found[0].target_tracking_configuration.clone().expect("it tracks");
+    assert_eq!((found.len(), tracking.target_value), (1, Some(25.0)));
+    let metric = tracking.predefined_metric_specification.and_then(|metric| metric.predefined_metric_type);
+    assert_eq!(metric.expect("a metric").as_str(), "ASGAverageCPUUtilization");
+    assert!(account.asg.describe_policies().auto_scaling_group_name("nobody").send().await.is_err());
+}

@@ -14,6 +14,7 @@ pub fn handle(world: &mut World, operation: &str, form: &Form) -> Result<Option<
         "DescribeAutoScalingGroups" => describe_groups(world, form).map(Some),
         "DescribeAutoScalingInstances" => describe_instances(world, form).map(Some),
         "DescribeScalingActivities" => describe_activities(world, form).map(Some),
+        "DescribePolicies" => super::policies::describe(world, form).map(Some),
         "UpdateAutoScalingGroup" => update(world, form).map(|()| None),
         "SetDesiredCapacity" => set_desired(world, form).map(|()| None),
         "SuspendProcesses" => {
@@ -268,7 +269,7 @@ fn lifecycle(state: Lifecycle) -> &'static str {
     }
 }
 
-fn group_arn(world: &World, name: &str) -> String {
+pub(super) fn group_arn(world: &World, name: &str) -> String {
     let (region, account) = (&world.region, &world.account);
     format!("arn:aws:autoscaling:{region}:{account}:autoScalingGroup:{}:autoScalingGroupName/{name}", uuid_of(name))
 }
@@ -288,6 +289,6 @@ fn validation(message: String) -> Fault {
     Fault::new(400, "ValidationError", message)
 }
 
-fn invalid_token() -> Fault {
+pub(super) fn invalid_token() -> Fault {
     Fault::new(400, "InvalidNextToken", "The token is not valid")
 }

@@ -14,6 +14,7 @@ mod commands;
 mod elbv2;
 mod instances;
 mod page;
+mod policies;
 mod query;
 mod refresh;
 mod route;

@@ -57,7 +57,7 @@ fn target_group_not_found() -> Fault {
 
 impl Actions {
     /// The same actions everywhere, nothing on its way.
-    pub(super) fn settled(actions: Vec<Action>, nodes: u32) -> Actions {
+    pub fn settled(actions: Vec<Action>, nodes: u32) -> Actions {
         Actions { nodes: vec![actions.clone(); nodes.max(1) as usize], api: actions, pending: Vec::new(), stale: Past::default() }
     }
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Nodes of the load balancer: one in each of three availability zones.
-const NODES: u32 = 3;
+pub const NODES: u32 = 3;
 /// Running instances have been in service for a day.
-const SETTLED: u64 = 86_400_000;
+pub(super) const SETTLED: u64 = 86_400_000;
 
 /// What a new world holds. The host makes one from `bgx.toml`; tests write their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,24 @@ pub struct ColorSpec {
 }
 
 impl World {
+    /// An account in which nothing is, to be filled by hand; see [`World::take_up`].
+    pub fn bare(seed: u64, now: Time, account: &str, region: &str) -> World {
+        World::empty(&WorldSpec {
+            seed,
+            start: now,
+            account: account.to_owned(),
+            region: region.to_owned(),
+            load_balancer: String::new(),
+            listeners: Vec::new(),
+            bucket: String::new(),
+            timing: Timing::default(),
+            envs: Vec::new(),
+            builds: Vec::new(),
+            build_key: String::new(),
+            objects: Vec::new(),
+        })
+    }
+
     /// A settled account: everything in `spec` exists, running instances are InService and healthy, nothing is pending.
     pub fn new(spec: &WorldSpec) -> World {
         let mut world = World::empty(spec);
@@ -224,16 +242,7 @@ impl World {
             let arn = format!("{}/{}", listener.replacen(":listener/", ":listener-rule/", 1), self.rng.hex(16));
             self.rules.insert(arn.clone(), Rule { arn, listener, priority: route.priority, conditions, actions });
         }
-        let dns_name = self.load_balancers.get(balancer).map(|lb| lb.dns_name.clone()).unwrap_or_default();
-        self.flows.push(Flow {
-            env: env.name.clone(),
-            load_balancer: balancer.to_owned(),
-            port: route.port,
-            host: route.host.as_ref().map_or(dns_name, |h| h.replace('*', "www").replace('?', "x")),
-            path: route.path.as_ref().map_or_else(|| "/".to_owned(), |p| p.replace('*', "/").replace('?', "x")),
-            per_second: env.per_second,
-            full_load_per_instance: env.full_load_per_instance,
-        });
+        self.flows.extend(self.load_balancers.get(balancer).map(|balancer| Flow::of(env, route, balancer)));
     }
 
     fn add_storage(&mut self, spec: &WorldSpec) {
@@ -356,8 +365,23 @@ impl World {
     }
 }
 
+impl Flow {
+    /// The users of a route: requests that its conditions match.
+    pub fn of(env: &EnvSpec, route: &RouteSpec, balancer: &LoadBalancer) -> Flow {
+        Flow {
+            env: env.name.clone(),
+            load_balancer: balancer.arn.clone(),
+            port: route.port,
+            host: route.host.as_ref().map_or_else(|| balancer.dns_name.clone(), |h| h.replace('*', "www").replace('?', "x")),
+            path: route.path.as_ref().map_or_else(|| "/".to_owned(), |p| p.replace('*', "/").replace('?', "x")),
+            per_second: env.per_second,
+            full_load_per_instance: env.full_load_per_instance,
+        }
+    }
+}
+
 /// A group without target groups, policy or version; one minute to boot.
-fn plain_group(name: &str, bucket: &str) -> Group {
+pub fn plain_group(name: &str, bucket: &str) -> Group {
     Group {
         name: name.to_owned(),
         min: 0,

@@ -155,11 +155,16 @@ impl World {
         }
     }
 
-    /// Unique: counts up through 10.0.0.0/8, from 10.0.0.4.
+    /// Unique: counts up through 10.0.0.0/8, from 10.0.0.4, past those that are taken.
     pub(super) fn new_private_ip(&mut self) -> String {
-        let n = self.next_id;
-        self.next_id += 1;
-        format!("10.{}.{}.{}", n / 62_500 % 250, n / 250 % 250, n % 250 + 4)
+        loop {
+            let n = self.next_id;
+            self.next_id += 1;
+            let address = format!("10.{}.{}.{}", n / 62_500 % 250, n / 250 % 250, n % 250 + 4);
+            if self.instances.values().all(|instance| instance.private_ip != address) {
+                return address;
+            }
+        }
     }
 
     /// Whether the next instance is spot, and its type.

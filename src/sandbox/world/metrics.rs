@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const NAMESPACE: &str = "AWS/ApplicationELB";
+/// CPU of the instances of a group, as EC2 publishes it.
+const EC2: &str = "AWS/EC2";
 /// Every request takes this long, so that all statistics of the response time are the same.
 const RESPONSE_SECONDS: f64 = 0.05;
 
@@ -78,8 +80,10 @@ struct Subject {
 impl World {
     /// Points from `start` (its minute) to before `end`, oldest first; nothing that is younger than the publication lag.
     pub fn metric(&self, asked: &Asked, start: Time, end: Time) -> Vec<(Time, f64)> {
-        if asked.namespace != NAMESPACE {
-            return self.own_metric(asked, start, end);
+        match asked.namespace.as_str() {
+            NAMESPACE => {}
+            EC2 => return self.cpu_metric(asked, start, end),
+            _ => return self.own_metric(asked, start, end),
         }
         let Some(subject) = self.subject(asked) else { return Vec::new() };
         let Some(gauges) = self.gauges.get(&subject.arn) else { return Vec::new() };
@@ -93,6 +97,19 @@ impl World {
             from = from.after_ms(period);
         }
         points
+    }
+
+    /// CPUUtilization of a group that target tracking looks at: as it is now, for the minutes that are published.
+    fn cpu_metric(&self, asked: &Asked, start: Time, end: Time) -> Vec<(Time, f64)> {
+        let [(dimension, name)] = asked.dimensions.iter().collect::<Vec<_>>()[..] else { return Vec::new() };
+        let group = self.groups.get(name).filter(|group| group.cpu_target.is_some() && self.members(name).next().is_some());
+        let Some(group) = group.filter(|_| dimension == "AutoScalingGroupName" && asked.name == "CPUUtilization") else {
+            return Vec::new();
+        };
+        let (period, published) = (u64::from(asked.period_seconds) * 1000, Time(self.now.0.saturating_sub(self.timing.metric_lag)));
+        let first = Time(start.0 - start.0 % period);
+        let minutes = (0..).map(|n| first.after_ms(n * period)).take_while(|at| *at < end && *at < published);
+        minutes.map(|at| (at, f64::from(group.cpu) / 100.0)).collect()
     }
 
     /// PutMetricData. It is part of no environment and stands in no log.

@@ -24,6 +24,7 @@ mod probes;
 mod refresh;
 mod standby;
 mod storage;
+mod take_up;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ mod traffic;
 
 pub use autoscaling::{GroupUpdate, GroupView};
 pub use balancing::{TargetState, TargetView};
-pub use build::{ColorSpec, EnvSpec, RouteSpec, ServiceSpec, WorldSpec};
+pub use build::{ColorSpec, EnvSpec, NODES, RouteSpec, ServiceSpec, WorldSpec, plain_group};
 pub use clock::{Past, Rng, Time};
 pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};

@@ -43,6 +43,8 @@ pub enum Script {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorldAsk {
+    /// A world that was saved, such as the clone of an account; a path of the project. Nothing else is said then.
+    pub file: Option<String>,
     /// `fresh`, `warm` or `empty`.
     pub start: Option<String>,
     pub seed: Option<u64>,
@@ -107,7 +109,8 @@ pub struct SignalAsk {
     pub at: String,
 }
 
-const WORLD: &[&str] = &["start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "alarms"];
+const WORLD: &[&str] =
+    &["file", "start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "alarms"];
 const GROUP: &[&str] = &["desired", "min", "max", "version"];
 const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "build", "alarm", "state"];
 const SIGNAL: &[&str] = &["name", "at"];

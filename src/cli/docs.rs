@@ -3,7 +3,8 @@
 use super::failure::Failure;
 use super::list::first_sentence;
 use super::run::text;
-use crate::script::catalog::{Catalog, Function, Module};
+use crate::script::catalog::{Catalog, Module};
+use crate::script::described::{Function, Parameter};
 use crate::script::diagnose::did_you_mean;
 use crate::script::header::API_LEVEL;
 use crate::script::{Effect, Kind, Verb};
@@ -84,25 +85,35 @@ fn import(module: &Module) -> String {
 }
 
 fn signature(module: &Module, function: &Function) -> String {
-    format!("{}::{}({})", module.alias, function.name, function.params.join(", "))
+    let params: Vec<&str> = function.params.iter().map(|param| param.name.as_str()).collect();
+    format!("{}::{}({})", module.alias, function.name, params.join(", "))
 }
 
 /// One that a verb takes.
 struct Argument {
     /// As written in a call.
     name: String,
-    kind: &'static str,
+    kind: String,
     meaning: String,
 }
+
+/// Facts beside the arguments: a word, and what it is.
+type Facts = Vec<(&'static str, String)>;
 
 fn arguments(verb: &Verb) -> Vec<Argument> {
     let argument = |name: String, of: Kind, doc: &str, required: bool| {
         let meaning = if required { format!("{doc} (required)") } else { doc.to_owned() };
-        Argument { name, kind: kind(of), meaning }
+        Argument { name, kind: kind(of).to_owned(), meaning }
     };
     let params = verb.params.iter().map(|p| argument(p.name.to_owned(), p.kind, p.doc, !p.optional));
     let options = verb.options.iter().map(|o| argument(format!("{}:", o.key), o.kind, o.doc, o.required));
     params.chain(options).collect()
+}
+
+/// What a function takes.
+fn parameters(function: &Function) -> Vec<Argument> {
+    let of = |p: &Parameter| Argument { name: p.name.clone(), kind: p.kind.clone(), meaning: p.meaning.clone() };
+    function.params.iter().map(of).collect()
 }
 
 fn kind(kind: Kind) -> &'static str {
@@ -127,63 +138,87 @@ fn errors(verb: &Verb) -> String {
     if verb.errors.is_empty() { "none of its own".to_owned() } else { verb.errors.join(", ") }
 }
 
+/// What the verbs do that a function comes to.
+fn effects(function: &Function) -> String {
+    let words = [(Effect::Write, "changes the account"), (Effect::Wait, "waits"), (Effect::Ask, "asks a human")];
+    let found: Vec<&str> = words.iter().filter(|(known, _)| function.effects.contains(known)).map(|(_, word)| *word).collect();
+    match (found.is_empty(), function.effects.iter().max()) {
+        (false, _) => found.join(", "),
+        (true, Some(most)) => effect(*most).to_owned(),
+        (true, None) => effect(Effect::Pure).to_owned(),
+    }
+}
+
+fn verb_facts(verb: &Verb) -> Facts {
+    let mut facts = vec![("gives", verb.returns.to_owned()), ("effect", effect(verb.effect).to_owned()), ("errors", errors(verb))];
+    facts.push(("since", format!("bgx: {}", verb.since)));
+    facts.extend(verb.deprecated.map(|old| ("deprecated", format!("since bgx: {}; write {}", old.since, old.instead))));
+    facts
+}
+
+fn function_facts(function: &Function) -> Facts {
+    let errors = function.errors.iter().copied().collect::<Vec<_>>().join(", ");
+    let errors = if errors.is_empty() { "none of its own".to_owned() } else { errors };
+    vec![("effect", effects(function)), ("errors", errors), ("since", format!("bgx: {}", function.since))]
+}
+
 fn in_full(catalog: &Catalog) -> String {
-    let verbs = catalog.groups.iter().flat_map(|group| &group.verbs).map(|verb| verb_text(verb));
-    let functions = catalog.modules.iter().flat_map(|m| m.functions.iter().map(move |f| function_text(m, f)));
+    let verbs = catalog.groups.iter().flat_map(|group| &group.verbs).map(|verb| {
+        let facts = [verb_facts(verb), vec![("example", verb.example.to_owned())]].concat();
+        in_text(&verb.signature(), verb.summary, &arguments(verb), &facts)
+    });
+    let functions = catalog.modules.iter().flat_map(|m| m.functions.iter().map(move |f| (m, f))).map(|(module, f)| {
+        let facts = [function_facts(f), vec![("example", f.example.clone()), ("module", import(module))]].concat();
+        in_text(&signature(module, f), &f.doc, &parameters(f), &facts)
+    });
     verbs.chain(functions).collect::<Vec<_>>().join("\n")
 }
 
-fn verb_text(verb: &Verb) -> String {
-    let mut out = format!("{}\n\n{}\n\n", verb.signature(), verb.summary);
-    let rows = arguments(verb);
+fn in_text(signature: &str, doc: &str, rows: &[Argument], facts: &Facts) -> String {
+    let mut out = format!("{signature}\n\n{doc}\n\n");
     let names = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
     let kinds = rows.iter().map(|row| row.kind.len()).max().unwrap_or(0);
-    for Argument { name, kind, meaning } in &rows {
+    for Argument { name, kind, meaning } in rows {
         out.push_str(&format!("  {name:<names$}  {kind:<kinds$}  {meaning}\n"));
     }
     if !rows.is_empty() {
         out.push('\n');
     }
-    let (effect, errors) = (effect(verb.effect), errors(verb));
-    out.push_str(&format!("gives    {}\neffect   {effect}\nerrors   {errors}\nsince    bgx: {}\n", verb.returns, verb.since));
-    out.push_str(&format!("example  {}\n", verb.example));
+    facts.iter().for_each(|(word, what)| out.push_str(&format!("{word:<8} {what}\n")));
     out
-}
-
-fn function_text(module: &Module, function: &Function) -> String {
-    format!("{}\n\n{}\n\nmodule   {}\n", signature(module, function), function.doc, import(module))
 }
 
 fn page(catalog: &Catalog) -> String {
     let mut out = String::new();
     for group in &catalog.groups {
         out.push_str(&format!("\n## {}\n", group.name));
-        group.verbs.iter().for_each(|verb| out.push_str(&verb_page(verb)));
+        for verb in &group.verbs {
+            out.push_str(&in_page(&verb.signature(), verb.summary, &arguments(verb), &verb_facts(verb), verb.example));
+        }
     }
     for module in &catalog.modules {
         out.push_str(&format!("\n## {}\n\n{} `{}`\n", module.path, module.about, import(module)));
-        for function in &module.functions {
-            out.push_str(&format!("\n### `{}`\n\n{}\n", signature(module, function), function.doc));
+        for f in &module.functions {
+            out.push_str(&in_page(&signature(module, f), &f.doc, &parameters(f), &function_facts(f), &f.example));
         }
     }
     out
 }
 
-fn verb_page(verb: &Verb) -> String {
-    let mut out = format!("\n### `{}`\n\n{}\n\n", verb.signature(), verb.summary);
-    let rows = arguments(verb);
+fn in_page(signature: &str, doc: &str, rows: &[Argument], facts: &Facts, example: &str) -> String {
+    let mut out = format!("\n### `{signature}`\n\n{doc}\n\n");
     if !rows.is_empty() {
         out.push_str("| argument | kind | meaning |\n|---|---|---|\n");
     }
-    for Argument { name, kind, meaning } in &rows {
+    for Argument { name, kind, meaning } in rows {
         out.push_str(&format!("| `{name}` | {kind} | {} |\n", meaning.replace('|', "\\|")));
     }
     if !rows.is_empty() {
         out.push('\n');
     }
-    let (effect, errors) = (effect(verb.effect), errors(verb));
-    out.push_str(&format!("- gives: {}\n- effect: {effect}\n- errors: {errors}\n- since: `bgx: {}`\n", verb.returns, verb.since));
-    out.push_str(&format!("\n```rhai\n{}\n```\n", verb.example));
+    let shown = |word: &str, what: &str| if word == "since" { format!("- since: `{what}`\n") } else { format!("- {word}: {what}\n") };
+    facts.iter().for_each(|(word, what)| out.push_str(&shown(word, what)));
+    out.push_str(&format!("\n```rhai\n{example}\n```\n"));
     out
 }
 
@@ -196,12 +231,15 @@ fn to_json(catalog: &Catalog) -> Value {
         json!({
             "group": group, "name": verb.name, "signature": verb.signature(), "summary": verb.summary, "params": params, "options": options,
             "returns": verb.returns, "effect": effect(verb.effect), "errors": verb.errors, "since": verb.since, "example": verb.example,
+            "deprecated": verb.deprecated.map(|old| json!({ "since": old.since, "instead": old.instead })),
         })
     };
     let function = |module: &Module, function: &Function| {
+        let params: Vec<Value> = function.params.iter().map(|p| json!({ "name": p.name, "kind": p.kind, "doc": p.meaning })).collect();
         json!({
             "module": module.path, "import": import(module), "name": function.name, "signature": signature(module, function),
-            "params": function.params, "summary": first_sentence(&function.doc), "doc": function.doc,
+            "params": params, "summary": first_sentence(&function.doc), "doc": function.doc,
+            "effect": effects(function), "errors": function.errors, "since": function.since, "example": function.example,
         })
     };
     let verbs: Vec<Value> = catalog.groups.iter().flat_map(|group| group.verbs.iter().map(|v| verb(group.name, v))).collect();

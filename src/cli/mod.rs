@@ -10,6 +10,7 @@ mod failure;
 mod journals;
 mod list;
 mod lock;
+mod man;
 mod new;
 mod prompt;
 mod prove;
@@ -85,6 +86,7 @@ fn bgx() -> Command {
         .subcommand(docs::command())
         .subcommand(new::command())
         .subcommand(completions::command())
+        .subcommand(man::command())
 }
 
 fn dispatch(args: &[String]) -> Result<i32, End> {
@@ -120,6 +122,7 @@ fn without_project(matches: &ArgMatches) -> Option<Result<i32, Failure>> {
     match matches.subcommand() {
         Some(("docs", matches)) => Some(docs::run(matches)),
         Some(("new", matches)) => Some(new::run(matches)),
+        Some(("man", matches)) => Some(man::run(matches, bgx())),
         Some(("completions", matches)) => Some(Ok(completions::run(matches, bgx()))),
         _ => None,
     }

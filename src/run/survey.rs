@@ -407,7 +407,8 @@ fn disagreements(reading: &Reading<'_>, env: &Environment, serving: &Serving, co
             add(About::Version, true, format!("{} runs {version}, the next instance would boot {next}", color.color));
         }
         let odd = color.instances.iter().filter(|i| i.version.is_some() && color.version.is_some() && i.version != color.version);
-        for instance in odd {
+        // What a deploy that was taken back booted is on its way out for minutes, and no reason to stop the next one.
+        for instance in odd.filter(|i| !i.lifecycle.starts_with("Terminat")) {
             let version = instance.version.as_deref().unwrap_or_default();
             add(
                 About::Version,

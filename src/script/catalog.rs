@@ -1,11 +1,11 @@
 //! What a playbook can call, for people to read: verbs by what they are about, and the functions of the embedded stdlib.
 
 use super::core_verbs::CORE;
+use super::described::{self, Function, Library};
 use super::imports::{self, Import};
 use super::session::STDLIB;
 use super::verb::Verb;
 use super::{harness, syntax, verbs};
-use rhai::AST;
 
 /// Verbs, by group, and functions, by module.
 pub struct Catalog {
@@ -30,21 +30,17 @@ pub struct Module {
     pub functions: Vec<Function>,
 }
 
-/// A function that says in `///` what it is for; one that does not is its module's own.
-pub struct Function {
-    pub name: String,
-    pub params: Vec<String>,
-    pub doc: String,
-}
-
 impl Catalog {
     /// Everything.
     pub fn all() -> Catalog {
         let named = [("language", CORE)].into_iter().chain(verbs::GROUPS).chain([("tests", harness::verbs())]);
         let groups = named.map(|(name, verbs)| Group { name, verbs: verbs.iter().collect() }).collect();
-        let asts: Vec<AST> = STDLIB.iter().map(|(_, text)| syntax::parser().compile(text).unwrap_or_default()).collect();
-        let imports: Vec<Import> = asts.iter().flat_map(imports::imports_of).collect();
-        let modules = STDLIB.iter().zip(&asts).map(|((name, text), ast)| module(name, text, ast, &imports)).collect();
+        let parse = |text: &str| syntax::parser().compile(text).unwrap_or_default();
+        let files = STDLIB.iter().map(|(name, text)| (format!("std/{name}"), parse(text))).collect();
+        let known = CORE.iter().chain(verbs::all()).map(|verb| (verb.name, verb)).collect();
+        let library = Library { files, verbs: known };
+        let imports: Vec<Import> = library.files.values().flat_map(imports::imports_of).collect();
+        let modules = STDLIB.iter().map(|(name, text)| module(name, text, &library, &imports)).collect();
         Catalog { groups, modules }
     }
 
@@ -79,32 +75,19 @@ fn is_named(path: &str, alias: &str, function: &str, name: &str) -> bool {
     }
 }
 
-fn module(name: &str, text: &str, ast: &AST, imports: &[Import]) -> Module {
-    let mut found: Vec<_> = ast
-        .iter_fn_def()
-        .filter(|f| !f.comments.is_empty())
-        .map(|f| {
-            let params = f.params.iter().map(ToString::to_string).collect();
-            (f.body.start_position(), Function { name: f.name.to_string(), params, doc: doc(&f.comments) })
-        })
-        .collect();
-    found.sort_by_key(|(position, _)| *position);
+fn module(name: &str, text: &str, library: &Library, imports: &[Import]) -> Module {
     let path = format!("std/{name}");
-    let about = text.lines().next().unwrap_or_default().trim_start_matches("//!").trim().to_owned();
+    let head = described::comment(text.lines().take_while(|line| line.starts_with("//!")));
     let import = imports.iter().find(|import| import.path.as_ref() == Some(&path));
     let alias = import.map_or_else(|| name.to_owned(), |import| import.alias.clone());
-    Module { path, alias, about, functions: found.into_iter().map(|(_, function)| function).collect() }
-}
-
-/// The text of `///` lines.
-fn doc<T: ToString>(comments: impl IntoIterator<Item = T>) -> String {
-    let text = comments.into_iter().map(|comment| comment.to_string()).collect::<Vec<_>>().join("\n");
-    text.lines().map(|line| line.trim().trim_start_matches("///").trim()).collect::<Vec<_>>().join("\n")
+    let functions = described::functions(&head, &path, library);
+    Module { path, alias, about: head.text, functions }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::{Effect, Kind};
 
     fn found(name: &str) -> Vec<String> {
         Catalog::all().named(name).names()
@@ -116,7 +99,7 @@ mod tests {
         let module = all.modules.iter().find(|m| m.path == "std/blue_green").expect("it is in the stdlib");
         assert_eq!((module.alias.as_str(), module.functions[0].name.as_str()), ("bg", "size"));
         let boot = module.functions.iter().find(|f| f.name == "boot").expect("it says what it is for");
-        assert_eq!(boot.params, ["c", "live", "build", "n"]);
+        assert_eq!(boot.params.iter().map(|param| param.name.as_str()).collect::<Vec<_>>(), ["c", "live", "build", "n"]);
         assert!(boot.doc.starts_with("Boots `n` instances of `build` in colour `c`. Where"), "{}", boot.doc);
         assert!(boot.doc.contains("\nthe key names the new build"), "{}", boot.doc);
     }
@@ -129,6 +112,39 @@ mod tests {
         assert_eq!(found("boot"), ["bg::boot", "targets::boot"]);
         assert_eq!(found("scale"), ["scale"]);
         assert_eq!(found("green::boot"), [""; 0]);
+    }
+
+    #[test]
+    fn a_function_tells_all_or_is_private() {
+        let kinds = [Kind::Text, Kind::Int, Kind::Float, Kind::Bool, Kind::Duration, Kind::Color, Kind::Record, Kind::Map, Kind::List];
+        let kinds: Vec<&str> = kinds.into_iter().chain([Kind::Any]).map(Kind::word).collect();
+        for module in Catalog::all().modules {
+            for f in &module.functions {
+                let name = format!("{}::{}", module.alias, f.name);
+                for p in &f.params {
+                    assert!(kinds.contains(&p.kind.as_str()) && !p.meaning.is_empty(), "{name}: what is `{}`?", p.name);
+                }
+                assert!(f.doc.ends_with('.') && f.since == 1, "{name} has no summary, or is of no API level: {}", f.doc);
+                assert!(f.example.contains(&format!("{name}(")), "{name} has no example: {}", f.example);
+            }
+            let (_, text) = STDLIB.iter().find(|(name, _)| format!("std/{name}") == module.path).expect("it is of the stdlib");
+            let open = text.lines().filter_map(|line| line.strip_prefix("fn ")).filter_map(|rest| rest.split('(').next());
+            for name in open {
+                assert!(module.functions.iter().any(|f| f.name == name), "{}::{name} has no `///` and is not private", module.alias);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_function_does_is_what_the_verbs_do_that_it_comes_to() {
+        let all = Catalog::all();
+        let of = |name: &str| all.modules.iter().flat_map(|m| &m.functions).find(|f| f.name == name).expect("it is in the stdlib");
+        let errors = |name: &str| of(name).errors.iter().copied().collect::<Vec<_>>();
+        assert_eq!((errors("first"), of("first").effects.len()), (vec![], 0));
+        assert!(errors("bring_up").contains(&"timeout"), "it waits in another module's function: {:?}", errors("bring_up"));
+        assert!(of("bring_up").effects.contains(&Effect::Ask) && of("bring_up").effects.contains(&Effect::Write));
+        assert!(errors("must_run").contains(&"failed"), "in a closure: {:?}", errors("must_run"));
+        assert!(!of("others").effects.contains(&Effect::Write), "{:?}", of("others").effects);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub static CORE: &[Verb] = &[
         example: "fail(\"stopped by the operator\")",
         effect: Effect::Pure,
         since: 1,
+        deprecated: None,
         call: |call| Err(Raised::failed(call.text(0)).into()),
     },
     Verb {
@@ -30,6 +31,7 @@ pub static CORE: &[Verb] = &[
         example: "let bake = param(\"bake\", #{ kind: \"duration\", otherwise: \"5m\", doc: \"watch this long\" });",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: param,
     },
     Verb {
@@ -39,9 +41,10 @@ pub static CORE: &[Verb] = &[
         returns: "the closure, tied to this file",
         summary: "Ties a closure to the functions and constants of this file, so that a function of a module can call it.",
         errors: &[],
-        example: "checks::each(c, closure(|i| probe(i)))",
+        example: "let double = closure(|n| 2 * n); say(`${double.call(21)}`)",
         effect: Effect::Pure,
         since: 1,
+        deprecated: None,
         call: closure,
     },
 ];

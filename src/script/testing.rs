@@ -3,11 +3,12 @@
 use super::call::Call;
 use super::duration::show_duration;
 use super::engine::{STACK_BYTES, bare, for_play};
+use super::header::API_LEVEL;
 use super::play::{Play, PlayError, Poison, StepMark, play};
 use super::raised::{Raised, VerbError};
 use super::record::{Record, show};
 use super::sources::Sources;
-use super::verb::{Effect, Kind, Opt, Param, Verb};
+use super::verb::{Deprecated, Effect, Kind, Opt, Param, Verb};
 use rhai::{Dynamic, Map};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,19 @@ const fn verb(
     effect: Effect,
     call: fn(&Call) -> Result<Dynamic, VerbError>,
 ) -> Verb {
-    Verb { name, params, options, returns: "any", summary: "For tests.", errors: &[], example: "", effect, since: 1, call }
+    Verb {
+        name,
+        params,
+        options,
+        returns: "any",
+        summary: "For tests.",
+        errors: &[],
+        example: "",
+        effect,
+        since: 1,
+        deprecated: None,
+        call,
+    }
 }
 
 /// Notes the call, as a host would.
@@ -51,6 +64,11 @@ pub fn color(name: &str) -> Record {
 
 /// The verbs of the manual, without an account behind them, and some that misbehave.
 pub static VERBS: &[Verb] = &[
+    Verb {
+        deprecated: Some(Deprecated { since: 1, instead: "scale(color, #{desired})" }),
+        ..verb("resize", &[COLOR, Param::required("n", Kind::Int, "")], &[], Effect::Write, noted)
+    },
+    Verb { since: API_LEVEL + 1, ..verb("scale_all", &[COLOR], &[], Effect::Write, noted) },
     verb(
         "scale",
         &[COLOR],

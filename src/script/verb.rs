@@ -24,7 +24,17 @@ pub struct Verb {
     pub effect: Effect,
     /// The first API level that has it.
     pub since: u32,
+    pub deprecated: Option<Deprecated>,
     pub call: fn(&Call) -> Result<Dynamic, VerbError>,
+}
+
+/// It still works, and something else is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deprecated {
+    /// The first API level that has the better way.
+    pub since: u32,
+    /// What to write instead.
+    pub instead: &'static str,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -27,6 +27,10 @@ const BROKEN: &[Broken] = &[
         ":2:18 error unknown-option: `scale` has no option `desird` [did you mean `desired`?]",
     ),
     broken(
+        "let c = colors();\nset_weights(#{ live: c.live, idle: c.idle, shar: 50 });",
+        ":2:44 error unknown-option: `set_weights` has no option `shar` [did you mean `share`?]",
+    ),
+    broken(
         "let c = colors();\nscale(c.idle, #{ desired: \"2\" });",
         ":2:27 error wrong-argument: scale: `desired` wants a whole number, got \"2\"",
     ),
@@ -83,6 +87,7 @@ const BROKEN: &[Broken] = &[
     ),
     broken("exit(3);", ":1:1 error not-available: `exit` is not available in playbooks [use `return` to end well, or `fail(\"why\")`]"),
     broken("//! recover: maybe\nsay(\"x\");", ":1:5 error header: `recover: maybe` is not known [`undo`, `resume` or `page`]"),
+    broken("//! bgx: 2\nsay(\"x\");", ":1:5 error header: the playbook is written for API level 2, this bgx has 1 [use a newer bgx]"),
     broken(
         "let n = param(\"n\", #{ kind: \"itn\" });\nsay(`${n}`);",
         ":1:9 error parameter: parameter `n`: kind `itn` is not known; did you mean `int`?",

@@ -251,6 +251,7 @@ fn bgx_alone_shows_its_commands() {
       docs         Tell what playbooks can call: the verbs and the standard library, or one of them in full
       new          Make the folder of a new project: bgx.toml, a playbook, its test, a GitHub workflow
       completions  Print the completion script of a shell; for bash: source <(bgx completions bash)
+      man          Write the manual pages of bgx and its commands into a folder; pages of before are replaced
       help         Print this message or the help of the given subcommand(s)
 
     Options:

@@ -1,10 +1,10 @@
-//! What the documents say is so: the README's commands run, every verb's example works, pages are what bgx makes, a new project works.
+//! What the documents say is so: the README's commands run, pages are what bgx makes, a new project works.
 
 use crate::process::{Program, Project, Said};
-use crate::support::{config, lab, root};
+use crate::support::{config, root};
 use bgx::run::event::Outcome;
 use bgx::script::session::Playbook;
-use bgx::script::{Effect, Verb, verbs};
+use bgx::script::verbs;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -52,49 +52,6 @@ fn the_readme_has_the_exit_code_of_every_outcome_and_no_other() {
         assert!(row.contains(outcome.word()), "{}: `{row}` does not say `{}`", outcome.code(), outcome.word());
     }
     assert_eq!(rows.into_keys().collect::<Vec<_>>(), [0, 3, 4, 5, 6, 7]);
-}
-
-fn example(verb: &Verb, before: &str) -> String {
-    format!("//! bgx: 1\n//! The example of `{}`.\nlet c = colors();\n{before}{};\n", verb.name, verb.example.trim_end_matches(';'))
-}
-
-#[test]
-fn every_verb_says_what_it_is_for_and_its_example_checks() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    assert!(verbs::all().len() > 30);
-    for verb in verbs::all() {
-        for (what, text) in [("summary", verb.summary), ("returns", verb.returns), ("example", verb.example)] {
-            assert!(!text.trim().is_empty(), "{} has no {what}", verb.name);
-        }
-        assert!(verb.example.contains(&format!("{}(", verb.name)), "{}: {}", verb.name, verb.example);
-        let path = folder.path().join("example.rhai");
-        std::fs::write(&path, example(verb, "")).expect("a temporary folder can be written");
-        if let Err(problems) = Playbook::load(&path, &config(), Some("team/compiler_explorer")) {
-            panic!("{}: {}", verb.name, problems.render(false));
-        }
-    }
-}
-
-/// Instances that boot and are checked by the load balancer, for a wait to wait for.
-const BOOTING: &str =
-    "protect_asg(c.live);\nset_weights(#{ live: c.live, idle: c.idle, share: 0 });\nscale(c.idle, #{ desired: 2, min: 2 });\n";
-
-#[test]
-fn the_examples_of_verbs_that_change_nothing_run_in_a_new_sandbox() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    for verb in verbs::all() {
-        let before = match verb.effect {
-            Effect::Pure | Effect::Read | Effect::Say => "",
-            Effect::Wait => BOOTING,
-            Effect::Write | Effect::Ask => continue,
-        };
-        let outcome = lab("beta", "").text(folder.path(), &example(verb, before)).run();
-        // What a wait prepared is no deploy: its end state may be in disagreement, the example itself must have run.
-        assert!(outcome.error.is_none(), "{}: {:?}", verb.name, outcome.error);
-        if verb.effect != Effect::Wait {
-            assert_eq!(outcome.ended.outcome, Outcome::Done, "{}: {:?}", verb.name, outcome.ended);
-        }
-    }
 }
 
 fn playbooks(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -201,6 +158,14 @@ fn docs_of_one_verb_or_function_are_whole_and_others_are_refused() {
 
     Boots more where the live colour has grown since the deploy began; gives up after three rounds of growth.
 
+      c      record  what colors() gave
+      build  text    what resolve_version gave
+      asked  int     instances that were asked for; () for as many as serve
+
+    effect   changes the account, waits, asks a human
+    errors   conflict, denied, failed, invalid, refused, timeout
+    since    bgx: 1
+    example  bg::match_capacity(c, resolve_version("latest"), ())
     module   import "std/blue_green" as bg;
     "#);
     let known = outside(folder.path(), &["docs", "blue_green::boot", "--format", "json"]);
@@ -241,6 +206,30 @@ fn every_shell_gets_a_completion_that_knows_the_commands() {
         assert!(["prove", "recover", "on-failure"].iter().all(|word| said.text.contains(word)), "{shell}: {}", said.text);
     }
     assert_eq!(outside(folder.path(), &["completions", "tcsh"]).code, Some(2));
+}
+
+#[test]
+fn every_command_gets_a_manual_page_and_a_bad_folder_is_an_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let made = outside(folder.path(), &["man", "share/man1"]);
+    assert_eq!(made.code, Some(0), "{}", made.text);
+    assert!(made.text.contains("man share/man1/bgx.1"), "{}", made.text);
+    let page = |name: &str| std::fs::read_to_string(folder.path().join("share/man1").join(name)).expect("it was made");
+    // The list of commands is the one of `bgx --help`, and a command of a command has a page of its own.
+    let help = outside(folder.path(), &["--help"]).text;
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.is_empty());
+    // An indented line goes on with the one before.
+    let commands = commands.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in commands.into_iter().chain(["sandbox-serve"]) {
+        assert!(page(&format!("bgx-{command}.1")).starts_with(".ie"), "{command}");
+    }
+    assert!(page("bgx-run.1").contains("\\-\\-on\\-failure") && page("bgx.1").contains("bgx\\-prove(1)"), "{}", page("bgx.1"));
+    std::fs::write(folder.path().join("file"), "").expect("a temporary folder can be written");
+    let refused = outside(folder.path(), &["man", "file/man1"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.text.contains("could not write manual pages into `file/man1`"), "{}", refused.text);
 }
 
 #[test]

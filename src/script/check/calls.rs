@@ -12,6 +12,7 @@ use rhai::{ASTNode, Array, Dynamic, Expr, FnCallExpr, FnPtr, Map, Position, Stmt
 struct Call<'a> {
     own: &'a Facts,
     known: &'a Known<'a>,
+    api: u32,
     call: &'a FnCallExpr,
     position: Position,
     /// `x.f()`: one argument more than is written.
@@ -19,7 +20,8 @@ struct Call<'a> {
     within: Within,
 }
 
-pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diagnostic>) {
+/// `api`: the level that the playbook is written for.
+pub fn check(own: &Facts, known: &Known, api: u32, sources: &Sources, found: &mut Vec<Diagnostic>) {
     let mut report = |position, diagnostic: Diagnostic| found.push(diagnostic.at(sources.locate(position)));
     for f in own.ast.iter_fn_def() {
         if known.verbs.contains_key(f.name.as_str()) {
@@ -40,7 +42,7 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
         };
         // A call that the parser makes for a closure with captures.
         if !call.is_operator_call() && !call.name.starts_with("anon$") {
-            let call = Call { own, known, call, position, method, within };
+            let call = Call { own, known, api, call, position, method, within };
             if call.call.is_qualified() { call.qualified(&mut report) } else { call.plain(&mut report) }
         }
     });
@@ -83,6 +85,9 @@ impl Call<'_> {
         if let Some(verb) = self.known.verbs.get(name).filter(|_| script.is_none()) {
             if self.own.is_module && self.within == Within::Top && verb.effect != Effect::Pure && verb.name != "param" {
                 report(self.position, top_of_module(&format!("a call of `{name}`")));
+            }
+            if verb.since > self.api {
+                report(self.position, too_new(verb, self.api));
             }
             if !self.method {
                 arguments(verb, &self.call.args, report);
@@ -167,6 +172,12 @@ impl Call<'_> {
     }
 }
 
+fn too_new(verb: &Verb, api: u32) -> Diagnostic {
+    Diagnostic::error(format!("`{}` came with API level {}, and the playbook is written for {api}", verb.name, verb.since))
+        .code("api-level")
+        .hint(format!("write `//! bgx: {}`", verb.since))
+}
+
 pub fn unknown_alias(own: &Facts, alias: &str) -> Diagnostic {
     let hint = did_you_mean(alias, own.aliases.keys().map(String::as_str)).unwrap_or_else(|| format!("import \"…\" as {alias};"));
     Diagnostic::error(format!("module `{alias}` is not imported")).code("not-imported").hint(hint)
@@ -185,9 +196,11 @@ fn arguments(verb: &'static Verb, args: &[Expr], report: &mut dyn FnMut(Position
     }
     // The rules for `param` are read with its declaration.
     let Some(Expr::Map(entries, at)) = options.first().filter(|_| verb.name != "param") else { return };
+    let mut meant = Vec::new();
     for (key, value) in &entries.0 {
         let Some(option) = verb.option(&key.name) else {
             let keys: Vec<&str> = verb.options.iter().map(|o| o.key).collect();
+            meant.extend(nearest(&key.name, keys.iter().copied()));
             let hint = did_you_mean(&key.name, keys.iter().copied()).unwrap_or_else(|| format!("it has {}", keys.join(", ")));
             report(key.pos, Diagnostic::error(format!("`{}` has no option `{}`", verb.name, key.name)).code("unknown-option").hint(hint));
             continue;
@@ -196,7 +209,9 @@ fn arguments(verb: &'static Verb, args: &[Expr], report: &mut dyn FnMut(Position
             report(value.start_position(), Diagnostic::error(format!("{}: `{}` {why}", verb.name, key.name)).code("wrong-argument"));
         }
     }
-    for option in verb.options.iter().filter(|o| o.required && entries.0.iter().all(|(k, _)| k.name.as_str() != o.key)) {
+    // One that is there, misspelt, is told of once.
+    let given = |key: &str| meant.contains(&key) || entries.0.iter().any(|(k, _)| k.name.as_str() == key);
+    for option in verb.options.iter().filter(|o| o.required && !given(o.key)) {
         report(
             *at,
             Diagnostic::error(format!("{}: option `{}` is missing", verb.name, option.key)).code("missing-option").hint(verb.signature()),

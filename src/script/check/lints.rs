@@ -4,6 +4,7 @@ use super::facts::{Facts, Known, Within};
 use super::hidden::hidden;
 use crate::script::diagnose::Diagnostic;
 use crate::script::sources::Sources;
+use crate::script::verb::Deprecated;
 use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 use std::collections::BTreeSet;
 
@@ -42,6 +43,11 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
                     }
                 }
             }
+            Some(ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) => {
+                if let Some(diagnostic) = deprecated(own, call, known) {
+                    report(*at, diagnostic);
+                }
+            }
             _ => {}
         }
         blocks(path.last()).into_iter().for_each(|block| unreachable_code(block, &mut report));
@@ -50,6 +56,15 @@ pub fn check(own: &Facts, known: &Known, sources: &Sources, found: &mut Vec<Diag
             report(position, Diagnostic::warning(text).code("hidden-failure").hint(hint));
         }
     });
+}
+
+/// A verb that still works, and has something better beside it.
+fn deprecated(own: &Facts, call: &FnCallExpr, known: &Known) -> Option<Diagnostic> {
+    let is_verb = !call.is_qualified() && !own.functions.contains_key(call.name.as_str());
+    let verb = known.verbs.get(call.name.as_str()).filter(|_| is_verb)?;
+    let Deprecated { since, instead } = verb.deprecated?;
+    let text = format!("`{}` is deprecated since API level {since}", verb.name);
+    Some(Diagnostic::warning(text).code("deprecated").hint(format!("write {instead}")))
 }
 
 fn unused(name: &str) -> Diagnostic {
@@ -217,6 +232,20 @@ mod tests {
         }
         assert_eq!(warned("fn f() { let x = 1; 2 }\nf();"), ["1:14 unused-variable"]);
         assert_eq!(warned("import \"lib\" as lib;"), ["1:17 unused-import"]);
+    }
+
+    #[test]
+    fn a_verb_that_has_a_better_one_beside_it_is_told_of_at_each_call() {
+        assert_eq!(
+            warned("let c = colors();\nresize(c.idle, 1);\nfn f(c) { if true { resize(c, 2); } }\nf(c.idle);"),
+            ["2:1 deprecated", "3:21 deprecated"]
+        );
+        assert_eq!(warned("fn resize(c, n) { say(`${c}${n}`); }\nresize(1, 2);"), Vec::<String>::new(), "it is the playbook's own");
+        let told = sources(&[("a.rhai", "resize(colors().idle, 1);")]);
+        let found = warnings(&told, &bare(VERBS), VERBS);
+        let [only] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(only.message, "`resize` is deprecated since API level 1");
+        assert_eq!(only.hint.as_deref(), Some("write scale(color, #{desired})"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod questions;
 
 use super::diagnose::Diagnostic;
 use super::explain;
-use super::header::Header;
+use super::header::{API_LEVEL, Header};
 use super::params;
 use super::sources::Sources;
 use super::verb::Verb;
@@ -22,10 +22,9 @@ use std::collections::BTreeMap;
 /// `engine` is one that knows the same verbs; nothing is run on it.
 pub fn check(sources: &Sources, engine: &Engine, verbs: &'static [Verb]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    if let Some(main) = sources.main() {
-        let wrong = Header::parse(&main.name, &main.text).err().unwrap_or_default();
-        found.extend(wrong.into_iter().map(|d| d.code("header")));
-    }
+    let header = sources.main().map(|main| Header::parse(&main.name, &main.text));
+    let api = header.as_ref().and_then(|header| header.as_ref().ok()).map_or(API_LEVEL, |header| header.api);
+    found.extend(header.and_then(Result::err).unwrap_or_default().into_iter().map(|d| d.code("header")));
     found.extend(params::specs(sources).err().unwrap_or_default().into_iter().map(|d| d.code("parameter")));
     let mut facts: BTreeMap<String, Facts> = BTreeMap::new();
     for (index, file) in sources.files().iter().enumerate() {
@@ -37,7 +36,7 @@ pub fn check(sources: &Sources, engine: &Engine, verbs: &'static [Verb]) -> Vec<
     }
     let known = Known::new(engine, verbs, &facts);
     for own in facts.values() {
-        calls::check(own, &known, sources, &mut found);
+        calls::check(own, &known, api, sources, &mut found);
         names::check(own, &known, sources, &mut found);
     }
     in_order(found, sources)

@@ -43,6 +43,13 @@ fn unknown_functions_get_a_hint_that_helps() {
 }
 
 #[test]
+fn a_verb_of_a_later_level_wants_the_level_in_the_header() {
+    let told = "`scale_all` came with API level 2, and the playbook is written for 1 [write `//! bgx: 2`]";
+    assert_eq!(one("//! bgx: 1\nscale_all(colors().idle);"), [format!("a.rhai:2:1: {told}")]);
+    assert_eq!(one("scale_all(colors().idle);"), [format!("a.rhai:1:1: {told}")]);
+}
+
+#[test]
 fn calls_in_steps_closures_and_strings_are_seen() {
     assert_eq!(one("step \"x\" { nope(1); let f = || nope2(2); `${nope3()}`; }").len(), 3);
     assert_eq!(one("switch 1 { 1 => nope(), 2..5 => nope2(), _ => nope3() }").len(), 3);

@@ -20,7 +20,19 @@ const fn row(
     example: &'static str,
     call: fn(&Call) -> Result<Dynamic, VerbError>,
 ) -> Verb {
-    Verb { name, params, options: &[], returns: "nothing", summary, errors: &["assert"], example, effect: Effect::Pure, since: 1, call }
+    Verb {
+        name,
+        params,
+        options: &[],
+        returns: "nothing",
+        summary,
+        errors: &["assert"],
+        example,
+        effect: Effect::Pure,
+        since: 1,
+        deprecated: None,
+        call,
+    }
 }
 
 pub const VERBS: &[Verb] = &[

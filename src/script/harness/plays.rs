@@ -108,6 +108,7 @@ pub const VERBS: &[Verb] = &[
         example: "let r = play(\"deploy\", #{ env: \"beta\", params: #{ version: \"latest\" } })",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: |call| play(call, Script::Playbook(call.text(0))),
     },
     Verb {
@@ -120,6 +121,7 @@ pub const VERBS: &[Verb] = &[
         example: "play_text(`import \"std/blue_green\" as bg; bg::empty(colors().idle);`, #{ env: \"beta\" })",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: |call| play(call, Script::Text(call.text(0))),
     },
     Verb {
@@ -132,6 +134,7 @@ pub const VERBS: &[Verb] = &[
         example: "resume(r)",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: |call| play(call, Script::Resume),
     },
     Verb {
@@ -144,6 +147,7 @@ pub const VERBS: &[Verb] = &[
         example: "undo(r)",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: |call| play(call, Script::Undo),
     },
 ];

@@ -19,6 +19,7 @@ pub static VERBS: &[Verb] = &[
         example: "resolve_version(\"latest\")",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: resolve_version,
     },
     Verb {
@@ -31,6 +32,7 @@ pub static VERBS: &[Verb] = &[
         example: "builds(#{ branch: \"main\" }).len()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: builds,
     },
     Verb {
@@ -43,6 +45,7 @@ pub static VERBS: &[Verb] = &[
         example: "discovery(resolve_version(\"latest\")).found",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: discovery,
     },
     Verb {
@@ -55,6 +58,7 @@ pub static VERBS: &[Verb] = &[
         example: "build_lock()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: |call| with(call, async |run| run.read("build_lock", "", async |run| locked(run).await).await).map(text),
     },
     Verb {
@@ -67,6 +71,7 @@ pub static VERBS: &[Verb] = &[
         example: "set_build_lock(\"41001 loses sessions\")",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: set_build_lock,
     },
 ];

@@ -24,6 +24,7 @@ pub static VERBS: &[Verb] = &[
         example: "env().name",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: env,
     },
     Verb {
@@ -36,6 +37,7 @@ pub static VERBS: &[Verb] = &[
         example: "for name in envs() { in_env(name, || say(env().name)); }",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: envs,
     },
     Verb {
@@ -48,6 +50,7 @@ pub static VERBS: &[Verb] = &[
         example: "in_env(envs()[0], || say(env().name))",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: in_env,
     },
     Verb {
@@ -60,6 +63,7 @@ pub static VERBS: &[Verb] = &[
         example: "in_env(envs()[0], || commit_env())",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| with(call, async |run| run.commit_env().await).map(Dynamic::from),
     },
     Verb {
@@ -72,6 +76,7 @@ pub static VERBS: &[Verb] = &[
         example: "let c = colors(); say(c.live.asg);",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: colors,
     },
     Verb {
@@ -88,6 +93,7 @@ pub static VERBS: &[Verb] = &[
         example: "preflight(colors(), #{ capacity: 2 })",
         effect: Effect::Ask,
         since: 1,
+        deprecated: None,
         call: preflight,
     },
     Verb {
@@ -100,6 +106,7 @@ pub static VERBS: &[Verb] = &[
         example: "drift().len()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: drift,
     },
 ];

@@ -33,6 +33,7 @@ pub static VERBS: &[Verb] = &[
         example: "scale(c.idle, #{ desired: 2, min: 2 })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: scale,
     },
     Verb {
@@ -48,6 +49,7 @@ pub static VERBS: &[Verb] = &[
         example: "protect_asg(c.live)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: protect_asg,
     },
     Verb {
@@ -60,6 +62,7 @@ pub static VERBS: &[Verb] = &[
         example: "hold_launches(c.live)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: hold_launches,
     },
     Verb {
@@ -72,6 +75,7 @@ pub static VERBS: &[Verb] = &[
         example: "resume_launches(c.idle)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: resume_launches,
     },
     Verb {
@@ -84,6 +88,7 @@ pub static VERBS: &[Verb] = &[
         example: "thaw(c.live)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: thaw,
     },
     Verb {
@@ -96,6 +101,7 @@ pub static VERBS: &[Verb] = &[
         example: "keep_warm(c.live, #{ released_by: \"cleanup\" })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: keep_warm,
     },
 ];

@@ -22,6 +22,7 @@ pub static VERBS: &[Verb] = &[
         example: "enter_standby(instances(c.idle)[0])",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| standby(call, true),
     },
     Verb {
@@ -34,6 +35,7 @@ pub static VERBS: &[Verb] = &[
         example: "exit_standby(instances(c.idle)[0])",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| standby(call, false),
     },
     Verb {
@@ -46,6 +48,7 @@ pub static VERBS: &[Verb] = &[
         example: "restart(instances(c.idle)[0])",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: restart,
     },
 ];

@@ -35,6 +35,7 @@ pub static VERBS: &[Verb] = &[
         example: "alarms([\"beta-5xx\"])",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: alarms,
     },
     Verb {
@@ -51,6 +52,7 @@ pub static VERBS: &[Verb] = &[
         example: "metric(\"RequestCount\", #{ color: c.idle, over: \"5m\" })",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: metric,
     },
     Verb {
@@ -69,6 +71,7 @@ pub static VERBS: &[Verb] = &[
         example: "judge(c, #{ phases: [now()] }).verdict",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: judge_canary,
     },
     Verb {
@@ -81,6 +84,7 @@ pub static VERBS: &[Verb] = &[
         example: "dispersion(c.live).phi",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: dispersion,
     },
 ];

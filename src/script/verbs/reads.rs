@@ -25,6 +25,7 @@ pub static VERBS: &[Verb] = &[
         example: "asg(c.live).desired",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: asg,
     },
     Verb {
@@ -37,6 +38,7 @@ pub static VERBS: &[Verb] = &[
         example: "target_health(c.idle).healthy",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: target_health,
     },
     Verb {
@@ -49,6 +51,7 @@ pub static VERBS: &[Verb] = &[
         example: "instances(c.idle).len()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: instances,
     },
     Verb {
@@ -61,6 +64,7 @@ pub static VERBS: &[Verb] = &[
         example: "parameter(\"/compiler-explorer/beta/active-color\")",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: parameter,
     },
     Verb {
@@ -73,6 +77,7 @@ pub static VERBS: &[Verb] = &[
         example: "object(\"version/beta\")",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: object,
     },
     Verb {
@@ -91,6 +96,7 @@ pub static VERBS: &[Verb] = &[
         example: "http(instances(c.live)[0], \"/healthcheck\").status",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: http,
     },
     Verb {
@@ -103,6 +109,7 @@ pub static VERBS: &[Verb] = &[
         example: "now()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: now,
     },
 ];

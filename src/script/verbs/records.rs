@@ -22,6 +22,7 @@ pub static VERBS: &[Verb] = &[
         example: "set_active_color(c.idle)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: set_active_color,
     },
     Verb {
@@ -34,6 +35,7 @@ pub static VERBS: &[Verb] = &[
         example: "set_version(\"dist/gh/main/41001.tar.xz\", #{ color: c.idle })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: set_version,
     },
     Verb {
@@ -46,6 +48,7 @@ pub static VERBS: &[Verb] = &[
         example: "record_version(c.idle, \"dist/gh/main/41001.tar.xz\")",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: record_version,
     },
     Verb {
@@ -61,6 +64,7 @@ pub static VERBS: &[Verb] = &[
         example: "copy_discovery(\"staging\", \"gh-41001\")",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: copy_discovery,
     },
     Verb {
@@ -73,6 +77,7 @@ pub static VERBS: &[Verb] = &[
         example: "message()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: message,
     },
     Verb {
@@ -85,6 +90,7 @@ pub static VERBS: &[Verb] = &[
         example: "set_message(\"an update is under way\")",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: set_message,
     },
 ];

@@ -33,6 +33,7 @@ pub static VERBS: &[Verb] = &[
         example: "refresh(c.live, \"dist/gh/main/41001.tar.xz\", #{ min_healthy_percent: 75 })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: refresh,
     },
     Verb {
@@ -45,6 +46,7 @@ pub static VERBS: &[Verb] = &[
         example: "refresh(c.idle, \"dist/gh/main/41001.tar.xz\"); wait_refreshed(c.idle, #{ timeout: \"2h\" })",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: wait_refreshed,
     },
 ];

@@ -21,6 +21,7 @@ pub static VERBS: &[Verb] = &[
         example: "say(\"half-way\")",
         effect: Effect::Say,
         since: 1,
+        deprecated: None,
         call: |call| with(call, async |run| run.say(&call.text(0), false)).map(|_| Dynamic::UNIT),
     },
     Verb {
@@ -33,6 +34,7 @@ pub static VERBS: &[Verb] = &[
         example: "notify(\"beta is switched\")",
         effect: Effect::Say,
         since: 1,
+        deprecated: None,
         call: |call| with(call, async |run| run.announce(&call.text(0)).await).map(Dynamic::from),
     },
     Verb {
@@ -48,6 +50,7 @@ pub static VERBS: &[Verb] = &[
         example: "table([\"Colour\", \"Instances\"], [[c.live.name, asg(c.live).total]])",
         effect: Effect::Say,
         since: 1,
+        deprecated: None,
         call: table,
     },
     Verb {
@@ -60,6 +63,7 @@ pub static VERBS: &[Verb] = &[
         example: "confirm(\"switch\", \"send traffic to green?\")",
         effect: Effect::Ask,
         since: 1,
+        deprecated: None,
         call: confirm,
     },
     Verb {
@@ -80,6 +84,7 @@ pub static VERBS: &[Verb] = &[
         example: "choose(\"existing\", \"it runs already\", [[\"fresh\", \"empty it first\"], [\"stop\", \"stop\"]])",
         effect: Effect::Ask,
         since: 1,
+        deprecated: None,
         call: choose,
     },
     Verb {
@@ -97,6 +102,7 @@ pub static VERBS: &[Verb] = &[
         example: "approve(\"switch\", #{ by: \"other\", text: \"send traffic to green\", timeout: \"30m\", on_timeout: \"fail\" })",
         effect: Effect::Ask,
         since: 1,
+        deprecated: None,
         call: approve,
     },
     Verb {
@@ -109,6 +115,7 @@ pub static VERBS: &[Verb] = &[
         example: "decline(\"stopped by the operator\")",
         effect: Effect::Ask,
         since: 1,
+        deprecated: None,
         call: |call| Err(VerbError::Halt(Arc::new(Halt::Declined { text: call.text(0) }))),
     },
     Verb {
@@ -121,6 +128,7 @@ pub static VERBS: &[Verb] = &[
         example: "commit()",
         effect: Effect::Say,
         since: 1,
+        deprecated: None,
         call: |call| with(call, async |run| run.commit().await).map(Dynamic::from),
     },
     Verb {
@@ -133,6 +141,7 @@ pub static VERBS: &[Verb] = &[
         example: "rolled_back(\"green did not become healthy, and runs what it ran before\")",
         effect: Effect::Say,
         since: 1,
+        deprecated: None,
         call: |call| with(call, async |run| Err::<(), _>(run.rolled_back(&call.text(0)))).map(Dynamic::from),
     },
     Verb {
@@ -149,6 +158,7 @@ pub static VERBS: &[Verb] = &[
         example: "effect(#{ post: \"/admin/clear-cache\", to: \"ce-router-beta\", if_absent: \"skip\" })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| {
             let request = request(call)?;
             with(call, async |run| run.effect(&request).await).map(Dynamic::from)
@@ -164,6 +174,7 @@ pub static VERBS: &[Verb] = &[
         example: "on_undo(#{ post: \"/admin/clear-cache\", to: \"ce-router-beta\", if_absent: \"skip\" })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| {
             let request = request(call)?;
             with(call, async |run| run.on_undo(request)).map(Dynamic::from)
@@ -182,6 +193,7 @@ pub static VERBS: &[Verb] = &[
         example: "run_hooks(\"before_switch\", c)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: run_hooks,
     },
 ];

@@ -23,6 +23,7 @@ pub static VERBS: &[Verb] = &[
         example: "register(c.idle, instances(c.idle))",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| set_targets(call, true),
     },
     Verb {
@@ -35,6 +36,7 @@ pub static VERBS: &[Verb] = &[
         example: "deregister(c.live, instances(c.live))",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: |call| set_targets(call, false),
     },
     Verb {
@@ -47,6 +49,7 @@ pub static VERBS: &[Verb] = &[
         example: "targets(c.live).filter(|t| t.state == \"healthy\").len()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: targets,
     },
     Verb {
@@ -59,6 +62,7 @@ pub static VERBS: &[Verb] = &[
         example: "commit(); terminate(instances(c.idle)[0])",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: terminate,
     },
 ];

@@ -25,6 +25,7 @@ pub static VERBS: &[Verb] = &[
         example: "set_weights(#{ live: c.live, idle: c.idle, share: 0 })",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: set_weights,
     },
     Verb {
@@ -37,6 +38,7 @@ pub static VERBS: &[Verb] = &[
         example: "switch_rule(c.idle)",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: switch_rule,
     },
     Verb {
@@ -52,6 +54,7 @@ pub static VERBS: &[Verb] = &[
         example: "accept_less(c.idle, #{ healthy: 2, reason: \"spot is short\" })",
         effect: Effect::Ask,
         since: 1,
+        deprecated: None,
         call: accept_less,
     },
 ];

@@ -19,6 +19,7 @@ pub static VERBS: &[Verb] = &[
         example: "color_named(\"blue\")",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: color_named,
     },
     Verb {
@@ -31,6 +32,7 @@ pub static VERBS: &[Verb] = &[
         example: "members(color_named(\"blue\"))",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: members,
     },
     Verb {
@@ -43,6 +45,7 @@ pub static VERBS: &[Verb] = &[
         example: "routes()",
         effect: Effect::Read,
         since: 1,
+        deprecated: None,
         call: routes,
     },
     Verb {
@@ -58,6 +61,7 @@ pub static VERBS: &[Verb] = &[
         example: "forward(routes()[0], color_named(\"green\"))",
         effect: Effect::Write,
         since: 1,
+        deprecated: None,
         call: forward,
     },
 ];

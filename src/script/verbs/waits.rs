@@ -31,6 +31,7 @@ pub static VERBS: &[Verb] = &[
         example: "wait_in_service(c.idle, #{ count: 2, timeout: \"10m\" })",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: wait_in_service,
     },
     Verb {
@@ -43,6 +44,7 @@ pub static VERBS: &[Verb] = &[
         example: "wait_healthy(c.idle, #{ timeout: \"10m\" })",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: wait_healthy,
     },
     Verb {
@@ -63,6 +65,7 @@ pub static VERBS: &[Verb] = &[
         example: "wait_until(\"somebody is there\", #{ every: \"5s\", timeout: \"1m\" }, || asg(c.live).in_service > 0)",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: wait_until,
     },
     Verb {
@@ -75,6 +78,7 @@ pub static VERBS: &[Verb] = &[
         example: "sleep(\"30s\")",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: sleep,
     },
 ];

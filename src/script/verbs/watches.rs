@@ -38,6 +38,7 @@ pub static VERBS: &[Verb] = &[
         example: "watch(\"5m\", #{ serving: c.live })",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: watch,
     },
     Verb {
@@ -54,6 +55,7 @@ pub static VERBS: &[Verb] = &[
         example: "watch_split(\"10m\", c, || asg(c.live).desired > 9, #{ share: 0 })",
         effect: Effect::Wait,
         since: 1,
+        deprecated: None,
         call: watch_split,
     },
 ];

@@ -36,9 +36,9 @@ impl Account {
     }
 }
 
-/// More targets than one call takes, so that one may fail and another not.
+/// More targets than one call takes, or more than one route, so that one call may fail and another not.
 pub fn takes_several_calls(action: &Action) -> bool {
-    matches!(action, Action::Targets { instances, .. } if instances.len() > TARGETS_MAX)
+    matches!(action, Action::Targets { instances, .. } if instances.len() > TARGETS_MAX) || action.forwards().len() > 1
 }
 
 /// Those of the action's instances that have to change. One that has gone cannot: AWS refuses the call that names it.

@@ -22,6 +22,8 @@ pub struct Count {
 pub struct Row {
     pub fault: String,
     pub runs: usize,
+    /// Runs whose world's log or ending differs from all others' of this row and of those before it.
+    pub distinct: usize,
     pub ok: usize,
     pub bad: usize,
     /// By what was done last: `run`, `left alone`, `resume`, …
@@ -118,6 +120,7 @@ impl Report {
 /// In the order of the table; timings after it.
 fn rows(verdicts: &[Verdict]) -> Vec<Row> {
     let mut rows: BTreeMap<(usize, String), Row> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for verdict in verdicts {
         let fault = verdict.scenario.heading();
         let place = FAULTS.iter().position(|row| row.name == fault).unwrap_or(FAULTS.len());
@@ -127,6 +130,7 @@ fn rows(verdicts: &[Verdict]) -> Vec<Row> {
         *all += 1;
         *one += 1;
         row.runs += 1;
+        row.distinct += usize::from(seen.insert(verdict.hash));
         let word = verdict.ended.split(':').next().unwrap_or_default().to_owned();
         *row.endings.entry(word).or_default() += 1;
     }

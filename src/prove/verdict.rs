@@ -11,7 +11,7 @@ use crate::run::journal::Journal;
 use crate::run::replay;
 use crate::sandbox::audit::{self, Breach, Charter, Findings, Invariant, Phase};
 use crate::sandbox::fault::Mishap;
-use crate::sandbox::world::{Users, World};
+use crate::sandbox::world::{Time, Users, World};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -63,6 +63,7 @@ impl Bench<'_> {
         let (_, events) = Journal::reopen_bytes(&pause.left.journal);
         let phase = self.ungated(&events).unwrap_or(Phase::Crashed);
         let (findings, world) = self.findings(&pause.left.world, &pause.fate, &phase);
+        let findings = not_ours(findings, pause.fate.apart, false);
         self.verdict(&pause.scenario, "left alone", "died".to_owned(), Vec::new(), findings, &world)
     }
 
@@ -86,6 +87,8 @@ impl Bench<'_> {
         let why = outcome.ended.as_ref().and_then(|e| e.why.clone()).unwrap_or_else(|| outcome.error.clone());
         let problems = self.endings(played, ending, &why);
         let (findings, world) = self.findings(&outcome.left.world, &played.fate, &phase);
+        let over = matches!(ending, Some(event::Outcome::Done | event::Outcome::Undone));
+        let findings = not_ours(findings, played.fate.apart, over);
         let word = ending.map_or("did not begin", event::Outcome::word);
         let text = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
         self.verdict(&played.scenario, how(&played.scenario), text, problems, findings, &world)
@@ -188,6 +191,15 @@ impl Bench<'_> {
             hash,
         }
     }
+}
+
+/// Of several routes each is changed by a call of its own: where AWS denies one of them for good, or somebody else moves one, the run
+/// can do no more than stop and say so. A run that says it is over answers for what is still so.
+fn not_ours(findings: Findings, apart: Option<Time>, over: bool) -> Findings {
+    let Some(apart) = apart else { return findings };
+    let pardoned = |b: &Breach| b.invariant == Invariant::OneVersion && b.at >= apart && (!over || b.until.is_some());
+    let breaches = findings.breaches.into_iter().filter(|b| !pardoned(b)).collect();
+    Findings { breaches, ..findings }
 }
 
 /// What was done last, in words.

@@ -3,7 +3,7 @@
 use super::cells::{self, Death, Leg, Scenario, Strike, deaths};
 use super::faults::{Fault, Harm};
 use super::lab::{Go, Left, Outcome, Snap, Trouble};
-use super::mishap::{Scene, Twin};
+use super::mishap::{Befall, Scene, Twin};
 use super::verdict::{Bench, Verdict};
 use crate::run::event::{self, What};
 use crate::run::journal::Journal;
@@ -23,6 +23,8 @@ pub struct Fate {
     pub twins: Vec<Twin>,
     /// Somebody else changed what the run wanted for itself, and it is still so.
     pub stranger: bool,
+    /// From when on somebody or something else keeps one of several routes from going where the others go.
+    pub apart: Option<Time>,
     /// When a process last looked at what a stranger may change, each thing by an operation that shows it.
     pub looks: BTreeMap<String, Time>,
 }
@@ -39,6 +41,8 @@ pub struct Placed {
     trouble: Trouble,
     twin: Option<Twin>,
     may_stick: bool,
+    /// From when on it can keep one of several routes where it is.
+    parts: Option<Time>,
 }
 
 /// A process that came to its end by itself.
@@ -162,6 +166,7 @@ impl Bench<'_> {
             trouble.stall = trouble.stall.or(place.trouble.stall);
             trouble.disk = trouble.disk.or(place.trouble.disk);
             fate.stranger |= place.twin.is_some() && place.may_stick;
+            fate.apart = fate.apart.or(place.parts);
             fate.twins.extend(place.twin.clone());
         }
         let begin = Left { journal: Vec::new(), world: self.base.before.clone() };
@@ -234,7 +239,14 @@ impl Bench<'_> {
             }
             Harm::Nothing | Harm::Kill { .. } => return None,
         }
-        Some(Placed { trouble, twin, may_stick: fault.may_stick })
+        let moves_route = matches!(operation, "ModifyListener" | "ModifyRule");
+        let parts = match fault.harm {
+            Harm::World(Befall::Route) | Harm::Expired => true,
+            Harm::Always(_) => fault.may_stick && moves_route,
+            _ => false,
+        };
+        let parts = (parts && self.base.routes.len() > 1).then_some(traced.at);
+        Some(Placed { trouble, twin, may_stick: fault.may_stick, parts })
     }
 
     /// A scenario with one fault or death in its first process, and all that can come of it. With `again` every recovery dies too,

@@ -48,8 +48,9 @@ pub enum Ids<'a> {
 /// With the calls that only a run on AWS makes: its journal is in S3, its notices go to a webhook whose address is a parameter.
 pub fn policy(seen: &BTreeSet<Need>, envs: &[&Environment], ids: Ids) -> Policy {
     let region_and_account = parts(seen);
+    let made = seen.iter().filter_map(|need| taken_back(need, envs));
     let mut needs: BTreeSet<Need> = BTreeSet::new();
-    for need in seen.iter().cloned().chain(envs.iter().flat_map(|env| beyond(env, &region_and_account))) {
+    for need in seen.iter().cloned().chain(made).chain(envs.iter().flat_map(|env| beyond(env, &region_and_account))) {
         let Need { action, resource } = widened(need, envs);
         needs.extend(in_each_color(&resource, envs).into_iter().map(|resource| Need { action: action.clone(), resource }));
     }
@@ -60,16 +61,21 @@ pub fn policy(seen: &BTreeSet<Need>, envs: &[&Environment], ids: Ids) -> Policy 
     Policy::new(statements(resources))
 }
 
-/// One statement for all actions of a service that are about the same resources; those that take none are one together.
+/// One statement for resources of a service with which the same may be done; actions that take none are one together.
 fn statements(resources: BTreeMap<String, BTreeSet<String>>) -> Vec<Statement> {
-    let mut grouped: BTreeMap<(String, Vec<String>), Vec<String>> = BTreeMap::new();
-    for (action, all) in resources {
+    let mut of_resource: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (action, all) in &resources {
         let covered = |one: &String| all.iter().any(|other| other != one && fits(other, one));
-        let least: Vec<String> = all.iter().filter(|one| !covered(one)).cloned().collect();
-        let service = if least == ["*"] { String::new() } else { action.split(':').next().unwrap_or_default().to_owned() };
-        grouped.entry((service, least)).or_default().push(action);
+        for one in all.iter().filter(|one| !covered(one)) {
+            let service = if one == "*" { "" } else { action.split(':').next().unwrap_or_default() };
+            of_resource.entry((service.to_owned(), one.clone())).or_default().push(action.clone());
+        }
     }
-    grouped.into_iter().map(|((_, resources), actions)| Statement::allow(actions, resources)).collect()
+    let mut alike: BTreeMap<(String, Vec<String>), Vec<String>> = BTreeMap::new();
+    for ((service, resource), actions) in of_resource {
+        alike.entry((service, actions)).or_default().push(resource);
+    }
+    alike.into_iter().map(|((_, actions), resources)| Statement::allow(actions, resources)).collect()
 }
 
 /// `us-east-1:123456789012` of the ARNs that were seen.
@@ -80,6 +86,17 @@ fn parts(seen: &BTreeSet<Need>) -> String {
         (!region.is_empty() && !account.is_empty()).then(|| format!("{region}:{account}"))
     };
     seen.iter().find_map(part).unwrap_or_else(|| "*:*".to_owned())
+}
+
+/// A parameter or key that was not there before is deleted when a run is taken back. The sandbox's accounts have them all; a new one has not.
+fn taken_back(need: &Need, envs: &[&Environment]) -> Option<Need> {
+    let kept = envs.iter().any(|env| object(&need.resource, env).is_some());
+    let action = match need.action.as_str() {
+        "ssm:PutParameter" => "ssm:DeleteParameter",
+        "s3:PutObject" if !kept => "s3:DeleteObject",
+        _ => return None,
+    };
+    Some(Need { action: action.to_owned(), resource: need.resource.clone() })
 }
 
 /// What a run on AWS needs, and in the sandbox does not.
@@ -173,4 +190,69 @@ fn known(resource: &str, ids: Ids) -> String {
         false => (*what).to_owned(),
     };
     [arn, partition, service, region, number, what.as_str()].join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::path::Path;
+
+    fn of(env: &str, project: &str, seen: &[(&str, &str)], ids: Ids) -> Vec<(String, Vec<String>)> {
+        let config = Config::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(project).join("bgx.toml")).unwrap();
+        let seen = seen.iter().map(|(action, resource)| Need { action: (*action).to_owned(), resource: (*resource).to_owned() }).collect();
+        let policy = policy(&seen, &[config.env(env).unwrap()], ids);
+        policy.statement.into_iter().map(|statement| (statement.action.join(" "), statement.resource)).collect()
+    }
+
+    /// Without what every run needs for its journal.
+    fn beside_the_journal(mut found: Vec<(String, Vec<String>)>) -> Vec<(String, Vec<String>)> {
+        found.retain(|(actions, resources)| actions != "s3:ListBucket" && !resources[0].contains("/runs/"));
+        found
+    }
+
+    #[test]
+    fn a_change_of_one_colour_is_allowed_of_both_and_of_no_other_environment() {
+        let group = "arn:aws:autoscaling:us-east-1:1:autoScalingGroup:0-1:autoScalingGroupName/beta-green";
+        let found = of("beta", "", &[("autoscaling:UpdateAutoScalingGroup", group)], Ids::Real);
+        let both = ["blue", "green"].map(|c| format!("arn:aws:autoscaling:us-east-1:1:autoScalingGroup:*:autoScalingGroupName/beta-{c}"));
+        assert_eq!(beside_the_journal(found), [("autoscaling:UpdateAutoScalingGroup".to_owned(), both.to_vec())]);
+    }
+
+    #[test]
+    fn what_served_before_there_were_colours_has_no_twin() {
+        let group = |name: &str| format!("arn:aws:autoscaling:us-east-1:1:autoScalingGroup:*:autoScalingGroupName/{name}");
+        let found = of("beta", "examples/before-blue-green", &[("autoscaling:SuspendProcesses", &group("beta"))], Ids::Real);
+        assert_eq!(beside_the_journal(found), [("autoscaling:SuspendProcesses".to_owned(), vec![group("beta")])]);
+    }
+
+    #[test]
+    fn a_target_group_shared_by_both_colours_is_named_once_and_without_its_id() {
+        let arn = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/Beta/0123";
+        let found = of("beta", "examples/one-target-group", &[("elasticloadbalancing:RegisterTargets", arn)], Ids::Real);
+        let resource = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/Beta/*".to_owned();
+        assert_eq!(beside_the_journal(found), [("elasticloadbalancing:RegisterTargets".to_owned(), vec![resource])]);
+    }
+
+    #[test]
+    fn ids_that_were_made_up_are_left_open_and_those_that_were_read_are_kept() {
+        let rule = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/App/a/b/c";
+        let resources = |ids| beside_the_journal(of("beta", "", &[("elasticloadbalancing:ModifyRule", rule)], ids)).remove(0).1;
+        assert_eq!(resources(Ids::Real), [rule]);
+        assert_eq!(resources(Ids::Made(None)), ["arn:aws:elasticloadbalancing:us-east-1:*:listener-rule/app/App/*/*/*"]);
+        assert_eq!(resources(Ids::Made(Some("9"))), ["arn:aws:elasticloadbalancing:us-east-1:9:listener-rule/app/App/*/*/*"]);
+    }
+
+    #[test]
+    fn what_a_run_makes_it_may_delete_and_names_of_builds_are_patterns() {
+        let bucket = "arn:aws:s3:::compiler-explorer";
+        let key = |key: &str| format!("{bucket}/{key}");
+        let seen = [("s3:PutObject", key("motd/motd-prod.json")), ("s3:PutObject", key("dist/discovery/release/gh-41001.json"))];
+        let seen: Vec<(&str, &str)> = seen.iter().map(|(action, resource)| (*action, resource.as_str())).collect();
+        let found = beside_the_journal(of("prod", "", &seen, Ids::Real));
+        let message = ("s3:DeleteObject s3:PutObject".to_owned(), vec![key("motd/motd-prod.json")]);
+        assert!(found.contains(&message), "{found:?}");
+        let runs = of("prod", "", &seen, Ids::Real).into_iter().find(|(actions, _)| actions == "s3:PutObject").expect("there is one").1;
+        assert_eq!(runs, [key("bgx/runs/prod/*"), key("dist/discovery/release/*.json")]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The policy that `bgx prove --iam` writes is enough for all that was played, and without any of its statements something fails.
 
 use crate::program::{exit_code, project};
-use crate::support::{Crash, Go, config, lab, root};
+use crate::support::{Crash, Go, Lab, config, lab, root};
 use bgx::prove::permissions::{Ids, policy};
 use bgx::prove::{Extent, Mode, ProveError, Report, Rights, Start, Subject, prove};
 use bgx::run::event::Outcome;
@@ -44,13 +44,20 @@ fn without(policy: &Policy, index: usize) -> Policy {
     less
 }
 
-/// Whether a deploy or one of its recoveries fails with this policy.
-fn fails(policy: Policy) -> bool {
-    match proved(&deploy(Rights::enforced(policy))) {
-        Err(ProveError::Baseline { .. }) => true,
+/// Whether a deploy or one of its recoveries fails with this policy, or a deploy whose journal is in the bucket.
+fn fails(policy: &Policy) -> bool {
+    let proved = match proved(&deploy(Rights::enforced(policy.clone()))) {
+        Err(ProveError::Baseline { .. }) => false,
         Err(other) => panic!("{other}"),
-        Ok(reports) => reports.iter().any(|report| !report.is_clean()),
-    }
+        Ok(reports) => reports.iter().all(Report::is_clean),
+    };
+    !proved || kept_in_bucket(policy).tried().map_or(true, |outcome| outcome.ended.outcome != Outcome::Done)
+}
+
+fn kept_in_bucket(policy: &Policy) -> Lab {
+    let policy = policy.clone();
+    let deploy = lab("beta", "playbooks/deploy.rhai").param("version", "latest").param("bake", "1m");
+    deploy.in_s3().prepare(move |world| world.policy = Some(policy.clone()))
 }
 
 #[test]
@@ -58,10 +65,10 @@ fn the_policy_is_enough_and_each_of_its_statements_is_needed() {
     let subject = deploy(Rights::default());
     assert!(proved(&subject).expect("it runs").iter().all(Report::is_clean));
     let written = policy(&subject.rights.seen(), &[&subject.env], Ids::Made(None));
-    assert!(!fails(written.clone()), "it is enough");
+    assert!(!fails(&written), "it is enough");
     assert!(written.statement.len() >= 5, "{written:#?}");
     for index in 0..written.statement.len() {
-        assert!(fails(without(&written, index)), "not needed: {:#?}", written.statement[index]);
+        assert!(fails(&without(&written, index)), "not needed: {:#?}", written.statement[index]);
     }
 }
 
@@ -70,12 +77,10 @@ fn the_next_deploy_which_goes_the_other_way_needs_no_more() {
     let subject = deploy(Rights::default());
     proved(&subject).expect("it runs");
     let written = policy(&subject.rights.seen(), &[&subject.env], Ids::Made(None));
-    let deploy = || lab("beta", "playbooks/deploy.rhai").param("version", "latest").param("bake", "1m").in_s3();
-    let enforced = written.clone();
-    let first = deploy().prepare(move |world| world.policy = Some(enforced.clone())).run();
+    let first = kept_in_bucket(&written).run();
     assert_eq!(first.ended.outcome, Outcome::Done, "its journal is in the bucket: {:?}", first.ended);
     let crash = Crash { journal: Vec::new(), world: first.after };
-    let next = deploy().seed(8).param("version", "41001").answer("existing", "fresh").recover(&crash, Go::Run);
+    let next = kept_in_bucket(&written).seed(8).param("version", "41001").answer("existing", "fresh").recover(&crash, Go::Run);
     assert_eq!(next.ended.outcome, Outcome::Done, "{:?}", next.ended);
     assert!(next.after.policy.is_some() && next.before.policy == Some(written));
 }
@@ -85,7 +90,139 @@ fn the_policy_names_what_may_be_changed_and_nothing_of_another_environment() {
     let subject = deploy(Rights::default());
     proved(&subject).expect("it runs");
     let written = policy(&subject.rights.seen(), &[&subject.env], Ids::Made(Some("052730242331")));
-    insta::assert_snapshot!(serde_json::to_string_pretty(&written).expect("it is JSON"), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&written).expect("it is JSON"), @r#"
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Effect": "Allow",
+          "Action": [
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeScalingActivities",
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+            "ssm:DescribeInstanceInformation"
+          ],
+          "Resource": [
+            "*"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "autoscaling:ResumeProcesses",
+            "autoscaling:SuspendProcesses",
+            "autoscaling:UpdateAutoScalingGroup"
+          ],
+          "Resource": [
+            "arn:aws:autoscaling:us-east-1:052730242331:autoScalingGroup:*:autoScalingGroupName/beta-blue",
+            "arn:aws:autoscaling:us-east-1:052730242331:autoScalingGroup:*:autoScalingGroupName/beta-green"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "elasticloadbalancing:ModifyRule"
+          ],
+          "Resource": [
+            "arn:aws:elasticloadbalancing:us-east-1:052730242331:listener-rule/app/GccExplorerApp/*/*/*"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "s3:DeleteObject",
+            "s3:PutObject"
+          ],
+          "Resource": [
+            "arn:aws:s3:::compiler-explorer/bgx/locks/beta.json"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "s3:DeleteObject",
+            "s3:PutObject",
+            "s3:PutObjectAcl"
+          ],
+          "Resource": [
+            "arn:aws:s3:::compiler-explorer/version/beta"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "s3:GetObject"
+          ],
+          "Resource": [
+            "arn:aws:s3:::compiler-explorer/*"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "s3:ListBucket"
+          ],
+          "Resource": [
+            "arn:aws:s3:::compiler-explorer"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "s3:PutObject"
+          ],
+          "Resource": [
+            "arn:aws:s3:::compiler-explorer/bgx/runs/beta/*"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "ssm:DeleteParameter",
+            "ssm:PutParameter"
+          ],
+          "Resource": [
+            "arn:aws:ssm:us-east-1:052730242331:parameter/compiler-explorer/beta/active-color",
+            "arn:aws:ssm:us-east-1:052730242331:parameter/compiler-explorer/beta/active-target-group-arn",
+            "arn:aws:ssm:us-east-1:052730242331:parameter/compiler-explorer/beta/blue-version",
+            "arn:aws:ssm:us-east-1:052730242331:parameter/compiler-explorer/beta/green-version"
+          ]
+        },
+        {
+          "Effect": "Allow",
+          "Action": [
+            "ssm:GetParameter",
+            "ssm:GetParameters"
+          ],
+          "Resource": [
+            "arn:aws:ssm:us-east-1:052730242331:parameter/compiler-explorer/beta/*"
+          ]
+        }
+      ]
+    }
+    "#);
+}
+
+/// What `bgx doctor` points to, and the policy, agree.
+#[test]
+fn the_page_about_permissions_has_every_action_of_the_policy() {
+    let page = std::fs::read_to_string(root().join("docs/adopting.md")).expect("the repository has it");
+    let (_, section) = page.split_once("## 4. Permissions").expect("it has the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let subject = deploy(Rights::default());
+    proved(&subject).expect("it runs");
+    let written = policy(&subject.rights.seen(), &[&subject.env], Ids::Made(None));
+    for action in written.statement.iter().flat_map(|statement| &statement.action) {
+        let (service, name) = action.split_once(':').expect("an action has a service");
+        assert!(
+            section.contains(&format!("`{action}`")) || (section.contains(&format!("{service}:")) && section.contains(name)),
+            "{action}"
+        );
+    }
 }
 
 #[test]

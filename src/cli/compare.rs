@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::run::{self, text};
 use crate::config::{Back, Comparison, Config, Planned};
 use crate::prove::compare::{Figures, measure};
-use crate::prove::{Start, Subject};
+use crate::prove::{Rights, Start, Subject};
 use crate::script::session::Playbook;
 use clap::{Arg, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -73,6 +73,7 @@ fn subjects(comparison: &Comparison, project: &Config, planned: &Planned) -> Res
             seed: config.sandbox_seed,
             config: config.clone(),
             start: Start::Fresh,
+            rights: Rights::default(),
         })
     };
     let first = subject(&planned.playbook, &planned.params, &planned.answers)?;

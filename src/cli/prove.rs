@@ -4,8 +4,9 @@ use super::failure::Failure;
 use super::run::{self, text};
 use super::signals;
 use super::style::{Paint, clean};
-use crate::config::Config;
-use crate::prove::{self, Extent, Mode, ProveError, Report, Standing, Start, Story, Subject, Token};
+use crate::config::{Config, Environment};
+use crate::prove::permissions::{self, Ids};
+use crate::prove::{self, Extent, Mode, ProveError, Report, Rights, Standing, Start, Story, Subject, Token};
 use crate::run::event::Outcome;
 use crate::script::session::Playbook;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -54,6 +55,8 @@ pub fn command() -> Command {
             value("replay", "TOKEN", "one scenario again, from a story's last line")
                 .conflicts_with_all(["playbook", "env", "seed", "sample", "fault", "world", "seconds"]),
         )
+        .arg(value("iam", "FILE", "write the IAM policy that the calls of all runs need").conflicts_with("replay"))
+        .arg(value("policy", "FILE", "the identity may do what this IAM policy allows, and nothing else"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("the report as JSON on standard output"))
 }
 
@@ -75,6 +78,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         playbook: playbook.clone(),
         params,
         start: start.unwrap_or_default(),
+        rights: rights(matches)?,
     };
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let size = |name: &str| number(name).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -100,6 +104,9 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         report = prove::prove(&subject, &extent, &progress).or(report);
     }
     let report = report?;
+    if let Some(file) = text(matches, "iam") {
+        write_policy(file, &subject, extent.every > 1 || extent.fault.is_some() || report.partial)?;
+    }
     let code = tell(&report, matches.get_flag("json"));
     Ok(if code == 0 && !signals.borrow().is_empty() { Outcome::Paused.code() } else { code })
 }
@@ -113,9 +120,32 @@ pub fn replay(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         .map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
     let Token { playbook: path, params, answers, seed, start, scenario, .. } = token;
     let (env, also) = (envs[0].clone(), envs[1..].iter().map(|env| (*env).clone()).collect());
-    let subject = Subject { config: config.clone(), env, also, playbook, path, params, answers, seed, start };
+    let subject = Subject { config: config.clone(), env, also, playbook, path, params, answers, seed, start, rights: rights(matches)? };
     let report = prove::replay(&subject, &scenario)?;
     Ok(tell(&report, matches.get_flag("json")))
+}
+
+/// What the file of `--policy` lets the identity do; without one it may do everything.
+fn rights(matches: &ArgMatches) -> Result<Rights, Failure> {
+    let Some(file) = text(matches, "policy") else { return Ok(Rights::default()) };
+    let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("`{file}` is no IAM policy that the sandbox can enforce: {error}"));
+    let read = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("could not read `{file}`: {error}")))?;
+    serde_json::from_str(&read).map(Rights::enforced).map_err(|error| wrong(&error))
+}
+
+/// The least that the runs needed, as `aws iam create-policy --policy-document file://…` takes it.
+fn write_policy(file: &str, subject: &Subject, of_a_sample: bool) -> Result<(), Failure> {
+    let envs: Vec<&Environment> = subject.envs().collect();
+    let policy = permissions::policy(&subject.rights.seen(), &envs, Ids::Made(subject.env.account.as_deref()));
+    let document = serde_json::to_string_pretty(&policy).unwrap_or_default() + "\n";
+    std::fs::write(file, document).map_err(|error| Failure::usage(format!("could not write `{file}`: {error}")))?;
+    let actions: usize = policy.statement.iter().map(|statement| statement.action.len()).sum();
+    let mut err = std::io::stderr();
+    let _ = writeln!(err, "{actions} permissions in {} statements: {file}", policy.statement.len());
+    if of_a_sample {
+        let _ = writeln!(err, "they are those of a sample: what was not played may need more");
+    }
+    Ok(())
 }
 
 fn answers(matches: &ArgMatches) -> Result<BTreeMap<String, String>, Failure> {

@@ -1,5 +1,6 @@
 //! One run in a sandbox in memory, begun or recovered, with everything that is left of it.
 
+use super::permissions::Rights;
 use super::world::Start;
 use crate::account::{Tape, Taped};
 use crate::config::{Config, Environment};
@@ -39,6 +40,8 @@ pub struct Subject {
     pub seed: u64,
     /// The state of the environment before the run.
     pub start: Start,
+    /// Of the identity that runs it.
+    pub rights: Rights,
 }
 
 /// What is done with a run.
@@ -193,6 +196,7 @@ impl Subject {
             let mut sandbox = locked(&sandbox);
             (sandbox.world.clone(), std::mem::take(&mut sandbox.trace), sandbox.kept.take())
         };
+        self.rights.note(&trace);
         let beginning = kept.and_then(|worlds| Beginning::of(host.account.take_tape(), worlds, &trace)).map(Arc::new);
         let parted = host.account.has_parted();
         match played {

@@ -11,6 +11,7 @@ pub mod compare;
 pub mod faults;
 mod lab;
 mod mishap;
+pub mod permissions;
 mod report;
 mod search;
 mod shrink;
@@ -24,6 +25,7 @@ mod world;
 
 pub use cells::{Scenario, Token};
 pub use lab::Subject;
+pub use permissions::Rights;
 pub use report::{Count, Report, Row, Story};
 pub use search::{Extent, Mode, Progress, Standing, prove};
 pub use trace::Baseline;

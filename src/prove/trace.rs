@@ -42,6 +42,7 @@ impl Baseline {
             return Err(ProveError::Params(problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; ")));
         }
         let mut before = world::new_world(&subject.config, &subject.env, subject.seed, subject.start)?;
+        before.policy.clone_from(&subject.rights.policy);
         if !timing.is_default() {
             timing.set(&mut before, &subject.env);
         }

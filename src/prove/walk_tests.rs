@@ -1,5 +1,6 @@
 //! Shared beginnings change nothing: a scenario that is played from its beginning ends as it did when it was branched off another.
 
+use super::super::Rights;
 use super::super::cells::{Death, Scenario, Strike, singles};
 use super::super::lab::Snap;
 use super::super::timing::Timing;
@@ -28,6 +29,7 @@ fn subject() -> Subject {
         answers: BTreeMap::new(),
         seed: 5,
         start: Start::Fresh,
+        rights: Rights::default(),
     }
 }
 

@@ -44,12 +44,19 @@ impl Finding {
     fn unread(about: &'static str, error: &AccountError) -> Finding {
         match error.kind {
             Kind::Denied => {
-                let call = format!("{}:{}", error.service, error.operation);
+                let call = permission(error);
                 Finding::fail(about, format!("{call} is denied"), format!("allow {call}: docs/adopting.md, \"Permissions\""))
             }
             _ => Finding::fail(about, format!("could not be read: {error}"), "try again; nothing was concluded from it"),
         }
     }
+}
+
+/// What is to be allowed: IAM's own text names it, and it is not always what was called. Without `s3:ListBucket` a key that is not there
+/// cannot be read, for one.
+fn permission(error: &AccountError) -> String {
+    let named = error.message.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
+    named.map_or_else(|| format!("{}:{}", error.service, error.operation), str::to_owned)
 }
 
 /// All findings about one environment, in the order in which a request passes: load balancer, groups, records, what is beside.

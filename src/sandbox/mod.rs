@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{Call, Done};
+use wire::{Call, Done, Need};
 use world::{Time, World};
 
 /// Keeps the world somewhere safe; called after a call that changed it and before its reply goes out.
@@ -96,6 +96,8 @@ pub struct Traced {
     pub operation: String,
     /// Success changes the world.
     pub mutates: bool,
+    /// Permissions that it needs.
+    pub needs: Arc<[Need]>,
 }
 
 /// Told once, just before a call is carried out.
@@ -161,10 +163,11 @@ impl Sandbox {
     }
 
     /// Keeps the call in the trace; its turn may be the bell's.
-    fn note(&mut self, call: &Call) {
+    fn note(&mut self, call: &Call, request: &Request) {
         let (at, index) = (self.world.now, self.trace.len());
         let (service, operation) = (call.service.name().to_owned(), call.operation.clone());
-        self.trace.push(Traced { at, service, operation, mutates: call.mutates() });
+        let needs = wire::needs(&self.world, call, request).into();
+        self.trace.push(Traced { at, service, operation, mutates: call.mutates(), needs });
         if let Some(bell) = self.bell.take_if(|bell| bell.call == index || at >= bell.latest) {
             (bell.ring)();
         }
@@ -174,7 +177,7 @@ impl Sandbox {
     fn carry_out(&mut self, call: &Call, request: &Request, id: &str) -> Done {
         let service = call.service.name();
         *self.calls.entry((service.to_owned(), call.operation.clone())).or_default() += 1;
-        self.note(call);
+        self.note(call, request);
         let instead = |outcome| Done { outcome, changed: false };
         match self.faults.strike((self.trace.len() - 1, self.world.now), service, &call.operation) {
             None => wire::carry_out(&mut self.world, call, request, id),

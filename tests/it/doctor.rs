@@ -7,7 +7,7 @@ use bgx::host::{Host, Options};
 use bgx::run::doctor::{Finding, Level, examine};
 use bgx::sandbox::Sandbox;
 use bgx::sandbox::fault::Rule as Spoil;
-use bgx::sandbox::world::{Action, Actions, Condition, Rule};
+use bgx::sandbox::world::{Action, Actions, Condition, Policy, Rule, Statement};
 use insta::assert_snapshot;
 
 /// What is not ok in beta, in a sandbox that was changed so; each with what to do.
@@ -107,6 +107,17 @@ fn a_call_that_is_denied_is_named() {
     Fail parameters: ssm:GetParameters is denied
       do: allow ssm:GetParameters: docs/adopting.md, "Permissions"
     "#);
+}
+
+#[test]
+fn a_permission_that_is_not_the_calls_own_is_named_as_iam_names_it() {
+    let all = |actions: &[&str]| Statement::allow(actions.iter().map(|text| (*text).to_owned()).collect(), vec!["*".to_owned()]);
+    let rest = ["autoscaling:*", "elasticloadbalancing:*", "ssm:*", "s3:GetObject", "cloudwatch:*"];
+    assert_snapshot!(found(|sandbox| sandbox.world.policy = Some(Policy::new(vec![all(&rest)]))), @r#"
+    Fail lock: s3:ListBucket is denied
+      do: allow s3:ListBucket: docs/adopting.md, "Permissions"
+    "#);
+    assert_eq!(found(|sandbox| sandbox.world.policy = Some(Policy::new(vec![all(&rest), all(&["s3:ListBucket"])]))), "");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod exit_codes;
 mod gate;
 mod guarded;
 mod guide;
+mod iam;
 mod interrupt;
 mod journals;
 mod killed_at_random;

@@ -1,7 +1,7 @@
 //! `bgx prove`: the shipped deploy stands a sample of all faults, and playbooks that are broken on purpose are caught.
 
 use crate::support::{config, root};
-use bgx::prove::{Extent, Mode, ProveError, Report, Start, Story, Subject, Token, prove, replay};
+use bgx::prove::{Extent, Mode, ProveError, Report, Rights, Start, Story, Subject, Token, prove, replay};
 use bgx::script::session::Playbook;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +22,7 @@ fn subject(path: &Path) -> Subject {
         answers: BTreeMap::new(),
         seed: 7,
         start: Start::Fresh,
+        rights: Rights::default(),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use bgx::config::{Config, Environment};
 use bgx::host::{Host, Options};
-use bgx::run::Answers;
 use bgx::run::event::{Ended, Event, OnFailure};
 use bgx::run::journal::{Disk, Journal, Store};
+use bgx::run::{Answers, Halt};
 use bgx::sandbox::fault::Rule;
 use bgx::sandbox::world::{Users, World};
 use bgx::script::params;
@@ -160,6 +160,11 @@ impl Lab {
     }
 
     pub fn run(self) -> Outcome {
+        self.tried().expect("the run begins")
+    }
+
+    /// The same where it may not even begin.
+    pub fn tried(self) -> Result<Outcome, Halt> {
         let options = Options { seed: Some(self.seed), in_memory: true, target: None };
         let host = Host::open(&self.config, &bgx::config::Target::Sandbox, &options).expect("a sandbox opens");
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
@@ -175,10 +180,10 @@ impl Lab {
     pub fn recover(self, crash: &Crash, go: Go) -> Outcome {
         let host = Host::over(bgx::sandbox::Sandbox::new(crash.world.clone()), self.seed + 1, None).expect("a sandbox opens");
         let (journal, events) = Journal::reopen_bytes(&crash.journal);
-        self.play(&host, journal, events, go)
+        self.play(&host, journal, events, go).expect("the run begins")
     }
 
-    fn play(self, host: &Host, journal: Journal, known: Vec<Event>, go: Go) -> Outcome {
+    fn play(self, host: &Host, journal: Journal, known: Vec<Event>, go: Go) -> Result<Outcome, Halt> {
         let env = self.config.env(self.env).expect("the environment is in bgx.toml").clone();
         let playbook = Playbook::load(&self.playbook, &self.config, env.hooks.as_deref()).unwrap_or_else(|p| panic!("{}", p.render(false)));
         let sandbox = host.sandbox.clone().expect("the target is the sandbox");
@@ -220,13 +225,12 @@ impl Lab {
         let played = match go {
             Go::Run => session::run(&playbook, host, request),
             Go::Undo => session::undo(&playbook, host, request),
-        };
-        let played = played.expect("the run begins");
+        }?;
         let users = host.users(&env.name, played.began).expect("a sandbox has users");
         let after = sandbox.lock().unwrap().world.clone();
         let (events, worlds) = (events.lock().unwrap().clone(), worlds.lock().unwrap().clone());
         let error = played.error.map(|e| e.render(&playbook.sources, false));
-        Outcome { error, ended: played.ended, journal: played.journal, events, worlds, before, after, users }
+        Ok(Outcome { error, ended: played.ended, journal: played.journal, events, worlds, before, after, users })
     }
 }
 

@@ -11,6 +11,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod authorize;
 mod autoscaling;
 mod cloudwatch;
 mod door;

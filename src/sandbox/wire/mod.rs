@@ -6,6 +6,7 @@ use query::Form;
 use serde_json::Value;
 
 mod actions;
+mod authorize;
 mod autoscaling;
 mod cbor;
 mod chunked;
@@ -26,6 +27,7 @@ mod targets;
 mod throttle;
 mod xml;
 
+pub use authorize::{Need, needs};
 pub use route::Service;
 pub use throttle::rate_exceeded;
 use xml::Xml;
@@ -85,9 +87,10 @@ pub fn read(request: &Request) -> Result<Call, Fault> {
     Ok(Call { service, operation, input })
 }
 
-/// Carries out a call at the present moment of the world, within the service's rate.
+/// Carries out a call at the present moment of the world, within the service's rate and what the caller may do.
 pub fn carry_out(world: &mut World, call: &Call, request: &Request, id: &str) -> Done {
-    let result = throttle::admit(world, call.service, &call.operation).and_then(|()| dispatch(world, call, request, id));
+    let admitted = throttle::admit(world, call.service, &call.operation).and_then(|()| authorize::admit(world, call, request));
+    let result = admitted.and_then(|()| dispatch(world, call, request, id));
     match result {
         Ok(Outcome::Reply(reply)) => Done { changed: call.mutates() && reply.status < 400, outcome: Outcome::Reply(reply) },
         Ok(outcome) => Done { outcome, changed: false },

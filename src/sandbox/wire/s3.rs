@@ -119,8 +119,7 @@ fn put(world: &mut World, place: &Place, request: &Request) -> Result<Reply, Fau
 }
 
 fn copy(world: &mut World, place: &Place, request: &Request) -> Result<Reply, Fault> {
-    let source = decoded(request.header("x-amz-copy-source").unwrap_or_default());
-    let source = source.trim_start_matches('/').split("?versionId=").next().unwrap_or_default();
+    let source = copied_from(request);
     let Some((bucket, key)) = source.split_once('/') else {
         return Err(Fault::new(400, "InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"));
     };
@@ -135,6 +134,12 @@ fn copy(world: &mut World, place: &Place, request: &Request) -> Result<Reply, Fa
     let mut xml = Xml::new();
     xml.leaf("LastModified", world.now).leaf("ETag", etag);
     Ok(xml_reply("CopyObjectResult", &xml))
+}
+
+/// `bucket/key` of what a CopyObject reads.
+pub fn copied_from(request: &Request) -> String {
+    let source = decoded(request.header("x-amz-copy-source").unwrap_or_default());
+    source.trim_start_matches('/').split("?versionId=").next().unwrap_or_default().to_owned()
 }
 
 fn delete(world: &mut World, place: &Place, request: &Request) -> Result<Reply, Fault> {

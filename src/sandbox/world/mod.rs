@@ -20,6 +20,7 @@ mod metrics;
 mod mishaps;
 mod motion;
 mod policies;
+mod policy;
 mod probes;
 mod refresh;
 mod standby;
@@ -39,6 +40,7 @@ pub use commands::Command;
 pub use log::{Caller, Entry, Happening, Users};
 pub use metrics::{Asked, Datum, Gauge, MetricAlarm, Rates};
 pub use policies::{Alarm, Side};
+pub use policy::{Policy, Statement, Verdict, fits};
 pub use probes::InstanceReply;
 pub use refresh::{Refresh, RefreshPreferences, RefreshStatus};
 pub use storage::{ObjectMeta, PutCondition};
@@ -101,6 +103,9 @@ pub struct World {
     /// Share of the requests that a build answers with a 500, by the text of its version key.
     #[serde(default)]
     pub build_errors: BTreeMap<String, f64>,
+    /// What the caller may do; `None`: everything.
+    #[serde(default)]
+    pub policy: Option<Policy>,
     pub next_id: u64,
     /// What a change touched and has not been followed up yet; empty between two calls.
     #[serde(skip)]

@@ -4,7 +4,7 @@ use super::operators::Mutant;
 use crate::stage::{Act, Left, Trouble};
 use crate::support::{config, root};
 use bgx::config::Config;
-use bgx::prove::{Extent, Mode, Start, Subject, prove, testing};
+use bgx::prove::{Extent, Mode, Rights, Start, Subject, prove, testing};
 use bgx::run::event::Outcome;
 use bgx::sandbox::fault::Mishap;
 use bgx::sandbox::world::{GroupUpdate, World};
@@ -251,6 +251,7 @@ impl Bench {
             answers,
             seed,
             start: self.start,
+            rights: Rights::default(),
         };
         let extent = Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 };
         match prove(&subject, &extent, &|_| true) {

@@ -3,7 +3,7 @@
 use super::{GIVEN_UP, Told, beyond, deploy, told};
 use crate::stage::{Act, Trouble};
 use crate::support::root;
-use bgx::prove::{Extent, Mode, Start, Subject, prove};
+use bgx::prove::{Extent, Mode, Rights, Start, Subject, prove};
 use bgx::sandbox::audit::{Findings, Invariant};
 use bgx::sandbox::fault::{Make, Rule};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +107,7 @@ fn prove_finds_every_kind_of_harm_in_the_transcription() {
         answers,
         seed,
         start: Start::Fresh,
+        rights: Rights::default(),
     };
     let report = prove(
         &subject,

@@ -4,7 +4,7 @@ use crate::config::Environment;
 use crate::run::lock::Record;
 use crate::sandbox::audit::Final;
 use crate::sandbox::fault::Mishap;
-use crate::sandbox::world::{GroupUpdate, Happening, Time, World};
+use crate::sandbox::world::{GroupUpdate, Happening, Instance, Time, World};
 
 /// A mishap by the part that a group plays at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +132,24 @@ impl Scene<'_> {
         self.env.original().unwrap_or(&self.env.colors[0]).asg.clone()
     }
 
+    /// `None`: the account has nothing that it could happen to, so that the run would be the one without it.
     fn twin(&self, with_run: Mishap, without_run: Mishap) -> Option<Twin> {
-        Some(Twin { with_run, without_run, at: self.at })
+        let mut world = self.world.clone();
+        world.advance(self.at.max(world.now));
+        with_run.befall(&mut world).then_some(Twin { with_run, without_run, at: self.at })
+    }
+
+    /// Something of the group is still to launch, to boot or to start: else it is all the same what would come.
+    fn awaits(&self, group: &str) -> Option<()> {
+        let of_group = |what: &Happening| match what {
+            Happening::Launched { group: of, .. } | Happening::Booted { group: of, .. } | Happening::InService { group: of, .. } => {
+                of == group
+            }
+            _ => false,
+        };
+        let later = self.ended.log.iter().rev().take_while(|entry| entry.at >= self.at).any(|entry| of_group(&entry.what));
+        let starts = |i: &Instance| i.group == group && i.answers_from.is_none_or(|from| from > self.at);
+        (later || self.world.instances.values().any(starts)).then_some(())
     }
 
     fn both(&self, mishap: Mishap) -> Option<Twin> {
@@ -162,9 +178,14 @@ impl Scene<'_> {
             Befall::InterruptAll { serving } => self.of_group(serving, |group| Mishap::InterruptAll { group }),
             Befall::Kill { serving } => self.of_group(serving, |group| Mishap::Kill { group }),
             Befall::Break { serving } => self.of_group(serving, |group| Mishap::Break { group }),
-            Befall::NeverHealthy { serving } => self.both(Mishap::NeverHealthy { group: self.group(serving) }),
+            Befall::NeverHealthy { serving } => {
+                let group = self.group(serving);
+                self.awaits(&group)?;
+                self.both(Mishap::NeverHealthy { group })
+            }
             Befall::NoCapacity { serving } => {
                 let group = self.group(serving);
+                self.awaits(&group)?;
                 let limit = Some(self.world.groups.get(&group)?.desired);
                 self.both(Mishap::LimitCapacity { group, limit })
             }

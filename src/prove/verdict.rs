@@ -6,7 +6,8 @@ use super::lab::{DAY_MS, Go, Outcome, Subject};
 use super::mishap::{self, Twin};
 use super::trace::{Baseline, at_rest, changes};
 use super::walk::{Fate, Pause, Played};
-use crate::run::event::{self, Event};
+use crate::account::Action;
+use crate::run::event::{self, Event, What};
 use crate::run::journal::Journal;
 use crate::run::replay;
 use crate::sandbox::audit::{self, Breach, Charter, Findings, Invariant, Phase};
@@ -121,7 +122,7 @@ impl Bench<'_> {
             Some(event::Outcome::Diverged) => wrong("ending", format!("journal and playbook disagree: {why}")),
             // Stuck only where AWS itself denies the way back for ever, or a stranger stands in it. The fault is over when another
             // process recovers; only what a stranger has changed is still there.
-            Some(event::Outcome::Stuck) if !sticky && !stranger => {
+            Some(event::Outcome::Stuck) if !sticky && !stranger && !(denied && replaces(&played.outcome)) => {
                 wrong("L1", format!("stuck, though nothing denied the way back: {why}"));
             }
             // After its commit a run goes on until it is done; where AWS boots nothing that works, nobody can.
@@ -231,6 +232,12 @@ fn unseen(played: &Played) -> bool {
         last.is_none_or(|last| *last <= twin.at.after_ms(lag))
     };
     fate.stranger && fate.twins.iter().any(after_last_look)
+}
+
+/// What could not be taken back was that instances were replaced, which takes instances that work.
+fn replaces(outcome: &Outcome) -> bool {
+    let failed = |event: &Event| matches!(&event.what, What::UndoFailed { action: Some(Action::Refresh { .. }), .. });
+    whole_run(outcome).iter().any(failed)
 }
 
 /// Events of the run from its beginning, before a recovery too.

@@ -246,3 +246,20 @@ fn to_json(catalog: &Catalog) -> Value {
     let functions: Vec<Value> = catalog.modules.iter().flat_map(|m| m.functions.iter().map(|f| function(m, f))).collect();
     json!({ "api": API_LEVEL, "verbs": verbs, "functions": functions })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Deprecated, verbs};
+
+    #[test]
+    fn a_deprecated_verb_says_since_when_and_what_to_write() {
+        let scale = verbs::all().iter().find(|verb| verb.name == "scale").expect("it is a verb");
+        assert!(verb_facts(scale).iter().all(|(word, _)| *word != "deprecated"));
+        let old = Verb { deprecated: Some(Deprecated { since: 2, instead: "resize(color, n)" }), ..*scale };
+        let facts = verb_facts(&old);
+        assert!(facts.contains(&("deprecated", "since bgx: 2; write resize(color, n)".to_owned())), "{facts:?}");
+        assert!(in_text("scale()", "Sets.", &[], &facts).contains("\ndeprecated since bgx: 2; write resize(color, n)\n"));
+        assert!(in_page("scale()", "Sets.", &[], &facts, "x").contains("\n- deprecated: since bgx: 2; write resize(color, n)\n"));
+    }
+}

@@ -183,12 +183,13 @@ fn known(resource: &str, ids: Ids) -> String {
     let parts: Vec<&str> = resource.splitn(6, ':').collect();
     let [arn, partition, service, region, number, what] = parts.as_slice() else { return resource.to_owned() };
     let number = if number.is_empty() { "" } else { account.unwrap_or("*") };
-    // `listener-rule/app/NAME/` and then ids.
-    let of_balancer = ["listener-rule/", "listener/", "loadbalancer/"].iter().any(|kind| what.starts_with(kind));
-    let what = match of_balancer {
-        true => what.split('/').enumerate().map(|(place, word)| if place < 3 { word } else { "*" }).collect::<Vec<_>>().join("/"),
-        false => (*what).to_owned(),
+    // `listener-rule/app/NAME/` and `targetgroup/NAME/`, and then ids.
+    let named = match what.split('/').next() {
+        Some("listener-rule" | "listener") => 3,
+        Some("targetgroup") => 2,
+        _ => usize::MAX,
     };
+    let what = what.split('/').enumerate().map(|(place, word)| if place < named { word } else { "*" }).collect::<Vec<_>>().join("/");
     [arn, partition, service, region, number, what.as_str()].join(":")
 }
 
@@ -240,6 +241,11 @@ mod tests {
         let resources = |ids| beside_the_journal(of("beta", "", &[("elasticloadbalancing:ModifyRule", rule)], ids)).remove(0).1;
         assert_eq!(resources(Ids::Real), [rule]);
         assert_eq!(resources(Ids::Made(None)), ["arn:aws:elasticloadbalancing:us-east-1:*:listener-rule/app/App/*/*/*"]);
+        let old = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/Beta/0123";
+        let seen = [("elasticloadbalancing:DeregisterTargets", old)];
+        let original = |ids| beside_the_journal(of("beta", "examples/before-blue-green", &seen, ids)).remove(0).1;
+        assert_eq!(original(Ids::Real), [old]);
+        assert_eq!(original(Ids::Made(Some("1"))), ["arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/Beta/*"]);
         assert_eq!(resources(Ids::Made(Some("9"))), ["arn:aws:elasticloadbalancing:us-east-1:9:listener-rule/app/App/*/*/*"]);
     }
 

@@ -142,8 +142,8 @@ fn docs_of_one_verb_or_function_are_whole_and_others_are_refused() {
 
       color     color  such as c.idle (required)
       desired:  int    instances wanted
-      min:      int    MinSize
-      max:      int    MaxSize
+      min:      int    MinSize, in instances
+      max:      int    MaxSize, in instances
       lease:    bool   true: the sizes go back when the run ends
 
     gives    true if something was changed

@@ -23,8 +23,8 @@ pub static VERBS: &[Verb] = &[
         params: &[COLOR],
         options: &[
             Opt::new("desired", Kind::Int, "instances wanted"),
-            Opt::new("min", Kind::Int, "MinSize"),
-            Opt::new("max", Kind::Int, "MaxSize"),
+            Opt::new("min", Kind::Int, "MinSize, in instances"),
+            Opt::new("max", Kind::Int, "MaxSize, in instances"),
             Opt::new("lease", Kind::Bool, "true: the sizes go back when the run ends"),
         ],
         returns: "true if something was changed",

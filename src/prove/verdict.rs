@@ -114,7 +114,9 @@ impl Bench<'_> {
             wrong("L1", "the run did not end within a day".to_owned());
         }
         let (go, stranger, struck, sticky) = (played.go(), played.fate.stranger, !played.placed.is_empty(), played.is_sticky());
-        let denied = played.fate.twins.iter().any(Twin::boots_nothing);
+        // AWS boots nothing that works: a way that needs a boot is closed.
+        let barren = played.fate.twins.iter().any(Twin::boots_nothing);
+        let (no_way_back, no_way_on) = (barren && replaces(&played.outcome), barren && replay::committed(&whole_run(&played.outcome)));
         match ending {
             // Whoever could not even take the lock has changed nothing, and may come again.
             None if go != Go::Run && (struck || stranger) => {}
@@ -122,13 +124,11 @@ impl Bench<'_> {
             Some(event::Outcome::Diverged) => wrong("ending", format!("journal and playbook disagree: {why}")),
             // Stuck only where AWS itself denies the way back for ever, or a stranger stands in it. The fault is over when another
             // process recovers; only what a stranger has changed is still there.
-            Some(event::Outcome::Stuck) if !sticky && !stranger && !(denied && replaces(&played.outcome)) => {
+            Some(event::Outcome::Stuck) if !sticky && !stranger && !no_way_back => {
                 wrong("L1", format!("stuck, though nothing denied the way back: {why}"));
             }
             // After its commit a run goes on until it is done; where AWS boots nothing that works, nobody can.
-            Some(event::Outcome::Paused)
-                if go != Go::Run && !stranger && !struck && !(denied && replay::committed(&whole_run(&played.outcome))) =>
-            {
+            Some(event::Outcome::Paused) if go != Go::Run && !stranger && !struck && !no_way_on => {
                 wrong("L1", format!("paused again without a fault: {why}"));
             }
             Some(event::Outcome::Done) if go == Go::Undo => wrong("ending", "an undo ended done".to_owned()),

@@ -3,6 +3,7 @@
 //! Only reads, all at once where one does not need the other. What the account does not tell has the value that `bgx.toml` gives a new
 //! sandbox, and is listed as unknown with what follows from that.
 
+mod facts;
 mod make;
 mod read;
 

@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::prove::plan::{self, Made, Plan, Request};
 use crate::prove::{Extent, Mode, Report};
 use crate::run::event::Outcome;
+use crate::script::header::Permission;
 use crate::script::params;
 use crate::script::session::Playbook;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -72,7 +73,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let host = Host::open(config, &target, &options)?;
     let json = matches.get_flag("json");
     report::first_line(&host, json);
-    for env in &envs {
+    for env in envs.iter().filter(|_| !playbook.header.allows(Permission::WithoutState)) {
         recovery::none_open(config, &host, env, Duration::ZERO, &interrupt)?;
     }
     let cloned = host.clone_of(&envs)?;
@@ -98,7 +99,11 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     }
     let shown = match json {
         true => serde_json::json!({ "hash": filed.hash, "plan": filed.plan, "prove": proved }).to_string(),
-        false => page::page(&filed, out, proved.as_ref(), &host),
+        false => {
+            let guarded = envs.iter().filter(|env| env.guarded && !host.is_sandbox()).map(|env| env.name.as_str());
+            let next = page::next(&filed, out, &guarded.collect::<Vec<_>>());
+            page::page(&filed, proved.as_ref(), &next, &host)
+        }
     };
     let _ = writeln!(std::io::stdout(), "{}", shown.trim_end());
     Ok(code(&filed.plan, proved.as_ref()))

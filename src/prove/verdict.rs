@@ -127,7 +127,7 @@ impl Bench<'_> {
             }
             // After its commit a run goes on until it is done; where AWS boots nothing that works, nobody can.
             Some(event::Outcome::Paused)
-                if go != Go::Run && !stranger && !struck && !(denied && replay::committed(&whole_run(&played.outcome))) =>
+                if go != Go::Run && !stranger && !struck && (!denied || !replay::committed(&whole_run(&played.outcome))) =>
             {
                 wrong("L1", format!("paused again without a fault: {why}"));
             }

@@ -3,11 +3,17 @@
 use crate::boto3::serve;
 use crate::process::{Moto, Program, Project, python};
 use crate::program::{exit_code, project};
+use crate::support::config;
 use bgx::account::Action;
+use bgx::host::world::new_world;
 use bgx::run::event::What;
 use bgx::run::history::list;
+use bgx::sandbox::Sandbox;
+use bgx::sandbox::fault::Rule;
+use bgx::sandbox::server::Server;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -254,4 +260,80 @@ fn against_a_moto_server_the_run_does_what_the_plan_says() {
     let (_, planned) = planned(project.path(), "p.json");
     assert!(planned.len() > 8, "{planned:?}");
     assert_eq!(actions(project.path(), ".bgx/runs"), planned);
+}
+
+/// A simulated account that notes each call, on a port; it ends with the test.
+struct Noted {
+    url: String,
+    sandbox: Arc<Mutex<Sandbox>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// It refuses these calls each time.
+fn noted(refused: &[(&str, &str)]) -> Noted {
+    let mut sandbox = Sandbox::new(new_world(&config(), 7).expect("the repository's bgx.toml describes a world"));
+    refused.iter().for_each(|(service, operation)| sandbox.faults.add(Rule::denied(service, operation).always()));
+    let sandbox = Arc::new(Mutex::new(sandbox));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    let server = runtime.block_on(Server::bind(0, sandbox.clone(), 1.0)).expect("a port is free");
+    let url = format!("http://{}", server.address().expect("it is bound"));
+    runtime.spawn(server.run(std::future::pending()));
+    Noted { url, sandbox, _runtime: runtime }
+}
+
+const WRITES: [(&str, &str); 8] = [
+    ("autoscaling", "UpdateAutoScalingGroup"),
+    ("autoscaling", "SuspendProcesses"),
+    ("autoscaling", "ResumeProcesses"),
+    ("elasticloadbalancing", "ModifyRule"),
+    ("elasticloadbalancing", "ModifyListener"),
+    ("ssm", "PutParameter"),
+    ("s3", "PutObject"),
+    ("s3", "DeleteObject"),
+];
+
+#[test]
+fn a_server_that_refuses_every_write_sees_none_of_a_plan() {
+    let project = Project::without_version_probe();
+    let server = noted(&WRITES);
+    let said = project.bgx(&[&["plan"], &DEPLOY[..], &["--target", &server.url]].concat()).end(LIMIT);
+    assert_eq!(said.code, Some(8), "{}", said.text);
+    assert!(said.text.contains("safe: 15 changes"), "{}", said.text);
+    let sandbox = server.sandbox.lock().unwrap();
+    assert!((15..=30).contains(&sandbox.trace.len()), "{} calls", sandbox.trace.len());
+    assert!(sandbox.trace.iter().all(|call| !call.mutates), "{:?}", sandbox.trace);
+}
+
+#[test]
+fn what_a_run_may_not_read_is_unknown_in_its_plan_which_ends_where_the_run_would() {
+    let project = Project::without_version_probe();
+    let server = noted(&[("elasticloadbalancing", "DescribeTargetHealth")]);
+    let said = project.bgx(&[&["plan"], &DEPLOY[..], &["--target", &server.url]].concat()).end(LIMIT);
+    assert_eq!(said.code, Some(7), "{}", said.text);
+    assert!(
+        said.text.contains("unknown: the health of the targets of Beta-Blue (elasticloadbalancing:DescribeTargetHealth on "),
+        "{}",
+        said.text
+    );
+    assert!(said.text.contains("would end undone after "), "{}", said.text);
+    drop(server);
+    let server = noted(&[("autoscaling", "DescribeAutoScalingGroups")]);
+    let said = project.bgx(&[&["plan"], &DEPLOY[..], &["--target", &server.url]].concat()).end(LIMIT);
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    assert!(said.text.contains("a run needs autoscaling:DescribeAutoScalingGroups as well"), "{}", said.text);
+}
+
+#[test]
+fn a_plan_is_data_and_is_proved_in_that_very_copy() {
+    let project = project();
+    project.write("playbooks/small.rhai", "//! bgx: 1\n//! One field.\nscale(colors().idle, #{ max: 5 });\n");
+    let said = project.bgx(&["plan", "small", "--env", "beta", "--prove", "--json"]);
+    assert_eq!(exit_code(&said), Some(8), "{said}");
+    let json: Value = serde_json::from_str(said.lines().next().expect("a line")).expect("it is JSON");
+    assert_eq!(json["prove"]["bad"], 0, "{said}");
+    assert_eq!(json["prove"]["world"], "given", "{said}");
+    assert!(json["prove"]["runs"].as_u64().is_some_and(|runs| runs > 50), "{said}");
+    let calls = json["plan"]["calls"].as_array().expect("they are listed");
+    let update = calls.iter().find(|call| call["operation"] == "UpdateAutoScalingGroup").expect("it is one of them");
+    assert_eq!((&update["resource"], &update["writes"], &update["times"]), (&"beta-green".into(), &true.into(), &1.into()));
 }

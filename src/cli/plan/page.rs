@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-pub fn page(filed: &Filed, out: Option<&Path>, proved: Option<&Report>, host: &Host) -> String {
+pub fn page(filed: &Filed, proved: Option<&Report>, next: &str, host: &Host) -> String {
     let (plan, paint) = (&filed.plan, Paint::stdout());
     let mut text = format!("plan of {} in {}, as of {}: nothing was changed\n", plan.path, plan.envs.join(", "), plan.made);
     for unknown in &plan.unknown {
@@ -41,10 +41,7 @@ pub fn page(filed: &Filed, out: Option<&Path>, proved: Option<&Report>, host: &H
         let _ = writeln!(text, "{}", prove::shown(report, paint));
     }
     let _ = writeln!(text, "{}", verdict(plan, proved, paint));
-    if let Some(next) = next(filed, out) {
-        let _ = writeln!(text, "next: {next}");
-    }
-    let _ = writeln!(text, "{}", host.words);
+    let _ = writeln!(text, "{next}{}", host.words);
     clean(&text)
 }
 
@@ -132,8 +129,12 @@ fn verdict(plan: &Plan, proved: Option<&Report>, paint: Paint) -> String {
     }
 }
 
-fn next(filed: &Filed, out: Option<&Path>) -> Option<String> {
+/// The command that does it; nothing where there is none to give. `guarded`: environments that want to be confirmed.
+pub fn next(filed: &Filed, out: Option<&Path>, guarded: &[&str]) -> String {
     let plan = &filed.plan;
-    let out = out.filter(|_| plan.is_safe() && plan.actions().next().is_some())?;
-    Some(format!("bgx run --plan {}   (plan {}, good until {})", out.display(), plan.bound().short(), plan.until))
+    let Some(out) = out.filter(|_| plan.is_safe() && plan.actions().next().is_some()) else { return String::new() };
+    let words: Vec<String> = guarded.iter().map(|env| format!("{env}@{}", plan.bound().short())).collect();
+    let confirm = if words.is_empty() { String::new() } else { format!(" --confirm {}", words.join(",")) };
+    let until = if words.is_empty() { String::new() } else { format!(", good until {}", plan.until) };
+    format!("next: bgx run --plan {}{confirm}   (plan {}{until})\n", out.display(), plan.bound().short())
 }

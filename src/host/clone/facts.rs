@@ -18,7 +18,7 @@ impl Cloned {
     pub fn rests_on(&self, envs: &[&Environment]) -> Facts {
         let mut facts = Facts::new();
         for denied in &self.denied {
-            facts.insert(format!("{}:{}", denied.service, denied.operation), "denied".to_owned());
+            facts.insert(format!("{} {}", denied.service, denied.operation), "no answer, or denied".to_owned());
         }
         for env in envs {
             facts.insert(format!("bgx.toml of {}", env.name), short(&format!("{env:?}")));

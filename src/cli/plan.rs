@@ -38,7 +38,7 @@ pub struct Filed {
 pub fn command() -> Command {
     let value = |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
     Command::new("plan")
-        .about("Rehearse a playbook in a copy of the account as it is now, and show what the run would do; changes nothing")
+        .about("Rehearse a playbook in a copy of the account, and show what its run would do; changes nothing")
         .arg(Arg::new("playbook").value_name("PLAYBOOK").required(true).help("a .rhai file, or the name of one in playbooks/"))
         .arg(value("env", "ENV", "environment of bgx.toml; `a,b` for a playbook that is for several").short('e').required(true))
         .arg(value("answer", "ID=KEY", "answer a question beforehand; may be repeated").action(ArgAction::Append))
@@ -54,6 +54,7 @@ pub fn command() -> Command {
                 .value_parser(crate::config::duration),
         )
         .arg(Arg::new("prove").long("prove").action(ArgAction::SetTrue).help("also play every fault at every call, in that very copy"))
+        .arg(value("sample", "N", "only every N-th fault and call").value_parser(clap::value_parser!(u64).range(1..)).requires("prove"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("the plan as JSON on standard output"))
 }
 
@@ -91,7 +92,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     };
     let answers = crate::run::Answers { terminal: run::asker(&interrupt), ..answers };
     let made = plan::make(request, &cloned, answers)?;
-    let proved = if matches.get_flag("prove") { Some(proved(&made, &interrupt)?) } else { None };
+    let proved = if matches.get_flag("prove") { Some(proved(&made, matches, &interrupt)?) } else { None };
     let filed = Filed { hash: made.plan.hash(), plan: made.plan };
     let out = text(matches, "out").map(Path::new);
     if let Some(out) = out {
@@ -119,9 +120,10 @@ fn code(plan: &Plan, proved: Option<&Report>) -> i32 {
     }
 }
 
-fn proved(made: &Made, interrupt: &tokio::sync::watch::Receiver<String>) -> Result<Report, Failure> {
+fn proved(made: &Made, matches: &ArgMatches, interrupt: &tokio::sync::watch::Receiver<String>) -> Result<Report, Failure> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let extent = Extent { mode: Mode::Single, fault: None, every: 1, limit: None, most: None, threads };
+    let every = matches.get_one::<u64>("sample").map_or(1, |every| usize::try_from(*every).unwrap_or(usize::MAX));
+    let extent = Extent { mode: Mode::Single, fault: None, every, limit: None, most: None, threads };
     Ok(made.prove(&extent, &prove::progress(&extent, interrupt))?)
 }
 

@@ -59,6 +59,7 @@ pub fn command() -> Command {
     let value = |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
     Command::new("run")
         .about("Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags")
+        .override_usage("bgx run [OPTIONS] --env <ENV> <PLAYBOOK>\n       bgx run [OPTIONS] --plan <FILE>")
         .arg(
             Arg::new("playbook")
                 .value_name("PLAYBOOK")

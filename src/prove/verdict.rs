@@ -122,7 +122,7 @@ impl Bench<'_> {
             Some(event::Outcome::Diverged) => wrong("ending", format!("journal and playbook disagree: {why}")),
             // Stuck only where AWS itself denies the way back for ever, or a stranger stands in it. The fault is over when another
             // process recovers; only what a stranger has changed is still there.
-            Some(event::Outcome::Stuck) if !sticky && !stranger && !(denied && replaces(&played.outcome)) => {
+            Some(event::Outcome::Stuck) if !sticky && !stranger && (!denied || !replaces(&played.outcome)) => {
                 wrong("L1", format!("stuck, though nothing denied the way back: {why}"));
             }
             // After its commit a run goes on until it is done; where AWS boots nothing that works, nobody can.

@@ -327,7 +327,7 @@ fn what_a_run_may_not_read_is_unknown_in_its_plan_which_ends_where_the_run_would
 fn a_plan_is_data_and_is_proved_in_that_very_copy() {
     let project = project();
     project.write("playbooks/small.rhai", "//! bgx: 1\n//! One field.\nscale(colors().idle, #{ max: 5 });\n");
-    let said = project.bgx(&["plan", "small", "--env", "beta", "--prove", "--json"]);
+    let said = project.bgx(&["plan", "small", "--env", "beta", "--prove", "--sample", "9", "--json"]);
     assert_eq!(exit_code(&said), Some(8), "{said}");
     let json: Value = serde_json::from_str(said.lines().next().expect("a line")).expect("it is JSON");
     assert_eq!(json["prove"]["bad"], 0, "{said}");

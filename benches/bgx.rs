@@ -2,6 +2,7 @@
 
 use bgx::config::{Config, Environment};
 use bgx::host::{Host, world};
+use bgx::prove::plan;
 use bgx::run::journal::Journal;
 use bgx::run::{Answers, survey};
 use bgx::sandbox::Sandbox;
@@ -55,6 +56,7 @@ fn play(playbook: &Playbook, host: &Host, env: Environment, journal: Journal) ->
     let (_sender, interrupt) = watch::channel(String::new());
     let given = playbook.params.iter().filter(|p| p.name == "version").map(|p| (p.name.clone(), "latest".to_owned())).collect();
     let request = Request {
+        plan: None,
         also: Vec::new(),
         params: params::parse(&playbook.params, &given).unwrap_or_default(),
         answers: Answers::default(),
@@ -175,5 +177,33 @@ fn status(bencher: Bencher) {
     bencher.bench_local(|| {
         host.driver.block_on(tokio_sleep());
         black_box(host.driver.block_on(survey::survey(&host.account, &env)).expect("the sandbox answers"))
+    });
+}
+
+/// `bgx plan deploy --env prod` with 40 instances, from the first read to the last rehearsal, beside the account's own latency.
+#[divan::bench(sample_count = 3)]
+fn plan_of_prod_with_40_instances(bencher: Bencher) {
+    let mut config = config();
+    if let Some(prod) = config.envs.get_mut("prod") {
+        prod.sandbox.size = 40;
+    }
+    let world = world::new_world(&config, 7).expect("a world is made");
+    let (env, playbook) = (config.env("prod").expect("prod is in bgx.toml").clone(), deploy());
+    bencher.bench_local(|| {
+        let cloned = host(&world).clone_of(&[&env]).expect("the sandbox answers");
+        let request = plan::Request {
+            config: config.clone(),
+            envs: vec![env.clone()],
+            playbook: playbook.clone(),
+            path: "deploy".to_owned(),
+            params: [("version".to_owned(), "latest".to_owned())].into(),
+            seed: 7,
+            good_for: jiff::SignedDuration::from_mins(30),
+            target: "sandbox".to_owned(),
+            account: world.account.clone(),
+            identity: String::new(),
+        };
+        let made = plan::make(request, &cloned, Answers { yes: true, ..Answers::default() }).expect("it is rehearsed");
+        assert!(made.plan.is_safe(), "{:?}", made.plan.why);
     });
 }

@@ -138,6 +138,8 @@ pub struct Account {
     pub(super) components: OnceLock<RuntimeComponents>,
     pub(super) jitter: Mutex<fastrand::Rng>,
     pub(super) calls: Mutex<Vec<CallRecord>>,
+    /// All of them, where somebody wants to know.
+    pub(super) kept_calls: Mutex<Option<Vec<CallRecord>>>,
     pub(super) recorder: Mutex<Recorder>,
 }
 
@@ -163,6 +165,7 @@ impl Account {
             components: OnceLock::new(),
             jitter: Mutex::new(fastrand::Rng::with_seed(connection.seed)),
             calls: Mutex::new(Vec::new()),
+            kept_calls: Mutex::new(None),
             recorder: Mutex::new(Recorder::default()),
         }
     }

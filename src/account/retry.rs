@@ -199,7 +199,7 @@ impl Account {
             Ok(answer) => ("ok", &answer.request_id),
             Err(failure) => (failure.word(), &failure.request_id),
         };
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(CallRecord {
+        let record = CallRecord {
             service: call.service.into(),
             operation: call.operation.into(),
             resource: call.resource.into(),
@@ -208,7 +208,11 @@ impl Account {
             millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             outcome: word.into(),
             request_id: request_id.clone(),
-        });
+        };
+        if let Some(kept) = &mut *self.kept_calls.lock().unwrap_or_else(PoisonError::into_inner) {
+            kept.push(record.clone());
+        }
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         outcome.map(|answer| answer.value)
     }
 
@@ -216,6 +220,16 @@ impl Account {
     fn part_of(&self, ceiling: Duration) -> Duration {
         let part = self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64();
         Duration::from_millis(ceiling.mul_f64(part).as_millis() as u64)
+    }
+
+    /// From now on every attempt is kept, whoever takes them.
+    pub fn keep_calls(&self) {
+        *self.kept_calls.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// Those that were kept, oldest first.
+    pub fn kept_calls(&self) -> Vec<CallRecord> {
+        self.kept_calls.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// The attempts made since the last time this was asked, oldest first.

@@ -74,6 +74,7 @@ fn subjects(comparison: &Comparison, project: &Config, planned: &Planned) -> Res
             config: config.clone(),
             start: Start::Fresh,
             rights: Rights::default(),
+            given: None,
         })
     };
     let first = subject(&planned.playbook, &planned.params, &planned.answers)?;

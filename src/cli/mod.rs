@@ -12,6 +12,8 @@ mod list;
 mod lock;
 mod man;
 mod new;
+mod plan;
+mod planned;
 mod prompt;
 mod prove;
 mod recovery;
@@ -71,6 +73,7 @@ fn bgx() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command())
+        .subcommand(plan::command())
         .subcommand(prove::command())
         .subcommand(status::command())
         .subcommand(doctor::command())
@@ -90,7 +93,7 @@ fn bgx() -> Command {
 }
 
 fn dispatch(args: &[String]) -> Result<i32, End> {
-    let takes_playbook = args.get(1).filter(|word| ["run", "prove"].contains(&word.as_str()));
+    let takes_playbook = args.get(1).filter(|word| ["run", "plan", "prove"].contains(&word.as_str()));
     if let Some(command) = takes_playbook.filter(|_| !replays(args)) {
         return run_playbook(command, args);
     }
@@ -100,6 +103,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     }
     let config = config()?;
     let code = match matches.subcommand() {
+        Some(("run", matches)) => planned::run(matches, &config)?,
         Some(("prove", matches)) => prove::replay(matches, &config)?,
         Some(("doctor", matches)) => doctor::run(matches, &config)?,
         Some(("compare", matches)) => compare::run(matches, &config)?,
@@ -133,12 +137,17 @@ fn config() -> Result<Config, Failure> {
     Ok(Config::find(&here)?)
 }
 
-/// `prove --replay TOKEN` names no playbook: the token does.
+/// `prove --replay TOKEN` and `run --plan FILE` name no playbook: the token does, and the file.
 fn replays(args: &[String]) -> bool {
-    args.get(1).is_some_and(|word| word == "prove") && args.iter().any(|arg| arg == "--replay" || arg.starts_with("--replay="))
+    let given = |flag: &str| args.iter().any(|arg| arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
+    match args.get(1).map(String::as_str) {
+        Some("prove") => given("--replay"),
+        Some("run") => given("--plan"),
+        _ => false,
+    }
 }
 
-/// `bgx run` and `bgx prove`: the playbook is read first, because its parameters are flags.
+/// `bgx run`, `bgx plan` and `bgx prove`: the playbook is read first, because its parameters are flags.
 fn run_playbook(command: &str, args: &[String]) -> Result<i32, End> {
     let Some(name) = run::playbook_of(&args[2..]) else {
         let error = bgx().try_get_matches_from(args).err();
@@ -150,10 +159,15 @@ fn run_playbook(command: &str, args: &[String]) -> Result<i32, End> {
         let _ = writeln!(std::io::stderr(), "{}", problems.render(Paint::stderr().is_on()).trim_end());
         End::Shown(2)
     })?;
-    let proves = command == "prove";
-    let flags = run::with_params(if proves { prove::command() } else { run::command() }, &playbook)?;
+    type Run = fn(&ArgMatches, &crate::config::Config, &Playbook) -> Result<i32, Failure>;
+    let (bare, carry_out): (Command, Run) = match command {
+        "prove" => (prove::command(), prove::run),
+        "plan" => (plan::command(), plan::run),
+        _ => (run::command(), run::run),
+    };
+    let flags = run::with_params(bare, &playbook)?;
     let all = bgx().mut_subcommand(command, |_| flags);
     let matches: ArgMatches = all.try_get_matches_from(args).map_err(End::Clap)?;
     let matches = matches.subcommand_matches(command).cloned().unwrap_or_default();
-    Ok(if proves { prove::run(&matches, &config, &playbook)? } else { run::run(&matches, &config, &playbook)? })
+    Ok(carry_out(&matches, &config, &playbook)?)
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Exit code when something was found.
 const FOUND: i32 = 3;
@@ -79,6 +80,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         params,
         start: start.unwrap_or_default(),
         rights: rights(matches)?,
+        given: None,
     };
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let size = |name: &str| number(name).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -92,11 +94,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         threads: size("threads").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
     let signals = signals::listen().map_err(|e| Failure::usage(format!("signals cannot be heard: {e}")))?;
-    let shown = Mutex::new(0);
-    let progress = |standing: Standing| {
-        show(standing, &extent, &shown);
-        signals.borrow().is_empty()
-    };
+    let progress = progress(&extent, &signals);
     let mut report = prove::prove(&subject, &extent, &progress);
     // A playbook that goes back finds nothing to go back to where nothing was deployed.
     if start.is_none() && matches!(report, Err(ProveError::Baseline { .. })) {
@@ -111,6 +109,15 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     Ok(if code == 0 && !signals.borrow().is_empty() { Outcome::Paused.code() } else { code })
 }
 
+/// Shows how far it is; a signal stops it.
+pub fn progress<'a>(extent: &'a Extent, signals: &'a watch::Receiver<String>) -> impl Fn(Standing) -> bool + Sync + 'a {
+    let shown = Mutex::new(0);
+    move |standing: Standing| {
+        show(standing, extent, &shown);
+        signals.borrow().is_empty()
+    }
+}
+
 /// `prove --replay TOKEN`.
 pub fn replay(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let token = text(matches, "replay").and_then(Token::decode).ok_or_else(|| Failure::usage("that is not a token of `bgx prove`"))?;
@@ -120,7 +127,8 @@ pub fn replay(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         .map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
     let Token { playbook: path, params, answers, seed, start, scenario, .. } = token;
     let (env, also) = (envs[0].clone(), envs[1..].iter().map(|env| (*env).clone()).collect());
-    let subject = Subject { config: config.clone(), env, also, playbook, path, params, answers, seed, start, rights: rights(matches)? };
+    let subject =
+        Subject { config: config.clone(), env, also, playbook, path, params, answers, seed, start, rights: rights(matches)?, given: None };
     let report = prove::replay(&subject, &scenario)?;
     Ok(tell(&report, matches.get_flag("json")))
 }
@@ -200,7 +208,7 @@ const HOW: [(&str, &[&str]); 5] = [
     ("again", &["resume again", "undo again"]),
 ];
 
-fn shown(report: &Report, paint: Paint) -> String {
+pub fn shown(report: &Report, paint: Paint) -> String {
     let about = format!("{} in {}, {} world, seed {}", report.playbook, report.env, report.world, report.seed);
     let mut lines = vec![format!("{about}, in simulated accounts: nothing real is touched")];
     lines.extend(report.stories.iter().map(|story| format!("\n{}", told(story, paint))));
@@ -254,7 +262,9 @@ fn told(story: &Story, paint: Paint) -> String {
     if story.changes.len() > CHANGES_SHOWN {
         lines.push(format!("  … and {} changes more", story.changes.len() - CHANGES_SHOWN));
     }
-    lines.push(format!("  again: bgx prove --replay {}", story.token));
+    if !story.token.is_empty() {
+        lines.push(format!("  again: bgx prove --replay {}", story.token));
+    }
     lines.join("\n")
 }
 

@@ -105,7 +105,7 @@ fn changes(changes: &[Change]) -> String {
 }
 
 /// What changed and how: `min 0 → 1`. A resource that is one value has no name for it; each route is a row.
-fn row(change: &Change) -> (String, String) {
+pub fn row(change: &Change) -> (String, String) {
     let show = |value: &Option<String>| value.as_deref().map_or("absent", short).to_owned();
     let values = format!("{} → {}", show(&change.before), show(&change.now));
     match change.field.split_once(" → ") {
@@ -149,7 +149,7 @@ fn next(played: &Played) -> Option<String> {
     }
 }
 
-fn users_line(users: &Users, outcome: Outcome) -> String {
+pub fn users_line(users: &Users, outcome: Outcome) -> String {
     let number = |n: f64| format!("{n:.0}");
     let mut line = format!(
         "{} requests, {} errors (5xx), mixed versions for {:.1} s",
@@ -168,7 +168,7 @@ fn users_line(users: &Users, outcome: Outcome) -> String {
 }
 
 /// `1 call`, `2 calls`.
-fn count(number: u64, noun: &str) -> String {
+pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 

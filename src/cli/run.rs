@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::journals;
+use super::planned;
 use super::prompt;
 use super::recovery;
 use super::report::{self, Goal};
@@ -12,12 +13,13 @@ use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
 use crate::run::event::OnFailure;
 use crate::run::journal::{Fetched, Journal};
+use crate::run::plan::Bound;
 use crate::run::{Answers, Halt, Resumes};
 use crate::script::Diagnostic;
 use crate::script::check::questions::Id;
 use crate::script::diagnose::did_you_mean;
 use crate::script::header::Permission;
-use crate::script::params::{self, ParamSpec};
+use crate::script::params::{self, ParamSpec, ParamValue};
 use crate::script::session::{self, Playbook, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -26,8 +28,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Flags of `bgx run` and `bgx prove` that take a value: needed to find the playbook before its own flags are known.
-const VALUED: [&str; 18] = [
+/// Flags of `bgx run`, `bgx plan` and `bgx prove` that take a value: needed to find the playbook before its own flags are known.
+const VALUED: [&str; 21] = [
     "env",
     "answer",
     "confirm",
@@ -46,16 +48,33 @@ const VALUED: [&str; 18] = [
     "replay",
     "seconds",
     "world",
+    "out",
+    "valid",
+    "plan",
 ];
-const SWITCHES: [&str; 3] = ["yes", "json", "help"];
+const SWITCHES: [&str; 4] = ["yes", "json", "help", "prove"];
 
 /// The command without a playbook's own flags.
 pub fn command() -> Command {
     let value = |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
     Command::new("run")
         .about("Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags")
-        .arg(Arg::new("playbook").value_name("PLAYBOOK").required(true).help("a .rhai file, or the name of one in playbooks/"))
-        .arg(value("env", "ENV", "environment of bgx.toml; `a,b` for a playbook that is for several").short('e').required(true))
+        .override_usage("bgx run [OPTIONS] --env <ENV> <PLAYBOOK>\n       bgx run [OPTIONS] --plan <FILE>")
+        .arg(
+            Arg::new("playbook")
+                .value_name("PLAYBOOK")
+                .required_unless_present("plan")
+                .help("a .rhai file, or the name of one in playbooks/"),
+        )
+        .arg(
+            value("env", "ENV", "environment of bgx.toml; `a,b` for a playbook that is for several")
+                .short('e')
+                .required_unless_present("plan"),
+        )
+        .arg(
+            value("plan", "FILE", "exactly the run that this plan shows, in place of a playbook; see bgx plan --out")
+                .conflicts_with_all(["playbook", "env", "answer", "yes"]),
+        )
         .arg(value("answer", "ID=KEY", "answer a question beforehand; may be repeated").action(ArgAction::Append))
         .arg(Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue).help("answer the questions that are not for a human"))
         .arg(value("confirm", "ENV", "the name of a guarded environment, in place of typing it; `a,b` for several"))
@@ -155,6 +174,24 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     known_questions(&answers, playbook)?;
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     let host = Host::open(config, &target, &options)?;
+    carry_out(matches, config, Order { playbook, envs, host, params, answers, interrupt, plan: None })
+}
+
+/// A run that is ready to begin.
+pub struct Order<'a> {
+    pub playbook: &'a Playbook,
+    pub envs: Vec<&'a Environment>,
+    pub host: Host,
+    pub params: BTreeMap<String, ParamValue>,
+    pub answers: Answers,
+    pub interrupt: watch::Receiver<String>,
+    /// What it is held to.
+    pub plan: Option<Bound>,
+}
+
+/// Plays it and tells its end; the exit code.
+pub fn carry_out(matches: &ArgMatches, config: &Config, order: Order<'_>) -> Result<i32, Failure> {
+    let Order { playbook, envs, host, params, answers, interrupt, plan } = order;
     let lock_wait = matches.get_one::<Duration>("lock-wait").copied().unwrap_or_default();
     let has_state = !playbook.header.allows(Permission::WithoutState);
     for env in envs.iter().filter(|_| has_state) {
@@ -169,16 +206,23 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let json = matches.get_flag("json");
     let show = show(json, matches.get_one::<f64>("pace").copied(), &host);
     report::first_line(&host, json);
+    let bare = request(&envs, &host, show, answers, interrupt);
+    let observer = match &plan {
+        Some(plan) if !json => planned::progress(plan, bare.observer, Paint::stderr()),
+        _ => bare.observer,
+    };
     let request = Request {
         params,
         journal,
         run_id,
+        observer,
+        plan,
         reason: text(matches, "reason").map(str::to_owned),
         actor: actor(&host),
         commit: commit(&config.root, &host),
         lock_wait,
         on_failure: on_failure(matches).unwrap_or_default(),
-        ..request(&envs, &host, show, answers, interrupt)
+        ..bare
     };
     let played = session::run(playbook, &host, request).map_err(not_begun)?;
     host.save()?;
@@ -198,15 +242,24 @@ pub fn env_list<'a>(config: &'a Config, list: &str, playbook: &Playbook) -> Resu
     Ok(envs)
 }
 
-/// The one target on which all the environments live. One that is guarded wants it named where nobody watches.
-fn target(config: &Config, envs: &[&Environment], options: &Options) -> Result<Target, Failure> {
+/// The one target on which all the environments live.
+pub fn one_target(config: &Config, envs: &[&Environment], options: &Options) -> Result<Target, Failure> {
     let (target, _) = host::target_of(config, envs[0], options);
     for env in envs {
-        let (own, named) = host::target_of(config, env, options);
+        let (own, _) = host::target_of(config, env, options);
         if own != target {
             let text = format!("`{}` lives on {target} and `{}` on {own}: a run has one target", envs[0].name, env.name);
             return Err(Failure::usage(text).hinted("name it with --target, or run one after the other"));
         }
+    }
+    Ok(target)
+}
+
+/// The same for a run that may change it: one that is guarded wants its target named where nobody watches.
+fn target(config: &Config, envs: &[&Environment], options: &Options) -> Result<Target, Failure> {
+    let target = one_target(config, envs, options)?;
+    for env in envs {
+        let (_, named) = host::target_of(config, env, options);
         if env.guarded && !named && target != Target::Sandbox && !std::io::stdin().is_terminal() {
             return Err(Failure::usage(format!("`{}` is guarded and its target was not named", env.name))
                 .hinted(format!("say it with --target, or with `target = …` under [env.{}]", env.name)));
@@ -220,7 +273,7 @@ pub fn request(envs: &[&Environment], host: &Host, show: Show, answers: Answers,
     let paint = Paint::stderr();
     let mut screen = Screen::new(show, paint);
     Request {
-        answers: Answers { terminal: asker(&interrupt, paint), ..answers },
+        answers: Answers { terminal: asker(&interrupt), ..answers },
         observer: Box::new(move |event| screen.see(event)),
         interrupt,
         host_name: host_name(host),
@@ -239,11 +292,12 @@ pub fn request(envs: &[&Environment], host: &Host, show: Show, answers: Answers,
         events: Vec::new(),
         on_failure: OnFailure::Undo,
         resumes: Resumes::default(),
+        plan: None,
     }
 }
 
 /// Everything that is wrong with the flags, at once.
-fn bad_params(problems: &[Diagnostic]) -> Failure {
+pub fn bad_params(problems: &[Diagnostic]) -> Failure {
     let failure = Failure::usage(problems.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("\nerror: "));
     match problems.iter().find_map(|d| d.hint.clone()) {
         Some(hint) => failure.hinted(hint),
@@ -279,7 +333,7 @@ pub fn answers(matches: &ArgMatches) -> Result<Answers, Failure> {
 }
 
 /// An answer to a question that the playbook cannot ask would be lost in silence.
-fn known_questions(answers: &Answers, playbook: &Playbook) -> Result<(), Failure> {
+pub fn known_questions(answers: &Answers, playbook: &Playbook) -> Result<(), Failure> {
     let Some(questions) = &playbook.questions else { return Ok(()) };
     let Some(unknown) = answers.given.keys().find(|given| !questions.iter().any(|id| id.fits(given))) else { return Ok(()) };
     let exact = questions.iter().filter_map(|id| if let Id::Exact(id) = id { Some(id.as_str()) } else { None });
@@ -293,8 +347,8 @@ fn known_questions(answers: &Answers, playbook: &Playbook) -> Result<(), Failure
 }
 
 /// Questions go to the terminal only where a person sits at it.
-fn asker(interrupt: &watch::Receiver<String>, paint: Paint) -> Option<crate::run::Asker> {
-    let interrupt = interrupt.clone();
+pub fn asker(interrupt: &watch::Receiver<String>) -> Option<crate::run::Asker> {
+    let (interrupt, paint) = (interrupt.clone(), Paint::stderr());
     can_ask().then(|| -> crate::run::Asker { Box::new(move |question| prompt::ask(question, paint, &interrupt)) })
 }
 

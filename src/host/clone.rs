@@ -3,6 +3,7 @@
 //! Only reads, all at once where one does not need the other. What the account does not tell has the value that `bgx.toml` gives a new
 //! sandbox, and is listed as unknown with what follows from that.
 
+mod facts;
 mod make;
 mod read;
 
@@ -36,20 +37,32 @@ pub struct Unknown {
     pub consequence: String,
 }
 
-/// A call that these credentials may not make.
+/// A call that these credentials may not make, or that does not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Denied {
-    /// As in host names.
+    /// As in host names; `instance`: HTTP to instances.
     pub service: String,
+    /// `*`: any.
     pub operation: String,
 }
 
 impl Denied {
+    /// No instance can be reached from here.
+    fn instances() -> Denied {
+        Denied { service: INSTANCE.to_owned(), operation: "*".to_owned() }
+    }
+
     /// The sandbox refuses it too.
     pub fn rule(&self) -> Rule {
-        Rule::denied(&self.service, &self.operation).always()
+        match self.service.as_str() {
+            INSTANCE => Rule::lost_request(INSTANCE, "").any_operation().always(),
+            _ => Rule::denied(&self.service, &self.operation).always(),
+        }
     }
 }
+
+/// HTTP straight to instances, as the sandbox's faults call it.
+const INSTANCE: &str = "instance";
 
 impl Host {
     /// Reads these environments and makes a world of them, at the account's own present moment.

@@ -2,7 +2,7 @@
 
 use super::lab::{Go, Left, Outcome, Subject, Trouble};
 use super::mishap::without_run;
-use super::{ProveError, is_done, world};
+use super::{ProveError, is_done};
 use crate::sandbox::world::{Happening, Lifecycle, Time, World};
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub struct WayBack {
 
 /// Plays a run in a new account, and the way back ten minutes after its end.
 pub fn measure(subject: &Subject, back: Option<&Subject>) -> Result<Figures, ProveError> {
-    let before = world::new_world(&subject.config, &subject.env, subject.seed, subject.start)?;
+    let before = subject.new_world()?;
     let done = play(subject, before.clone())?;
     let after = &done.left.world;
     let users = after.users(&subject.env.name, before.now);

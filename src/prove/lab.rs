@@ -1,5 +1,6 @@
 //! One run in a sandbox in memory, begun or recovered, with everything that is left of it.
 
+use super::ProveError;
 use super::permissions::Rights;
 use super::world::Start;
 use crate::account::{Tape, Taped};
@@ -42,6 +43,15 @@ pub struct Subject {
     pub start: Start,
     /// Of the identity that runs it.
     pub rights: Rights,
+    /// The account itself, in place of a new one.
+    pub given: Option<Arc<Given>>,
+}
+
+/// An account that runs begin in, and the calls that it refuses them each time.
+#[derive(Debug)]
+pub struct Given {
+    pub world: World,
+    pub rules: Vec<Rule>,
 }
 
 /// What is done with a run.
@@ -144,6 +154,14 @@ impl Subject {
         self.envs().map(|env| env.name.as_str()).collect::<Vec<_>>().join(",")
     }
 
+    /// The account that its runs begin in.
+    pub fn new_world(&self) -> Result<World, ProveError> {
+        match &self.given {
+            Some(given) => Ok(given.world.clone()),
+            None => super::world::new_world(&self.config, &self.env, self.seed, self.start),
+        }
+    }
+
     /// One process, the `number`-th of its run, in a copy of what the one before it left.
     pub fn play(&self, left: &Left, trouble: Trouble, go: Go, number: u64) -> Outcome {
         let (sender, interrupt) = watch::channel(String::new());
@@ -152,7 +170,8 @@ impl Subject {
         let mut sandbox = Sandbox::new(left.world.clone());
         sandbox.bell = Some(Bell { call, latest, ring: Arc::new(move || drop(sender.send_replace(signal.to_owned()))) });
         sandbox.stall = trouble.stall;
-        trouble.rules.iter().for_each(|rule| sandbox.faults.add(rule.clone()));
+        let refused = self.given.iter().flat_map(|given| &given.rules);
+        refused.chain(&trouble.rules).for_each(|rule| sandbox.faults.add(rule.clone()));
         let seed = self.seed + number;
         let host = match Host::over(sandbox, seed, None) {
             Ok(host) => host,

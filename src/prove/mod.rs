@@ -12,6 +12,7 @@ pub mod faults;
 mod lab;
 mod mishap;
 pub mod permissions;
+pub mod plan;
 mod report;
 mod search;
 mod shrink;
@@ -24,7 +25,7 @@ mod walk;
 mod world;
 
 pub use cells::{Scenario, Token};
-pub use lab::Subject;
+pub use lab::{Given, Subject};
 pub use permissions::Rights;
 pub use report::{Count, Report, Row, Story};
 pub use search::{Extent, Mode, Progress, Standing, prove};
@@ -42,6 +43,8 @@ pub enum ProveError {
     Host(#[from] crate::host::HostError),
     #[error("the parameters do not fit the playbook: {0}")]
     Params(String),
+    #[error("the run could not begin: {0}")]
+    Begin(String),
     #[error("without any fault the run ends {ended}, so there is nothing to compare with: {why}")]
     Baseline { ended: String, why: String },
     #[error("the token names a point that this playbook does not reach; it belongs to another version of it")]

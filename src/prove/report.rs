@@ -46,6 +46,7 @@ pub struct Story {
     pub users: String,
     /// Changes of the account, in order.
     pub changes: Vec<String>,
+    /// Empty where the account was given.
     pub token: String,
     /// Runs that failed so.
     pub times: usize,
@@ -58,7 +59,7 @@ pub struct Report {
     pub seed: u64,
     /// `single`, `pairs` or `random`.
     pub faults: String,
-    /// The account before the run: `fresh`, `warm` or `empty`.
+    /// The account before the run: `fresh`, `warm`, `empty` or `given`.
     pub world: String,
     /// Calls of the run without a fault, and how many of them faults were placed at.
     pub calls: usize,
@@ -93,7 +94,7 @@ impl Report {
             env: subject.env_list(),
             seed: subject.seed,
             faults: mode.word().to_owned(),
-            world: subject.start.word().to_owned(),
+            world: subject.given.as_ref().map_or(subject.start.word(), |_| "given").to_owned(),
             calls: base.whole.outcome.trace.len(),
             points: base.calls.len(),
             cells: found.placed,
@@ -156,7 +157,8 @@ fn stories(subject: &Subject, base: &Baseline, verdicts: &[Verdict]) -> Vec<Stor
         problems: verdict.problems.iter().map(|(code, text)| format!("{code}: {text}")).collect(),
         users: users(verdict),
         changes: verdict.changes.clone(),
-        token: token(subject, &verdict.scenario).encode(),
+        // A token does not hold an account.
+        token: subject.given.as_ref().map_or_else(|| token(subject, &verdict.scenario).encode(), |_| String::new()),
         times,
     };
     found.into_iter().map(tell).collect()

@@ -115,6 +115,11 @@ impl Timing {
         DIALS.iter().flat_map(|dial| dial.tried.iter().map(|value| Timing::one(dial.name, *value))).collect()
     }
 
+    /// Each dial at the longest of them.
+    pub fn longest() -> Vec<Timing> {
+        DIALS.iter().filter_map(|dial| Some(Timing::one(dial.name, *dial.tried.iter().max()?))).collect()
+    }
+
     /// Each dial in three is turned to anywhere within its range.
     pub fn drawn(rng: &mut Rng) -> Timing {
         let mut turned = BTreeMap::new();
@@ -124,6 +129,11 @@ impl Timing {
             }
         }
         Timing(turned)
+    }
+
+    /// Whether it says anything of this dial.
+    pub fn turns(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     pub fn is_default(&self) -> bool {

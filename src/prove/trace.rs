@@ -6,7 +6,6 @@ use super::charter::charters;
 use super::lab::{Go, Left, Outcome, Snap, Subject, Trouble};
 use super::timing::Timing;
 use super::walk::{Fate, Played};
-use super::world;
 use crate::run::event::{Event, What};
 use crate::sandbox::Traced;
 use crate::sandbox::audit::{Charter, Findings, Phase, judge_all};
@@ -41,13 +40,18 @@ impl Baseline {
         if let Err(problems) = crate::script::params::parse(&subject.playbook.params, &subject.params) {
             return Err(ProveError::Params(problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; ")));
         }
-        let mut before = world::new_world(&subject.config, &subject.env, subject.seed, subject.start)?;
+        let mut before = subject.new_world()?;
         before.policy.clone_from(&subject.rights.policy);
         if !timing.is_default() {
             timing.set(&mut before, &subject.env);
         }
         let left = Left { journal: Vec::new(), world: before.clone() };
         let outcome = subject.play(&left, Trouble { snap: Snap::All, keeps: true, ..Trouble::default() }, Go::Run, 0);
+        Ok(Baseline::over(subject, timing, before, outcome))
+    }
+
+    /// Of a run that was played in this account.
+    pub fn over(subject: &Subject, timing: &Timing, before: World, outcome: Outcome) -> Baseline {
         let charters = charters(subject);
         let mut quiet = before.clone();
         quiet.advance(before.now.after_ms(QUIET_MS));
@@ -56,7 +60,7 @@ impl Baseline {
         let calls = points(&outcome);
         let scenario = Scenario::calm(timing.clone());
         let whole = Played { scenario, outcome, lines: 0, placed: Vec::new(), fate: Fate::default() };
-        Ok(Baseline { timing: timing.clone(), before, calls, routes, charters, quiet, whole })
+        Baseline { timing: timing.clone(), before, calls, routes, charters, quiet, whole }
     }
 }
 

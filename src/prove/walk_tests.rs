@@ -30,6 +30,7 @@ fn subject() -> Subject {
         seed: 5,
         start: Start::Fresh,
         rights: Rights::default(),
+        given: None,
     }
 }
 

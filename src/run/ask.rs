@@ -82,23 +82,27 @@ impl Run {
             return Ok(());
         }
         let name = self.env.name.clone();
+        let word = self.confirmed_by()?;
         let typed = match self.answers.confirm.clone() {
             Some(typed) => typed,
             None => {
                 let question = Question {
                     id: "confirm".to_owned(),
-                    text: format!("`{name}` is guarded: type its name to let this run change it"),
+                    text: match word == name {
+                        true => format!("`{name}` is guarded: type its name to let this run change it"),
+                        false => format!("`{name}` is guarded: type `{word}` to let this run do what that plan says"),
+                    },
                     choices: Vec::new(),
                     unattended: None,
                     human: true,
                     timeout: None,
                 };
                 let asked = self.answers.terminal.as_mut().map(|asker| asker(&question));
-                asked.flatten().ok_or_else(|| unanswered(format!("`{name}` is guarded; confirm with --confirm {name}")))?
+                asked.flatten().ok_or_else(|| unanswered(format!("`{name}` is guarded; confirm with --confirm {word}")))?
             }
         };
-        if typed.split(',').all(|typed| typed.trim() != name) {
-            return Err(declined(format!("`{}` is not `{name}`: nothing was confirmed", typed.trim())));
+        if typed.split(',').all(|typed| typed.trim() != word) {
+            return Err(declined(format!("`{}` is not `{word}`: nothing was confirmed", typed.trim())));
         }
         let step = self.step;
         self.record(What::Answered { step, id: "confirm".to_owned(), key: name, by: Answerer::Terminal })?;

@@ -1,6 +1,7 @@
 //! What happens in a run, as data: the journal keeps these, the terminal shows them, `--json` prints them, tests compare them.
 
 use super::desk::{Asking, Given};
+use super::plan::Bound;
 use super::table::Table;
 use super::traffic::Topology;
 use super::{EffectRequest, RunError};
@@ -288,6 +289,9 @@ pub struct Began {
     /// Where the journal itself is, `s3://…/`; absent: it is the file.
     #[serde(default)]
     pub journal: Option<String>,
+    /// The plan that the run is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Bound>>,
 }
 
 impl Began {
@@ -474,6 +478,7 @@ impl Began {
             user: text("ann"),
             process: text("n1"),
             journal: None,
+            plan: None,
         }
     }
 }

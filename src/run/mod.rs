@@ -24,6 +24,7 @@ mod opening;
 pub mod order;
 mod overdue;
 mod perform;
+pub mod plan;
 mod rehearse;
 mod release;
 pub mod replay;
@@ -54,6 +55,7 @@ use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
 use lock::Lock;
+use plan::Bound;
 use replay::Replay;
 use scope::Scope;
 use serde::Serialize;
@@ -119,6 +121,8 @@ pub struct Run {
     on_failure: OnFailure,
     /// Another process began the run.
     resumed: bool,
+    /// The plan that it is held to, and how many of its actions are done.
+    plan: Option<(Bound, usize)>,
     /// Nothing is done or asked: the journal alone answers.
     rehearses: bool,
     /// The outcome of a run whose lock could not be released.
@@ -200,6 +204,7 @@ impl Run {
         Run {
             tale: Tale::of(&opening),
             on_failure: opening.began.on_failure,
+            plan: opening.began.plan.map(|plan| (*plan, 0)),
             id: opening.began.run,
             told: opening.env.name.clone(),
             envs: [&opening.env].into_iter().chain(&opening.also).map(|env| env.name.clone()).collect(),
@@ -271,6 +276,7 @@ impl Run {
         run.seq = events.last().map_or(0, |event| event.seq + 1);
         (run.entries, run.stays) = replay::entries(events);
         run.sent_back = replay::sent_back(events);
+        run.plan = plan::bound(events);
         run.touched = events.iter().any(|event| matches!(event.what, What::Started { .. }));
         run.committed = replay::committed(events);
         run.replay = Replay::of(events);

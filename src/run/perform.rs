@@ -66,6 +66,7 @@ impl Run {
         let before = facts.fields(action);
         if before == action.wanted() {
             self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone(), lease: *lease })?;
+            self.planned_was_so(action);
             // A lease may have set it: then it is this action's from now on, and stays.
             let at = self.now();
             self.enter_done(Done {
@@ -80,6 +81,7 @@ impl Run {
             });
             return Ok(false);
         }
+        self.as_planned(action)?;
         self.confirm_guarded()?;
         self.check_interrupt()?;
         self.tell_begun().await;

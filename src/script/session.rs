@@ -15,8 +15,7 @@ use crate::run::desk::Desk;
 use crate::run::event::{Began, Ended, Event, FORMAT, OnFailure, Outcome, Place};
 use crate::run::guard::Allow;
 use crate::run::journal::Journal;
-use crate::run::replay;
-use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Resumes, Run};
+use crate::run::{Answers, Broke, Halt, Observer, Opening, Process, Resumes, Run, plan::Bound, replay};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
@@ -190,6 +189,8 @@ pub struct Request {
     pub on_failure: OnFailure,
     /// What is changed in a run that goes on.
     pub resumes: Resumes,
+    /// The plan that it is held to.
+    pub plan: Option<Bound>,
 }
 
 impl Request {
@@ -213,6 +214,7 @@ impl Request {
             events: Vec::new(),
             on_failure: OnFailure::Undo,
             resumes: Resumes::default(),
+            plan: None,
             also: Vec::new(),
             env,
         }
@@ -420,6 +422,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         user: process.user.clone(),
         process: process.nonce.clone(),
         journal: request.journal.url(),
+        plan: request.plan.map(Box::new),
     };
     let desk = match request.journal.path() {
         _ if request.approved => Desk::Scripted,

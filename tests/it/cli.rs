@@ -166,12 +166,14 @@ fn help_of_a_playbook_shows_its_own_flags() {
     Until `commit` a failure, Ctrl-C or SIGTERM takes everything back by itself.
 
     Usage: bgx run [OPTIONS] --env <ENV> <PLAYBOOK>
+           bgx run [OPTIONS] --plan <FILE>
 
     Arguments:
-      <PLAYBOOK>  a .rhai file, or the name of one in playbooks/
+      [PLAYBOOK]  a .rhai file, or the name of one in playbooks/
 
     Options:
       -e, --env <ENV>                environment of bgx.toml; `a,b` for a playbook that is for several
+          --plan <FILE>              exactly the run that this plan shows, in place of a playbook; see bgx plan --out
           --answer <ID=KEY>          answer a question beforehand; may be repeated
       -y, --yes                      answer the questions that are not for a human
           --confirm <ENV>            the name of a guarded environment, in place of typing it; `a,b` for several
@@ -199,12 +201,14 @@ fn help_without_a_playbook_shows_what_every_run_takes() {
     Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
 
     Usage: bgx run [OPTIONS] --env <ENV> <PLAYBOOK>
+           bgx run [OPTIONS] --plan <FILE>
 
     Arguments:
-      <PLAYBOOK>  a .rhai file, or the name of one in playbooks/
+      [PLAYBOOK]  a .rhai file, or the name of one in playbooks/
 
     Options:
       -e, --env <ENV>                environment of bgx.toml; `a,b` for a playbook that is for several
+          --plan <FILE>              exactly the run that this plan shows, in place of a playbook; see bgx plan --out
           --answer <ID=KEY>          answer a question beforehand; may be repeated
       -y, --yes                      answer the questions that are not for a human
           --confirm <ENV>            the name of a guarded environment, in place of typing it; `a,b` for several
@@ -230,6 +234,7 @@ fn bgx_alone_shows_its_commands() {
 
     Commands:
       run          Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
+      plan         Rehearse a playbook in a copy of the account, and show what its run would do; changes nothing
       prove        Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
       status       Show where an environment stands, or all of them
       doctor       Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not

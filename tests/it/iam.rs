@@ -26,6 +26,7 @@ fn deploy(rights: Rights) -> Subject {
         seed: 7,
         start: Start::Fresh,
         rights,
+        given: None,
     }
 }
 

@@ -23,6 +23,7 @@ fn subject(path: &Path) -> Subject {
         seed: 7,
         start: Start::Fresh,
         rights: Rights::default(),
+        given: None,
     }
 }
 

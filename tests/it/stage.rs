@@ -95,6 +95,7 @@ impl Act {
         });
         let request = Request {
             also: Vec::new(),
+            plan: None,
             params: params::parse(&self.playbook.params, &self.params).unwrap_or_default(),
             answers: Answers { given: self.answers.clone(), yes: true, confirm: Some(self.env.name.clone()), terminal: None },
             observer,

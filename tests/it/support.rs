@@ -195,6 +195,7 @@ impl Lab {
         let (seen, signal, snapshots, clones) = (events.clone(), self.signal, self.snapshots.then(|| sandbox.clone()), worlds.clone());
         let request = Request {
             also: Vec::new(),
+            plan: None,
             params: params::parse(&playbook.params, &self.params).unwrap_or_else(|p| panic!("{p:?}")),
             answers: Answers { given: self.answers, terminal: self.typed.map(typing), ..Answers::default() },
             observer: Box::new(move |event: &Event| {

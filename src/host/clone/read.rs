@@ -280,6 +280,9 @@ impl Reader<'_> {
             (reply.status == 200).then(|| (id.clone(), reply.body.trim().to_owned()))
         };
         let versions: BTreeMap<String, String> = join_all(asked.iter().map(ask)).await.into_iter().flatten().collect();
+        if versions.is_empty() && !asked.is_empty() {
+            self.refused.borrow_mut().push(Denied::instances());
+        }
         if versions.len() < asked.len() {
             self.unknown.borrow_mut().push(Unknown {
                 what: format!("what {} of {} instance(s) run", asked.len() - versions.len(), asked.len()),

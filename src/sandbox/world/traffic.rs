@@ -66,6 +66,25 @@ impl World {
         users
     }
 
+    /// Which share of an environment's requests each target group gets, by the rules that the nodes follow now.
+    pub fn shares(&self, env: &str) -> BTreeMap<String, f64> {
+        let mut shares: BTreeMap<String, f64> = BTreeMap::new();
+        let flows: Vec<&Flow> = self.flows.iter().filter(|flow| flow.env == env).collect();
+        for flow in &flows {
+            let found = self.listeners.values().find(|l| l.load_balancer == flow.load_balancer && l.port == flow.port);
+            let nodes = found.map(|listener| self.actions_for(listener, flow)).unwrap_or_default();
+            for actions in &nodes {
+                let Some(Action::Forward { targets, .. }) = actions.last() else { continue };
+                let total: u32 = targets.iter().map(|weighted| weighted.weight).sum();
+                for weighted in targets.iter().filter(|weighted| weighted.weight > 0) {
+                    let share = f64::from(weighted.weight) / f64::from(total) / (nodes.len() * flows.len()) as f64;
+                    *shares.entry(weighted.target_group.clone()).or_default() += share;
+                }
+            }
+        }
+        shares
+    }
+
     /// Healthy targets of a target group as they are, not as Describe may still say.
     pub fn healthy_targets(&self, target_group: &str) -> u32 {
         let targets = self.target_groups.get(target_group).map(|g| g.targets.values());

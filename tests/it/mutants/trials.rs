@@ -252,6 +252,7 @@ impl Bench {
             seed,
             start: self.start,
             rights: Rights::default(),
+            given: None,
         };
         let extent = Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 };
         match prove(&subject, &extent, &|_| true) {

@@ -108,6 +108,7 @@ fn prove_finds_every_kind_of_harm_in_the_transcription() {
         seed,
         start: Start::Fresh,
         rights: Rights::default(),
+        given: None,
     };
     let report = prove(
         &subject,

@@ -15,6 +15,7 @@ mod new;
 mod prompt;
 mod prove;
 mod recovery;
+mod repl;
 mod report;
 mod run;
 mod runs;
@@ -72,6 +73,7 @@ fn bgx() -> Command {
         .arg_required_else_help(true)
         .subcommand(run::command())
         .subcommand(prove::command())
+        .subcommand(repl::command())
         .subcommand(status::command())
         .subcommand(doctor::command())
         .subcommand(check::command())
@@ -101,6 +103,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let config = config()?;
     let code = match matches.subcommand() {
         Some(("prove", matches)) => prove::replay(matches, &config)?,
+        Some(("repl", matches)) => repl::run(matches, &config)?,
         Some(("doctor", matches)) => doctor::run(matches, &config)?,
         Some(("compare", matches)) => compare::run(matches, &config)?,
         Some(("check", matches)) => check::run(matches, &config)?,

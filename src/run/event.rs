@@ -50,6 +50,19 @@ pub enum What {
         name: String,
         ok: bool,
     },
+    /// A line of a prompt, kept before it runs, with the modules that it is the first to import: name and text.
+    Line {
+        line: u64,
+        text: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        modules: Vec<(String, String)>,
+    },
+    /// The line has come to its end, at this step; nothing of it was taken back by that.
+    LineEnded {
+        line: u64,
+        step: u64,
+        error: Option<String>,
+    },
     /// A question to the account and its answer.
     Read {
         step: u64,
@@ -288,6 +301,9 @@ pub struct Began {
     /// Where the journal itself is, `s3://…/`; absent: it is the file.
     #[serde(default)]
     pub journal: Option<String>,
+    /// It is typed line by line: what it does is in its `line` events.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prompt: bool,
 }
 
 impl Began {
@@ -474,6 +490,7 @@ impl Began {
             user: text("ann"),
             process: text("n1"),
             journal: None,
+            prompt: false,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod event;
 pub mod guard;
 pub mod history;
 mod invariant;
+pub mod lines;
 pub mod journal;
 pub mod judge;
 pub mod lock;
@@ -53,6 +54,7 @@ use event::{Event, OnFailure, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
+use lines::Lines;
 use lock::Lock;
 use replay::Replay;
 use scope::Scope;
@@ -107,6 +109,8 @@ pub struct Run {
     stays: Vec<Entry>,
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
     sent_back: Vec<Action>,
+    /// Its calls are typed line by line.
+    lines: Option<Lines>,
     committed: bool,
     undoing: bool,
     touched: bool,
@@ -199,6 +203,7 @@ impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
             tale: Tale::of(&opening),
+            lines: Lines::of(&opening),
             on_failure: opening.began.on_failure,
             id: opening.began.run,
             told: opening.env.name.clone(),
@@ -245,6 +250,7 @@ impl Run {
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
         let locks = match opening.allow.contains(&Allow::WithoutState) {
             true => Vec::new(),
+            false if opening.began.prompt && lines::only_looked(events) => Vec::new(),
             false => scope::take_over(&mut opening).await?,
         };
         let resumed = opening.resumed(command);
@@ -360,6 +366,7 @@ impl Run {
     /// A signal stops the run at the next verb; while undoing it no longer does. A rehearsal stops where the journal does.
     pub fn check_interrupt(&self) -> Result<(), Halt> {
         self.check_rehearsal()?;
+        self.check_line()?;
         let signal = self.interrupt.borrow().clone();
         match signal.as_str() {
             _ if self.undoing => Ok(()),

@@ -231,6 +231,7 @@ fn bgx_alone_shows_its_commands() {
     Commands:
       run          Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
       prove        Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
+      repl         Type a playbook line by line: look, try it in a fork, change, take back, save
       status       Show where an environment stands, or all of them
       doctor       Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not
       check        Find what is wrong with playbooks and modules before anything runs

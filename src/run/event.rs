@@ -51,6 +51,19 @@ pub enum What {
         name: String,
         ok: bool,
     },
+    /// A line of a prompt, kept before it runs, with the modules that it is the first to import: name and text.
+    Line {
+        line: u64,
+        text: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        modules: Vec<(String, String)>,
+    },
+    /// The line has come to its end, at this step; nothing of it was taken back by that.
+    LineEnded {
+        line: u64,
+        step: u64,
+        error: Option<String>,
+    },
     /// A question to the account and its answer.
     Read {
         step: u64,
@@ -292,6 +305,9 @@ pub struct Began {
     /// The plan that the run is held to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<Bound>>,
+    /// It is typed line by line: what it does is in its `line` events.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prompt: bool,
 }
 
 impl Began {
@@ -479,6 +495,7 @@ impl Began {
             process: text("n1"),
             journal: None,
             plan: None,
+            prompt: false,
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod history;
 mod invariant;
 pub mod journal;
 pub mod judge;
+pub mod lines;
 pub mod lock;
 mod opening;
 pub mod order;
@@ -54,6 +55,7 @@ use event::{Event, OnFailure, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
+use lines::Lines;
 use lock::Lock;
 use plan::Bound;
 use replay::Replay;
@@ -109,6 +111,8 @@ pub struct Run {
     stays: Vec<Entry>,
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
     sent_back: Vec<Action>,
+    /// Its calls are typed line by line.
+    lines: Option<Lines>,
     committed: bool,
     undoing: bool,
     touched: bool,
@@ -203,6 +207,7 @@ impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
             tale: Tale::of(&opening),
+            lines: Lines::of(&opening),
             on_failure: opening.began.on_failure,
             plan: opening.began.plan.map(|plan| (*plan, 0)),
             id: opening.began.run,
@@ -250,6 +255,7 @@ impl Run {
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
         let locks = match opening.allow.contains(&Allow::WithoutState) {
             true => Vec::new(),
+            false if opening.began.prompt && lines::only_looked(events) => Vec::new(),
             false => scope::take_over(&mut opening).await?,
         };
         let resumed = opening.resumed(command);
@@ -366,6 +372,7 @@ impl Run {
     /// A signal stops the run at the next verb; while undoing it no longer does. A rehearsal stops where the journal does.
     pub fn check_interrupt(&self) -> Result<(), Halt> {
         self.check_rehearsal()?;
+        self.check_line()?;
         let signal = self.interrupt.borrow().clone();
         match signal.as_str() {
             _ if self.undoing => Ok(()),

@@ -255,7 +255,7 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
 }
 
 /// A script's thread: with the stack that it needs, and its random numbers from the seed.
-fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
+pub fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
         let handle = thread.spawn_scoped(scope, || {
@@ -368,7 +368,7 @@ pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str)
     })
 }
 
-async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+pub(super) async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
     catch_up(host, &opening, events).await;
     Run::reopen(opening, events, command).await
 }
@@ -389,17 +389,17 @@ async fn catch_up(host: &Host, opening: &Opening, events: &[Event]) {
     }
 }
 
-fn played(run: &Run, ended: Ended, error: Option<Diagnostic>, fault: Option<Fault>) -> Played {
+pub(super) fn played(run: &Run, ended: Ended, error: Option<Diagnostic>, fault: Option<Fault>) -> Played {
     let journal = run.journal().bytes().to_vec();
     let (touched, committed) = (run.is_touched(), run.is_committed());
     Played { ended, error, fault, began: run.began(), journal, touched, committed, unreleased: run.unreleased(), run: run.id.clone() }
 }
 
-fn held(stage: &Stage) -> MutexGuard<'_, Run> {
+pub(super) fn held(stage: &Stage) -> MutexGuard<'_, Run> {
     stage.run.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
+pub(super) fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
     let process = process(host, request.user);
     let began = Began {
         format: FORMAT,
@@ -423,6 +423,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         process: process.nonce.clone(),
         journal: request.journal.url(),
         plan: request.plan.map(Box::new),
+        prompt: false,
     };
     let desk = match request.journal.path() {
         _ if request.approved => Desk::Scripted,
@@ -461,7 +462,7 @@ fn process(host: &Host, user: String) -> Process {
 }
 
 /// How the script ended, in the gate's words.
-fn broke(error: PlayError) -> (Broke, Option<Diagnostic>, Option<Fault>) {
+pub(super) fn broke(error: PlayError) -> (Broke, Option<Diagnostic>, Option<Fault>) {
     match error {
         PlayError::Halted(halt) => {
             let text = halt.to_string();

@@ -50,7 +50,7 @@ pub fn run(matches: &ArgMatches) -> Result<i32, Failure> {
     Ok(0)
 }
 
-fn found(name: &str) -> Result<Catalog, Failure> {
+pub fn found(name: &str) -> Result<Catalog, Failure> {
     let all = Catalog::all();
     let names = all.names();
     let found = all.named(name);
@@ -162,7 +162,7 @@ fn function_facts(function: &Function) -> Facts {
     vec![("effect", effects(function)), ("errors", errors), ("since", format!("bgx: {}", function.since))]
 }
 
-fn in_full(catalog: &Catalog) -> String {
+pub fn in_full(catalog: &Catalog) -> String {
     let verbs = catalog.groups.iter().flat_map(|group| &group.verbs).map(|verb| {
         let facts = [verb_facts(verb), vec![("example", verb.example.to_owned())]].concat();
         in_text(&verb.signature(), verb.summary, &arguments(verb), &facts)

@@ -13,6 +13,7 @@ use crate::host::{self, Host, Options};
 use crate::run::RunError;
 use crate::run::event::{Event, Outcome, What};
 use crate::run::history::{self, Past};
+use crate::run::lines;
 use crate::run::lock::{self, LockError, Place, Record};
 use crate::run::replay::{self, Standing};
 use crate::script::Sources;
@@ -119,7 +120,7 @@ fn find(config: &Config, host: &Host, env: &Environment, place: &Place) -> Resul
     let all = history::list(&recovery::folder(config, host.is_sandbox())).map_err(|e| Failure::of(2, &e))?;
     let mut own = all.into_iter().rev().filter(|past| past.began.is_in(&env.name) && past.began.target == target);
     let Some(record) = record else {
-        for past in own.filter(|past| !past.is_over()) {
+        for past in own.filter(|past| !past.is_over() && !lines::only_looked(&past.events)) {
             let latest = journals::latest(host, past)?;
             if !latest.past.is_over() {
                 return Ok(Found::Open(Box::new(latest)));

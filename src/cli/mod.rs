@@ -17,6 +17,7 @@ mod planned;
 mod prompt;
 mod prove;
 mod recovery;
+mod repl;
 mod report;
 mod run;
 mod runs;
@@ -75,6 +76,7 @@ fn bgx() -> Command {
         .subcommand(run::command())
         .subcommand(plan::command())
         .subcommand(prove::command())
+        .subcommand(repl::command())
         .subcommand(status::command())
         .subcommand(doctor::command())
         .subcommand(check::command())
@@ -105,6 +107,7 @@ fn dispatch(args: &[String]) -> Result<i32, End> {
     let code = match matches.subcommand() {
         Some(("run", matches)) => planned::run(matches, &config)?,
         Some(("prove", matches)) => prove::replay(matches, &config)?,
+        Some(("repl", matches)) => repl::run(matches, &config)?,
         Some(("doctor", matches)) => doctor::run(matches, &config)?,
         Some(("compare", matches)) => compare::run(matches, &config)?,
         Some(("check", matches)) => check::run(matches, &config)?,

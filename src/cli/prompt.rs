@@ -15,9 +15,14 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Puts a question on the terminal; `None`: no usable answer came, or none in time.
 pub fn ask(question: &Question, paint: Paint, interrupt: &watch::Receiver<String>) -> Option<String> {
     let end = question.timeout.map(|timeout| Instant::now() + timeout);
+    ask_by(question, paint, &mut || read_line(interrupt, end))
+}
+
+/// The same with another way to read a line.
+pub fn ask_by(question: &Question, paint: Paint, read: &mut dyn FnMut() -> Option<String>) -> Option<String> {
     for _ in 0..TRIES {
         show(question, paint);
-        let line = read_line(interrupt, end)?;
+        let line = read()?;
         let typed = line.trim();
         if question.choices.is_empty() {
             return Some(typed.to_owned());

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::journals::{self, Latest};
+use super::repl;
 use super::report::{self, Goal};
 use super::run as run_command;
 use super::screen::Show;
@@ -10,6 +11,7 @@ use crate::config::{Config, Environment, Target};
 use crate::host::{self, Host, Options};
 use crate::run::event::{Event, Outcome};
 use crate::run::history::{self, HistoryError, Past};
+use crate::run::lines;
 use crate::run::replay::{self, Standing};
 use crate::run::{Answers, Halt, Resumes};
 use crate::script::params;
@@ -110,7 +112,8 @@ fn one_open(config: &Config, host: &Host, env: &Environment) -> Result<(), Failu
     let here = all.into_iter().rev().filter(|run| !run.is_over() && run.began.is_in(&env.name) && run.began.target == target);
     // Another machine may have ended it since.
     let known: Vec<Past> = here.map(|run| journals::latest(host, run).map(|latest| latest.past)).collect::<Result<_, _>>()?;
-    let Some(open) = known.iter().find(|run| !run.is_over()) else { return Ok(()) };
+    // A prompt at which nobody allowed writes has no lock.
+    let Some(open) = known.iter().find(|run| !run.is_over() && !lines::only_looked(&run.events)) else { return Ok(()) };
     let text = format!("run {} of {} in {} is not over: {}", open.id(), open.began.playbook, env.name, standing_word(open.standing));
     Err(Failure { code: Outcome::Refused.code(), text, causes: Vec::new(), hint: ways_on(open) })
 }
@@ -152,6 +155,9 @@ pub fn run(command: &str, matches: &ArgMatches, config: &Config) -> Result<i32, 
     let host = Host::open(config, &target, &Options::default())?.for_run(past.id());
     let latest = journals::latest(&host, past)?;
     fits(command, &latest.past)?;
+    if command == "resume" && latest.past.began.prompt && replay::settled(&latest.past.events).is_none() {
+        return repl::resume(&latest, matches, config, &host);
+    }
     let interrupt = signals::listen().map_err(|e| Failure::usage(format!("could not listen for signals: {e}")))?;
     carry_on(command, &latest, matches, config, &host, interrupt)
 }
@@ -240,7 +246,7 @@ fn rollback(env: &str) -> String {
     format!("to send traffic back: bgx run rollback --env {env} --why …")
 }
 
-fn not_gone_on(halt: Halt) -> Failure {
+pub fn not_gone_on(halt: Halt) -> Failure {
     let outcome = if matches!(halt, Halt::Locked { .. }) { Outcome::Refused } else { Outcome::Paused };
     Failure { code: outcome.code(), ..Failure::usage(format!("the run could not go on: {halt}")) }
 }

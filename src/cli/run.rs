@@ -100,7 +100,7 @@ pub fn on_failure(matches: &ArgMatches) -> Option<OnFailure> {
     matches.try_get_one::<OnFailure>("on-failure").ok().flatten().copied()
 }
 
-fn pace(text: &str) -> Result<f64, String> {
+pub fn pace(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
     number.ok_or_else(|| format!("`{text}` is not a pace; write 60x"))
 }
@@ -256,7 +256,7 @@ pub fn one_target(config: &Config, envs: &[&Environment], options: &Options) -> 
 }
 
 /// The same for a run that may change it: one that is guarded wants its target named where nobody watches.
-fn target(config: &Config, envs: &[&Environment], options: &Options) -> Result<Target, Failure> {
+pub fn target(config: &Config, envs: &[&Environment], options: &Options) -> Result<Target, Failure> {
     let target = one_target(config, envs, options)?;
     for env in envs {
         let (_, named) = host::target_of(config, env, options);
@@ -305,7 +305,7 @@ pub fn bad_params(problems: &[Diagnostic]) -> Failure {
     }
 }
 
-fn not_begun(halt: Halt) -> Failure {
+pub fn not_begun(halt: Halt) -> Failure {
     Failure { code: 2, text: format!("the run could not begin: {halt}"), causes: Vec::new(), hint: None }
 }
 
@@ -375,7 +375,7 @@ fn run_id(seed: u64) -> String {
 
 /// A new journal and the id of its run. A run that called nothing leaves the sandbox's seed as it was: unless a seed was asked for,
 /// the next free id after it is taken.
-fn journal(config: &Config, host: &Host, seed_is_given: bool) -> Result<(String, Journal), Failure> {
+pub fn journal(config: &Config, host: &Host, seed_is_given: bool) -> Result<(String, Journal), Failure> {
     let folder = recovery::folder(config, host.is_sandbox());
     let path_of = |id: &str| folder.join(format!("{id}.jsonl"));
     let ids = (0..if seed_is_given { 1 } else { IDS_TRIED }).map(|n| run_id(host.seed.wrapping_add(n)));
@@ -398,7 +398,7 @@ pub fn actor(host: &Host) -> Option<String> {
 }
 
 /// The commit that the playbooks come from, with `+` where the tree was changed; read from `.git` by git itself.
-fn commit(root: &Path, host: &Host) -> Option<String> {
+pub fn commit(root: &Path, host: &Host) -> Option<String> {
     if host.is_sandbox() {
         return None;
     }

@@ -178,7 +178,9 @@ fn line(what: &What) -> Option<String> {
         What::Approved { step, given } => format!("  {step:3} {}", approved(given)),
         What::Entered { env } => format!("in {env}"),
         What::BlockStarted { name } => name.clone(),
-        What::BlockEnded { ok: true, .. } => return None,
+        What::BlockEnded { ok: true, .. } | What::LineEnded { error: None, .. } => return None,
+        What::Line { text, .. } => format!("> {}", text.replace('\n', "\n        ")),
+        What::LineEnded { line, error: Some(error), .. } => format!("line {line} failed: {error}"),
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
         What::Read { step, verb, of, .. } => format!("  {step:3} read {verb} {of}"),
         What::ReadFailed { step, verb, of, error } => format!("  {step:3} read {verb} {of}: {error}"),
@@ -256,6 +258,7 @@ fn is_cause(what: &What) -> bool {
     match what {
         What::Waited { error, .. } | What::Effect { error, .. } => error.is_some(),
         What::BlockEnded { ok, .. } => !ok,
+        What::LineEnded { error, .. } => error.is_some(),
         What::ReadFailed { .. }
         | What::Failed { .. }
         | What::Noticed { .. }
@@ -270,6 +273,7 @@ fn is_cause(what: &What) -> bool {
         | What::Entered { .. }
         | What::CommittedEnv { .. }
         | What::BlockStarted { .. }
+        | What::Line { .. }
         | What::Read { .. }
         | What::Found { .. }
         | What::Waiting { .. }

@@ -120,7 +120,9 @@ impl Screen {
 
     /// Prints what was held back, unless the next event makes it a repetition.
     fn release(&mut self, elapsed: u64, next: &What) {
-        let ends = matches!(next, What::BlockEnded { ok: false, .. } | What::Broke { .. });
+        // Whoever typed the line is told with its place.
+        let told = matches!(next, What::Broke { .. } | What::LineEnded { error: Some(_), .. });
+        let ends = told || matches!(next, What::BlockEnded { ok: false, .. });
         let text = match self.held.take() {
             None => return,
             Some(Held::Question(text)) => {
@@ -128,7 +130,7 @@ impl Screen {
                 (!prompted).then_some(text)
             }
             Some(Held::Failure(text)) if ends => {
-                self.held = Some(Held::Failure(text)).filter(|_| !matches!(next, What::Broke { .. }));
+                self.held = Some(Held::Failure(text)).filter(|_| !told);
                 None
             }
             Some(Held::Failure(text)) => Some(text),
@@ -207,6 +209,8 @@ impl Screen {
             | What::ReadFailed { .. }
             | What::Waiting { .. }
             | What::Shown { .. }
+            | What::Line { .. }
+            | What::LineEnded { .. }
             | What::BlockStarted { .. } => {
                 return None;
             }

@@ -4,11 +4,45 @@ use crate::run::event::Outcome;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// The name of the first signal that came; empty until then.
 pub fn listen() -> io::Result<watch::Receiver<String>> {
+    listening().map(|signals| signals.receiver)
+}
+
+/// Signals of a process that outlives a Ctrl-C.
+#[derive(Clone)]
+pub struct Listening {
+    sender: Arc<watch::Sender<String>>,
+    pub receiver: watch::Receiver<String>,
+    /// Nothing runs that could look at the flag: what to say before a signal ends the process.
+    idle: Arc<Mutex<Option<String>>>,
+}
+
+impl Listening {
+    /// The Ctrl-C was heeded.
+    pub fn forget(&self) {
+        self.sender.send_if_modified(|current| {
+            let heeded = current == "SIGINT";
+            if heeded {
+                current.clear();
+            }
+            heeded
+        });
+    }
+
+    /// From now on SIGTERM and SIGHUP end the process at once, with this text; `None`: something runs, and looks at the flag.
+    pub fn idle(&self, last_words: Option<String>) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = last_words;
+    }
+}
+
+pub fn listening() -> io::Result<Listening> {
     let (sender, receiver) = watch::channel(String::new());
+    let (sender, idle) = (Arc::new(sender), Arc::new(Mutex::<Option<String>>::default()));
+    let listening = Listening { sender: sender.clone(), receiver, idle: idle.clone() };
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
@@ -21,6 +55,10 @@ pub fn listen() -> io::Result<watch::Receiver<String>> {
                 SIGHUP => "SIGHUP",
                 _ => "SIGTERM",
             };
+            if let Some(words) = idle.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|_| signal != SIGINT) {
+                let _ = writeln!(io::stderr(), "{name} received: {words}");
+                std::process::exit(Outcome::Paused.code());
+            }
             sender.send_if_modified(|current| {
                 let first = current.is_empty();
                 if first {
@@ -30,5 +68,5 @@ pub fn listen() -> io::Result<watch::Receiver<String>> {
             });
         }
     });
-    Ok(receiver)
+    Ok(listening)
 }

@@ -204,7 +204,9 @@ pub fn text(what: &What) -> String {
         What::Broke { text, .. } => format!("broke: {text}"),
         What::Refused { verb, text, .. } => format!("refused {verb}: {text}"),
         What::Entered { env } => format!("in {env}"),
+        What::Line { text, .. } => format!("line {text}"),
         What::Began(_)
+        | What::LineEnded { .. }
         | What::Read { .. }
         | What::ReadFailed { .. }
         | What::Found { .. }

@@ -23,6 +23,7 @@ impl Run {
         }
         let restart = self.env.restart.clone().ok_or_else(|| RunError::failed("bgx.toml names no `restart` command under [app]"))?;
         self.out_of_service(asg, instance).await?;
+        self.may_write().await?;
         self.confirm_guarded()?;
         self.still_locked().await?;
         self.touched = true;

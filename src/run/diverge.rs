@@ -1,6 +1,8 @@
 //! Says where an action that a playbook asks for differs from the one that its journal holds.
 
+use super::event::What;
 use crate::account::Action;
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 /// `desired: 2 in the journal, 3 in the playbook`, a line for each field that differs; first what the actions are about.
@@ -23,6 +25,24 @@ pub fn fields(recorded: &Action, asked: &Action) -> Vec<String> {
         differ(name, &show(was.get(name)), &show(is.get(name)));
     }
     lines
+}
+
+/// What the journal has at a step, in words.
+pub(super) fn describe(known: &[(Timestamp, What)]) -> String {
+    let texts = known.iter().filter_map(|(_, what)| match what {
+        What::Read { verb, of, .. } | What::ReadFailed { verb, of, .. } => Some(format!("{verb} of `{of}`")),
+        What::Waited { what, .. } => Some(format!("a wait for {what}")),
+        What::Asked { id, .. } => Some(format!("question `{id}`")),
+        What::AwaitsApproval { asking, .. } => Some(format!("approval `{}`", asking.id)),
+        What::Started { action, .. } | What::Unchanged { action, .. } => Some(action.to_string()),
+        What::Said { text, .. } => Some(format!("the text `{text}`")),
+        What::Shown { table, .. } => Some(format!("a table of {} row(s)", table.rows.len())),
+        What::Effect { text, .. } => Some(text.clone()),
+        What::Committed { .. } => Some("commit".to_owned()),
+        What::CommittedEnv { env, .. } => Some(format!("commit of {env}")),
+        _ => None,
+    });
+    texts.into_iter().next().unwrap_or_else(|| "nothing".to_owned())
 }
 
 #[cfg(test)]

@@ -51,6 +51,19 @@ pub enum What {
         name: String,
         ok: bool,
     },
+    /// A line of a prompt, kept before it runs, with the modules that it is the first to import: name and text.
+    Line {
+        line: u64,
+        text: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        modules: Vec<(String, String)>,
+    },
+    /// The line has come to its end, at this step; nothing of it was taken back by that.
+    LineEnded {
+        line: u64,
+        step: u64,
+        error: Option<String>,
+    },
     /// A question to the account and its answer.
     Read {
         step: u64,
@@ -292,6 +305,9 @@ pub struct Began {
     /// The plan that the run is held to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<Bound>>,
+    /// It is typed line by line: what it does is in its `line` events.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prompt: bool,
 }
 
 impl Began {
@@ -453,32 +469,5 @@ impl What {
 }
 
 #[cfg(test)]
-impl Began {
-    /// The first event of some run.
-    pub fn example() -> Began {
-        let text = str::to_owned;
-        Began {
-            format: FORMAT,
-            run: text("abc123"),
-            playbook: text("deploy.rhai"),
-            env: text("beta"),
-            also: Vec::new(),
-            bgx: text("0.1.0"),
-            target: text("sandbox"),
-            account: text("123456789012"),
-            identity: text("deployer"),
-            host: text("ci-7"),
-            commit: None,
-            reason: None,
-            actor: None,
-            parameters: Vec::new(),
-            sources: Vec::new(),
-            stdlib: text("embedded"),
-            on_failure: OnFailure::Undo,
-            user: text("ann"),
-            process: text("n1"),
-            journal: None,
-            plan: None,
-        }
-    }
-}
+#[path = "event_example.rs"]
+mod example;

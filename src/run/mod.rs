@@ -17,6 +17,7 @@ pub mod event;
 pub mod guard;
 pub mod history;
 mod invariant;
+pub mod lines;
 pub mod journal;
 pub mod judge;
 pub mod lock;
@@ -109,6 +110,8 @@ pub struct Run {
     stays: Vec<Entry>,
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
     sent_back: Vec<Action>,
+    /// Its calls are typed line by line.
+    lines: Option<lines::Lines>,
     committed: bool,
     undoing: bool,
     touched: bool,
@@ -203,6 +206,7 @@ impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
             tale: Tale::of(&opening),
+            lines: lines::Lines::of(&opening),
             on_failure: opening.began.on_failure,
             plan: opening.began.plan.map(|plan| (*plan, 0)),
             id: opening.began.run,
@@ -250,6 +254,7 @@ impl Run {
     pub async fn reopen(mut opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
         let locks = match opening.allow.contains(&Allow::WithoutState) {
             true => Vec::new(),
+            false if opening.began.prompt && lines::only_looked(events) => Vec::new(),
             false => scope::take_over(&mut opening).await?,
         };
         let resumed = opening.resumed(command);
@@ -366,6 +371,7 @@ impl Run {
     /// A signal stops the run at the next verb; while undoing it no longer does. A rehearsal stops where the journal does.
     pub fn check_interrupt(&self) -> Result<(), Halt> {
         self.check_rehearsal()?;
+        self.check_line()?;
         let signal = self.interrupt.borrow().clone();
         match signal.as_str() {
             _ if self.undoing => Ok(()),

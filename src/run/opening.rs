@@ -102,7 +102,7 @@ impl Run {
             run.ended(Outcome::Refused, Some(halt.to_string()), Vec::new()).await;
             return Err(halt);
         }
-        if run.is_without_state() {
+        if run.is_without_state() || run.lines.is_some() {
             return Ok((run, Ok(())));
         }
         let ready = run.take_locks(&claim, wait).await.map_err(Broke::by);

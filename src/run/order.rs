@@ -1,6 +1,7 @@
 //! The legal order of events: which event may follow those before it, as one function of them.
 
 use super::event::{Effect, Event, Outcome, What};
+use super::lines::UNDO;
 use super::overdue::ACCEPT;
 use super::replay::step_of;
 use crate::account::Action;
@@ -50,6 +51,10 @@ pub struct Order {
     floor: Option<u64>,
     asked: Option<(u64, String)>,
     blocks: Vec<String>,
+    /// How many lines were typed.
+    lines: u64,
+    /// The line that runs; true: it takes an action back.
+    line: Option<bool>,
 }
 
 /// Whether `next` may follow `before`; the error says why not.
@@ -86,6 +91,16 @@ impl Order {
             What::Began(_) | What::Signalled { .. } | What::Found { .. } | What::Noticed { .. } | What::Entered { .. } => Ok(()),
             What::Waiting { .. } => Err("progress is never kept".into()),
             What::BlockStarted { .. } => self.forward(),
+            What::Line { line, .. } => {
+                self.call(what)?;
+                ensure(self.line.is_none(), || format!("line {} has not ended", self.lines))?;
+                ensure(*line == self.lines + 1, || format!("line {} is next", self.lines + 1))
+            }
+            What::LineEnded { line, .. } => {
+                self.forward()?;
+                ensure(self.current.is_none(), || format!("step {} is still under way", self.current.unwrap_or_default()))?;
+                ensure(self.line.is_some() && *line == self.lines, || format!("line {line} does not run"))
+            }
             What::BlockEnded { name, .. } => {
                 self.forward()?;
                 let innermost = self.blocks.last() == Some(name) || self.resumed;
@@ -109,7 +124,7 @@ impl Order {
                 let known = id == "confirm" || self.asked.as_ref().is_some_and(|(s, i)| s == step && (i == id || accepted(i)));
                 ensure(known, || format!("nobody asked `{id}` in step {step}"))
             }
-            What::Effect { .. } if self.mode == Mode::Undoing => Ok(()),
+            What::Effect { .. } if self.takes_back() => Ok(()),
             What::Effect { .. } => self.call(what),
             What::Started { step, .. } | What::Unchanged { step, .. } => {
                 self.call(what)?;
@@ -158,8 +173,13 @@ impl Order {
         ensure(self.current.is_none(), || format!("step {} is still under way", self.current.unwrap_or_default()))
     }
 
+    /// All of the run is being taken back, or its last action by a line of a prompt.
+    fn takes_back(&self) -> bool {
+        self.mode == Mode::Undoing || (self.mode == Mode::Forward && self.line == Some(true))
+    }
+
     fn check_undo(&self, what: &What) -> Result<(), String> {
-        let undoing = self.mode == Mode::Undoing && !self.committed;
+        let undoing = self.takes_back() && !self.committed;
         let not_under_way = |step: &u64| format!("the taking back of step {step} is not under way");
         match what {
             What::UndoFinished { step, .. } | What::LeaseReturned { step, .. } | What::LeaseKept { step, .. } => {
@@ -199,6 +219,11 @@ impl Order {
         match what {
             What::BlockStarted { name } => self.blocks.push(name.clone()),
             What::BlockEnded { .. } => drop(self.blocks.pop()),
+            What::Line { text, .. } => {
+                self.lines += 1;
+                self.line = Some(text == UNDO);
+            }
+            What::LineEnded { .. } => (self.line, self.floor, self.undo) = (None, None, None),
             What::Asked { step, id, .. } => self.asked = Some((*step, id.clone())),
             What::Started { step, lease, action, .. } => {
                 if matches!(action, Action::Targets { registered: false, .. }) {

@@ -60,6 +60,7 @@ impl Run {
             Some(Recorded::Pending { before }) => return self.recover(step, action, before).await,
             None => {}
         }
+        self.may_write().await?;
         self.look_again().await?;
         let facts = self.account.facts(action).await?;
         self.guard(action, &facts).await?;

@@ -3,6 +3,7 @@
 use super::event::{Answerer, Effect, Event, OnFailure, Outcome, What};
 use super::scope::with_env;
 use super::traffic::Topology;
+use super::diverge::describe;
 use super::{Done, Entry, Halt, RunError, diverge};
 use crate::account::{Action, Fields};
 use jiff::Timestamp;
@@ -62,8 +63,8 @@ impl Replay {
     /// Answers as far as the journal knows anything, reads and waits after the last action too.
     pub fn whole(events: &[Event]) -> Replay {
         let replay = Replay::of(events);
-        let tells = |(_, what): &(Timestamp, What)| is_action(what) || is_answer(what);
-        let last = replay.steps.iter().rev().find(|(_, known)| known.iter().any(tells)).map_or(0, |(step, _)| *step);
+        let told = |known: &[(Timestamp, What)]| known.iter().any(|(_, what)| tells(what));
+        let last = replay.steps.iter().rev().find(|(_, known)| told(known)).map_or(0, |(step, _)| *step);
         let known = replay.steps.get(&last).map(Vec::as_slice).unwrap_or_default();
         let begun = known.iter().any(|(_, what)| matches!(what, What::Started { .. }));
         let ended = known.iter().any(|(_, what)| matches!(what, What::Finished { .. } | What::Failed { .. }));
@@ -246,6 +247,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Shown { step, .. }
         | What::Effect { step, .. }
         | What::OnUndo { step, .. }
+        | What::LineEnded { step, .. }
         | What::CommittedEnv { step, .. }
         | What::Committed { step } => Some(*step),
         What::Waiting { .. }
@@ -255,6 +257,7 @@ pub fn step_of(what: &What) -> Option<u64> {
         | What::Found { .. }
         | What::BlockStarted { .. }
         | What::BlockEnded { .. }
+        | What::Line { .. }
         | What::LeaseReturned { .. }
         | What::LeaseKept { .. }
         | What::Signalled { .. }
@@ -281,9 +284,15 @@ fn is_action(what: &What) -> bool {
             | What::Refused { .. }
             | What::Effect { .. }
             | What::OnUndo { .. }
+            | What::LineEnded { .. }
             | What::CommittedEnv { .. }
             | What::Committed { .. }
     )
+}
+
+/// Events that a step has once its caller was told something.
+pub(super) fn tells(what: &What) -> bool {
+    is_action(what) || is_answer(what)
 }
 
 /// Events that answer a step without being one of those.
@@ -298,23 +307,6 @@ fn is_answer(what: &What) -> bool {
             | What::Said { .. }
             | What::Shown { .. }
     )
-}
-
-fn describe(known: &[(Timestamp, What)]) -> String {
-    let texts = known.iter().filter_map(|(_, what)| match what {
-        What::Read { verb, of, .. } | What::ReadFailed { verb, of, .. } => Some(format!("{verb} of `{of}`")),
-        What::Waited { what, .. } => Some(format!("a wait for {what}")),
-        What::Asked { id, .. } => Some(format!("question `{id}`")),
-        What::AwaitsApproval { asking, .. } => Some(format!("approval `{}`", asking.id)),
-        What::Started { action, .. } | What::Unchanged { action, .. } => Some(action.to_string()),
-        What::Said { text, .. } => Some(format!("the text `{text}`")),
-        What::Shown { table, .. } => Some(format!("a table of {} row(s)", table.rows.len())),
-        What::Effect { text, .. } => Some(text.clone()),
-        What::Committed { .. } => Some("commit".to_owned()),
-        What::CommittedEnv { env, .. } => Some(format!("commit of {env}")),
-        _ => None,
-    });
-    texts.into_iter().next().unwrap_or_else(|| "nothing".to_owned())
 }
 
 /// What a journal says a run has done and not yet taken back; and of that, what stays.

@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// An outage of AWS passes: as long as one may, the way back is tried again.
-    async fn undo_action(&mut self, done: &Done) -> Result<(), Stuck> {
+    pub(super) async fn undo_action(&mut self, done: &Done) -> Result<(), Stuck> {
         let step = done.step;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let failed = loop {
@@ -323,6 +323,11 @@ impl Run {
         if let Some(known) = self.replay.effect(step, &request.to_string()) {
             return known;
         }
+        if let Err(error @ RunError::Refused { .. }) = self.may_write().await {
+            let (text, detail) = (request.to_string(), error.to_string());
+            self.record(What::Effect { step, text, detail, error: Some(error.clone()) })?;
+            return Err(error);
+        }
         self.confirm_guarded()?;
         self.tell_begun().await;
         self.still_locked().await?;
@@ -330,7 +335,7 @@ impl Run {
         self.send_effect(step, request).await
     }
 
-    async fn send_effect(&mut self, step: u64, request: &EffectRequest) -> Result<(), RunError> {
+    pub(super) async fn send_effect(&mut self, step: u64, request: &EffectRequest) -> Result<(), RunError> {
         let result = self.reach(request).await;
         let text = request.to_string();
         let (error, detail) = match &result {

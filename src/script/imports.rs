@@ -33,6 +33,18 @@ pub fn text_graph(name: &str, text: &str, roots: &Roots, also: &[&str]) -> Resul
     Ok(loader.found)
 }
 
+/// The same, where modules are known already: those are not read again.
+pub fn text_graph_beside(
+    name: &str,
+    text: &str,
+    roots: &Roots,
+    known: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Box<Diagnostic>> {
+    let mut loader = Loader { roots, parser: syntax::parser(), found: known.clone(), chain: Vec::new() };
+    loader.follow(name.to_owned(), text.to_owned())?;
+    Ok(loader.found)
+}
+
 /// A module by itself: the texts of it and of all that it imports.
 pub fn module_graph(path: &str, roots: &Roots) -> Result<BTreeMap<String, String>, Box<Diagnostic>> {
     let mut loader = Loader { roots, parser: syntax::parser(), found: BTreeMap::new(), chain: Vec::new() };

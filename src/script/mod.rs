@@ -21,6 +21,7 @@ pub mod raised;
 pub mod record;
 mod register;
 mod render;
+pub mod repl;
 mod resolver;
 pub mod session;
 pub mod sources;

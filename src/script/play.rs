@@ -5,7 +5,7 @@ use super::explain;
 use super::params::ParamValue;
 use super::raised::Raised;
 use super::sources::Sources;
-use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -196,6 +196,12 @@ pub enum PlayError {
     Script(Box<Uncaught>),
 }
 
+impl PlayError {
+    pub(super) fn script(error: &EvalAltResult, sources: &Sources) -> PlayError {
+        PlayError::Script(Box::new(Uncaught::new(error, sources)))
+    }
+}
+
 impl fmt::Display for PlayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -233,11 +239,17 @@ pub fn play(engine: &Engine, play: &Play) -> Result<Dynamic, PlayError> {
     if let Some(halt) = play.poison.get() {
         return Err(PlayError::Halted(halt));
     }
-    let script = |error: &EvalAltResult| PlayError::Script(Box::new(Uncaught::new(error, &play.sources)));
+    let script = |error: &EvalAltResult| PlayError::script(error, &play.sources);
     let main = play.sources.main().expect("sources that were loaded hold a playbook");
     let mut ast = engine.compile(main.placed()).map_err(|e| script(&e.into()))?;
     ast.set_source(main.name.as_str());
-    let result = engine.eval_ast::<Dynamic>(&ast);
+    eval(engine, play, &mut Scope::new(), &ast)
+}
+
+/// Runs the statements of `ast`, which came from the sources of `play`.
+pub(super) fn eval(engine: &Engine, play: &Play, scope: &mut Scope<'_>, ast: &AST) -> Result<Dynamic, PlayError> {
+    let script = |error: &EvalAltResult| PlayError::script(error, &play.sources);
+    let result = engine.eval_ast_with_scope::<Dynamic>(scope, ast);
     // First the poison: a script that swallowed the stop at its very end returns Ok.
     match play.poison.get() {
         Some(halt) => Err(PlayError::Halted(halt)),

@@ -2,7 +2,8 @@
 
 use super::check::{check, questions};
 use super::diagnose::{Diagnostic, Level};
-use super::engine::{self, STACK_BYTES};
+pub use super::engine::on_a_thread;
+use super::engine;
 use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
 use super::play::{self, Lines, Play, PlayError, StepMark};
@@ -254,22 +255,6 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
     on_a_thread(host.seed, || play_through(playbook, host, request))
 }
 
-/// A script's thread: with the stack that it needs, and its random numbers from the seed.
-fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, || {
-            fastrand::seed(seed);
-            work()
-        });
-        let handle = handle.map_err(|e| Halt::Paused { why: format!("no thread for the playbook: {e}") })?;
-        match handle.join() {
-            Ok(played) => played,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
 fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {
     let (params, events, lock_wait) = (request.params.clone(), request.events.clone(), request.lock_wait);
     let opening = opening(playbook, host, request);
@@ -368,7 +353,7 @@ pub fn abandon(playbook: &Playbook, host: &Host, request: Request, reason: &str)
     })
 }
 
-async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
+pub(super) async fn reopen(host: &Host, opening: Opening, events: &[Event], command: &str) -> Result<Run, Halt> {
     catch_up(host, &opening, events).await;
     Run::reopen(opening, events, command).await
 }
@@ -389,17 +374,17 @@ async fn catch_up(host: &Host, opening: &Opening, events: &[Event]) {
     }
 }
 
-fn played(run: &Run, ended: Ended, error: Option<Diagnostic>, fault: Option<Fault>) -> Played {
+pub(super) fn played(run: &Run, ended: Ended, error: Option<Diagnostic>, fault: Option<Fault>) -> Played {
     let journal = run.journal().bytes().to_vec();
     let (touched, committed) = (run.is_touched(), run.is_committed());
     Played { ended, error, fault, began: run.began(), journal, touched, committed, unreleased: run.unreleased(), run: run.id.clone() }
 }
 
-fn held(stage: &Stage) -> MutexGuard<'_, Run> {
+pub(super) fn held(stage: &Stage) -> MutexGuard<'_, Run> {
     stage.run.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
+pub(super) fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
     let process = process(host, request.user);
     let began = Began {
         format: FORMAT,
@@ -423,6 +408,7 @@ fn opening(playbook: &Playbook, host: &Host, request: Request) -> Opening {
         process: process.nonce.clone(),
         journal: request.journal.url(),
         plan: request.plan.map(Box::new),
+        prompt: false,
     };
     let desk = match request.journal.path() {
         _ if request.approved => Desk::Scripted,
@@ -461,7 +447,7 @@ fn process(host: &Host, user: String) -> Process {
 }
 
 /// How the script ended, in the gate's words.
-fn broke(error: PlayError) -> (Broke, Option<Diagnostic>, Option<Fault>) {
+pub(super) fn broke(error: PlayError) -> (Broke, Option<Diagnostic>, Option<Fault>) {
     match error {
         PlayError::Halted(halt) => {
             let text = halt.to_string();

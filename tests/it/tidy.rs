@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Packages in Cargo.lock; raised only knowingly, because each costs every cold build.
-const PACKAGES_MAX: usize = 296;
+const PACKAGES_MAX: usize = 302;
 /// Words that stand for work that is not done, or that the house does without.
 const FORBIDDEN: [&str; 6] = ["todo!(", "unimplemented!(", "dbg!(", "#[ignore", "thread::sleep", "HashMap"];
 

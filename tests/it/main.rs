@@ -36,6 +36,7 @@ mod prove;
 mod recovery;
 mod refusals;
 mod release;
+mod repl;
 mod same_seed;
 mod services;
 mod several;

@@ -1,9 +1,9 @@
 //! What the tests of the real binary share: a project in a folder of its own, programs that end with their test, python.
 
 use crate::support::root;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -62,6 +62,13 @@ impl Project {
         command.envs(variables.iter().copied());
         Program::start(command)
     }
+
+    /// The same with standard input from a pipe: what a test types into it.
+    pub fn bgx_typing(&self, args: &[&str]) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bgx"));
+        command.current_dir(self.folder.path()).args(args).stdin(Stdio::piped());
+        Program::begin(command)
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -81,6 +88,7 @@ pub struct Program {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
+    typed: Option<ChildStdin>,
 }
 
 /// How a program ended and everything that it said on both streams.
@@ -93,7 +101,12 @@ pub struct Said {
 
 impl Program {
     pub fn start(mut command: Command) -> Program {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Program::begin(command)
+    }
+
+    fn begin(mut command: Command) -> Program {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{:?} does not start: {error}", command.get_program()));
         let (sender, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
@@ -103,7 +116,14 @@ impl Program {
             // Whoever does not read stops the writer; after the test nobody wants the lines, and sending them may fail.
             std::thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         }
-        Program { child, lines, seen: Vec::new() }
+        let typed = child.stdin.take();
+        Program { child, lines, seen: Vec::new(), typed }
+    }
+
+    /// Types these lines; the program may not have read them yet.
+    pub fn types(&mut self, lines: &[&str]) {
+        let stdin = self.typed.as_mut().expect("its standard input is a pipe");
+        stdin.write_all(format!("{}\n", lines.join("\n")).as_bytes()).expect("the program reads");
     }
 
     /// The first line, of those not yet seen, that holds `part`.
@@ -131,6 +151,7 @@ impl Program {
 
     /// Waits for the end.
     pub fn end(mut self, limit: Duration) -> Said {
+        drop(self.typed.take());
         let end = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {

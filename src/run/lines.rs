@@ -228,3 +228,7 @@ impl Run {
 fn no_prompt() -> Halt {
     Halt::Paused { why: "this run has no prompt".to_owned() }
 }
+
+#[cfg(test)]
+#[path = "lines_tests.rs"]
+mod tests;

@@ -91,16 +91,7 @@ impl Order {
             What::Began(_) | What::Signalled { .. } | What::Found { .. } | What::Noticed { .. } | What::Entered { .. } => Ok(()),
             What::Waiting { .. } => Err("progress is never kept".into()),
             What::BlockStarted { .. } => self.forward(),
-            What::Line { line, .. } => {
-                self.call(what)?;
-                ensure(self.line.is_none(), || format!("line {} has not ended", self.lines))?;
-                ensure(*line == self.lines + 1, || format!("line {} is next", self.lines + 1))
-            }
-            What::LineEnded { line, .. } => {
-                self.forward()?;
-                ensure(self.current.is_none(), || format!("step {} is still under way", self.current.unwrap_or_default()))?;
-                ensure(self.line.is_some() && *line == self.lines, || format!("line {line} does not run"))
-            }
+            What::Line { .. } | What::LineEnded { .. } => self.check_line(what),
             What::BlockEnded { name, .. } => {
                 self.forward()?;
                 let innermost = self.blocks.last() == Some(name) || self.resumed;
@@ -158,6 +149,19 @@ impl Order {
             | What::LeaseKept { .. } => self.check_undo(what),
             What::Settled { outcome, .. } => self.check_end(*outcome),
             What::Ended(ended) => self.check_end(ended.outcome),
+        }
+    }
+
+    /// One line at a time, in the order of their numbers; none ends while an action is under way.
+    fn check_line(&self, what: &What) -> Result<(), String> {
+        self.call(what)?;
+        match what {
+            What::Line { line, .. } => {
+                ensure(self.line.is_none(), || format!("line {} has not ended", self.lines))?;
+                ensure(*line == self.lines + 1, || format!("line {} is next", self.lines + 1))
+            }
+            What::LineEnded { line, .. } => ensure(self.line.is_some() && *line == self.lines, || format!("line {line} does not run")),
+            _ => Ok(()),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What a journal answers when its playbook runs again: every step up to the last action, and nothing after it.
 
+use super::diverge::describe;
 use super::event::{Answerer, Effect, Event, OnFailure, Outcome, What};
 use super::scope::with_env;
 use super::traffic::Topology;
-use super::diverge::describe;
 use super::{Done, Entry, Halt, RunError, diverge};
 use crate::account::{Action, Fields};
 use jiff::Timestamp;

@@ -74,7 +74,8 @@ fn lines_from_a_pipe_share_variables_functions_and_imports() {
 #[test]
 fn what_is_wrong_does_not_begin_and_says_where() {
     let project = Project::new();
-    let said = typed(&project, REPL, &["let c = colors()", ":wirtes on", "scal(c)", "scale(c.idle, #{ desird: 1 })", "param(\"x\")", "nobody"]);
+    let said =
+        typed(&project, REPL, &["let c = colors()", ":wirtes on", "scal(c)", "scale(c.idle, #{ desird: 1 })", "param(\"x\")", "nobody"]);
     assert_eq!(said.code, Some(3), "{}", said.text);
     has(&said, &["did you mean `:writes`?", "did you mean `scale`?", "did you mean `desired`?", "repl:5:", "no parameters at a prompt"]);
     has(&said, &["unknown variable `nobody`", "failed, nothing was touched"]);
@@ -99,7 +100,8 @@ fn writes_are_off_until_allowed_and_a_guarded_environment_is_named() {
 #[test]
 fn a_failed_line_takes_nothing_back_and_turns_writes_off_where_nobody_watches() {
     let project = Project::new();
-    let lines = [":writes on", "let c = colors()", "scale(c.idle, #{ max: 7 }); fail(\"no\")", "scale(c.idle, #{ max: 8 })", "asg(c.idle).max"];
+    let lines =
+        [":writes on", "let c = colors()", "scale(c.idle, #{ max: 7 }); fail(\"no\")", "scale(c.idle, #{ max: 8 })", "asg(c.idle).max"];
     let said = typed(&project, REPL, &lines);
     assert_eq!(said.code, Some(4), "{}", said.text);
     has(&said, &["error: no", "writes are off", "stopped as it is", "why: no"]);
@@ -112,9 +114,22 @@ fn a_failed_line_takes_nothing_back_and_turns_writes_off_where_nobody_watches() 
 /// A prompt that was killed while two changes stood, one was taken back and one line had failed.
 fn killed(project: &Project) -> String {
     let mut repl = project.bgx_typing(REPL);
-    repl.types(&["let c = colors()", "let more = 2;", ":writes on", "scale(c.idle, #{ max: 6 + more })", "scale(c.idle, #{ max: 9 })", ":undo"]);
-    repl.types(&["scale(c.idle, #{ min: 99 })", "let lost = fail(\"x\")", ":writes on", "protect_asg(c.live)", "asg(c.idle).max"]);
-    repl.line("10", LIMIT);
+    repl.types(&[
+        "let c = colors()",
+        "let more = 2;",
+        ":writes on",
+        "scale(c.idle, #{ max: 6 + more })",
+        "scale(c.idle, #{ max: 9 })",
+        ":undo",
+    ]);
+    repl.types(&[
+        "scale(c.idle, #{ min: 99 })",
+        "let lost = fail(\"x\")",
+        ":writes on",
+        "protect_asg(c.live)",
+        "`${c.idle.name} has ${asg(c.idle).max}`",
+    ]);
+    repl.line("green has 8", LIMIT);
     repl.signal("KILL");
     assert_eq!(repl.end(LIMIT).code, None);
     run_of(project)
@@ -124,8 +139,8 @@ fn killed(project: &Project) -> String {
 fn a_killed_prompt_is_resumed_with_its_variables_and_goes_on() {
     let project = Project::new();
     let run = killed(&project);
-    let lock = project.bgx(&["lock", "--env", "beta"]).good(LIMIT);
-    assert!(lock.contains(&run), "the run has the lock: {lock}");
+    let lock = project.bgx(&["lock", "--env", "beta"]).end(LIMIT);
+    assert!(lock.text.contains(&run), "the run has the lock: {}", lock.text);
     let refused = project.bgx(&["run", "deploy", "--env", "beta", "--version", "latest"]).end(LIMIT);
     assert_eq!(refused.code, Some(7), "{}", refused.text);
     let said = project.bgx(&["resume", &run]).end(LIMIT);
@@ -144,11 +159,11 @@ fn a_killed_prompt_is_undone_shown_explained_and_left_to_a_human_by_recover() {
     assert_eq!(recover.code, Some(4), "{}", recover.text);
     assert!(recover.text.contains("a human must decide"), "{}", recover.text);
     let shown = project.bgx(&["show", &run]).good(LIMIT);
-    for part in ["> let more = 2;", "> :undo", "taking back: beta-green: max 8", "line 8 failed: repl:", "next: bgx resume"] {
+    for part in ["> let more = 2;", "> :undo", "taking back: beta-green: max 8", "line 9 failed: repl:", "next: bgx resume"] {
         assert!(shown.contains(part), "`{part}` is not in:\n{shown}");
     }
     let why = project.bgx(&["why", &run]).good(LIMIT);
-    assert!(why.contains("last:") && why.contains("line 8 failed"), "{why}");
+    assert!(why.contains("last:") && why.contains("line 9 failed"), "{why}");
     project.bgx(&["undo", &run]).good(LIMIT);
     assert_eq!(beta(&project), before);
 }

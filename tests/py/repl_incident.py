@@ -33,7 +33,11 @@ class Terminal:
             while True:
                 plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
                 at = plain.find(part, self.seen)
-                if at >= 0:
+                if part.endswith("> "):
+                    # Each key draws the prompt anew: it waits where nothing stands behind it.
+                    waits = plain.rstrip("\r").endswith(part)
+                    at = plain.rfind(part) if waits else -1
+                if at >= self.seen:
                     self.seen = at + len(part)
                     break
                 ready, _, _ = select.select([self.file], [], [], max(0.0, end - time.monotonic()))
@@ -52,11 +56,12 @@ class Terminal:
         os.write(self.file, text.encode())
 
     def line(self, text, *parts):
-        self.type(text + "\r")
+        self.type(text)
+        self.expect(text)
+        self.type("\r")
         return self.expect(*parts)
 
     def end(self):
-        self.type("")
         while True:
             try:
                 if not os.read(self.file, 65536):
@@ -107,10 +112,10 @@ def incident(bgx):
 
     # Leases are asked about: first stay, then give them back.
     at.type("\x04")
-    at.expect("the run holds", "give back and leave", "> ")
+    at.expect("the run holds", "give back and leave", "back to the prompt", "> ")
     at.line("stay", there)
     at.type("\x04")
-    at.expect("the run holds", "> ")
+    at.expect("the run holds", "back to the prompt", "> ")
     at.line("give", "lease given back", "done in")
     code = at.end()
     if code != 0:

@@ -103,8 +103,9 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
 /// Goes on with a run that was typed.
 pub fn resume(latest: &Latest, matches: &ArgMatches, config: &Config, host: &Host) -> Result<i32, Failure> {
     let past = &latest.past;
-    if matches.get_flag("with-current-sources") {
-        return Err(Failure::usage("what was typed has no other sources than its journal").hinted(format!("bgx resume {}", past.id())));
+    if matches.get_flag("with-current-sources") || matches.get_flag("json") || run_command::on_failure(matches).is_some() {
+        let text = "a run that was typed goes on at a prompt: --with-current-sources, --json and --on-failure are for playbooks";
+        return Err(Failure::usage(text).hinted(format!("bgx resume {}", past.id())));
     }
     let env = config.env(&past.began.env)?;
     let answers = run_command::answers(matches)?;
@@ -177,9 +178,9 @@ impl<'a> Desk<'a> {
             screen.see(event);
         });
         let paint = self.paint;
-        let asker = std::io::stdin().is_terminal().then(|| -> Asker {
-            Box::new(move |question: &Question| prompt::ask_by(question, paint, &mut terminal::answer))
-        });
+        let asker = std::io::stdin()
+            .is_terminal()
+            .then(|| -> Asker { Box::new(move |question: &Question| prompt::ask_by(question, paint, &mut terminal::answer)) });
         let receiver = self.signals.receiver.clone();
         let request = run_command::request(&[self.env], host, self.show, Answers::default(), receiver);
         Request { observer, answers: Answers { terminal: asker, ..answers }, ..request }
@@ -225,7 +226,11 @@ impl<'a> Desk<'a> {
         loop {
             self.learn(session);
             let id = session.run_id();
-            let words = if place.word == "FORK" { "the fork is gone".to_owned() } else { format!("the run stays open: bgx resume {id}, or bgx undo {id}") };
+            let words = if place.word == "FORK" {
+                "the fork is gone".to_owned()
+            } else {
+                format!("the run stays open: bgx resume {id}, or bgx undo {id}")
+            };
             self.signals.idle(Some(words));
             let read = reader.read(&self.prompt(session, place));
             self.signals.idle(None);

@@ -20,8 +20,8 @@ pub const COMMANDS: [(&str, &str, &str); 10] = [
 
 /// Words of the language that may begin something.
 pub const KEYWORDS: [&str; 22] = [
-    "break", "catch", "const", "continue", "do", "else", "false", "fn", "for", "if", "import", "in", "let", "loop", "return", "step", "switch",
-    "throw", "true", "try", "until", "while",
+    "break", "catch", "const", "continue", "do", "else", "false", "fn", "for", "if", "import", "in", "let", "loop", "return", "step",
+    "switch", "throw", "true", "try", "until", "while",
 ];
 
 /// What there is to choose from.
@@ -105,7 +105,10 @@ fn command(rest: &str) -> (usize, Vec<Candidate>) {
         return (":writes ".len(), states.map(Candidate::plain).collect());
     }
     let found = COMMANDS.iter().filter(|(name, ..)| name[1..].starts_with(rest));
-    let candidate = |(name, takes, _): &(&str, &str, &str)| Candidate { put: (*name).to_owned(), shown: format!("{name} {takes}").trim_end().to_owned() };
+    let candidate = |(name, takes, _): &(&str, &str, &str)| Candidate {
+        put: (*name).to_owned(),
+        shown: format!("{name} {takes}").trim_end().to_owned(),
+    };
     (0, found.map(candidate).collect())
 }
 
@@ -116,7 +119,8 @@ fn words(typed: &str, known: &Known) -> Vec<Candidate> {
     let verbs = known.verbs.iter().filter(|verb| verb.name.starts_with(typed));
     found.extend(verbs.map(|verb| Candidate { put: format!("{}(", verb.name), shown: verb.signature() }));
     // `boot` is found under `bg::boot`, once there is something of it.
-    let fits = |name: &str| name.starts_with(typed) || (!typed.is_empty() && name.rsplit("::").next().is_some_and(|own| own.starts_with(typed)));
+    let fits =
+        |name: &str| name.starts_with(typed) || (!typed.is_empty() && name.rsplit("::").next().is_some_and(|own| own.starts_with(typed)));
     let functions = known.functions.iter().filter(|(name, _)| fits(name));
     found.extend(functions.map(|(name, params)| function(name, name, params)));
     if !typed.is_empty() {
@@ -160,7 +164,11 @@ fn options(text: &str, opened: &[Opened], typed: &str, known: &Known) -> Vec<Can
     let Some(verb) = known.verbs.iter().find(|verb| verb.name == call.name) else { return Vec::new() };
     let there: BTreeSet<&str> = map.inside.iter().map(|piece| piece.of(text)).collect();
     let free = verb.options.iter().filter(|option| option.key.starts_with(typed) && !there.contains(option.key));
-    free.map(|option| Candidate { put: format!("{}: ", option.key), shown: format!("{}: {} {}", option.key, option.kind.word(), option.doc) }).collect()
+    free.map(|option| Candidate {
+        put: format!("{}: ", option.key),
+        shown: format!("{}: {} {}", option.key, option.kind.word(), option.doc),
+    })
+    .collect()
 }
 
 /// The brackets that are open at the end, outermost first.

@@ -153,7 +153,7 @@ impl Session {
     fn play(&mut self, text: &str, begin: usize, sources: &Arc<Sources>) -> Result<(Dynamic, AST), PlayError> {
         let play = Arc::new(self.playing(sources.clone()));
         let engine = engine::for_play(&play, verbs::all());
-        let constants: Vec<String> = self.scope.iter_raw().filter(|(_, is_constant, _)| *is_constant).map(|(name, ..)| name.to_owned()).collect();
+        let constants: Vec<String> = self.bound().into_iter().filter(|(_, is_constant, _)| *is_constant).map(|(name, ..)| name).collect();
         let prelude = self.prelude(&constants);
         let unit = format!("{prelude}{}{text}\n", "\n".repeat(begin - 1));
         let own = compiled(&engine, &play, &unit)?;
@@ -200,9 +200,16 @@ impl Session {
         imports.chain(constants.iter().map(|name| format!("const {name} = {name}; "))).collect()
     }
 
+    /// Name, whether it is a constant, and value, in the order in which they were bound.
+    pub(super) fn bound(&self) -> Vec<(String, bool, Dynamic)> {
+        let mut all: Vec<_> = self.scope.iter_raw().map(|(name, is, value)| (name.to_owned(), is, value.clone())).collect();
+        all.reverse();
+        all
+    }
+
     /// Without the repeated constants, and without what a later name hides.
     fn settle_scope(&mut self, size: usize, repeated: usize) {
-        let all: Vec<(String, bool, Dynamic)> = self.scope.iter_raw().map(|(name, is, value)| (name.to_owned(), is, value.clone())).collect();
+        let all = self.bound();
         let kept: Vec<&(String, bool, Dynamic)> = all[..size].iter().chain(&all[(size + repeated).min(all.len())..]).collect();
         let mut scope = Scope::new();
         for (index, (name, is_constant, value)) in kept.iter().enumerate() {

@@ -8,7 +8,7 @@ mod shown;
 
 use super::catalog::Catalog;
 use super::diagnose::Diagnostic;
-use super::session::{self, Played, Playbook, Request};
+use super::session::{self, Playbook, Played, Request};
 use super::sources::{Roots, Sources};
 use super::verbs::Stage;
 use crate::config::{Config, Environment};
@@ -17,8 +17,8 @@ use crate::run::event::Event;
 use crate::run::lines::{self, Standing, Typed, UNDO, WRITES_OFF, WRITES_ON};
 use crate::run::traffic::{self, Serving};
 use crate::run::{Broke, Halt, Run, RunError};
-pub use page::{NAME, Saved};
 use page::Page;
+pub use page::{NAME, Saved};
 use rhai::{AST, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -243,7 +243,7 @@ impl Session {
     pub fn fork(&self, config: &Config, host: &Host, request: Request) -> Result<Session, Halt> {
         let env = request.env.name.clone();
         let mut fork = Session::open(config, host, request)?;
-        for (name, is_constant, value) in self.scope.iter_raw() {
+        for (name, is_constant, value) in self.bound() {
             // A variable that a closure has captured is another one there.
             match is_constant {
                 true => fork.scope.push_constant_dynamic(name, value.flatten_clone()),
@@ -274,8 +274,9 @@ impl Session {
 
     /// Name and value of each variable, shortened; constants too.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let short = |text: String| if text.chars().count() > VALUE_CHARS { text.chars().take(VALUE_CHARS).chain(['…']).collect() } else { text };
-        self.scope.iter().map(|(name, _, value)| (name.to_owned(), short(super::record::show(&value)))).collect()
+        let short =
+            |text: String| if text.chars().count() > VALUE_CHARS { text.chars().take(VALUE_CHARS).chain(['…']).collect() } else { text };
+        self.bound().into_iter().map(|(name, _, value)| (name, short(super::record::show(&value.flatten_clone())))).collect()
     }
 
     /// Fields of what the variables hold, by the way to them: `c`, `c.live`.

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_was_taken_back_is_not_saved() {
-        let page = page(&[("scale(a)", true, &[1]), ("let b = scale(c)", true, &[2, 3]), ("scale(d)", true, &[4]), ("scale(e)", false, &[5])]);
+        let page =
+            page(&[("scale(a)", true, &[1]), ("let b = scale(c)", true, &[2, 3]), ("scale(d)", true, &[4]), ("scale(e)", false, &[5])]);
         let saved = page.since(0, &[3, 4, 5].into());
         assert_eq!(saved.text, "let b = scale(c);\nscale(d);\n");
         assert_eq!(saved.warnings.len(), 2, "{:?}", saved.warnings);

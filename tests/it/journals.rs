@@ -237,6 +237,23 @@ fn journals_of_every_format_are_shown_resumed_and_undone() {
 }
 
 #[test]
+fn what_was_typed_at_a_prompt_of_format_6_is_shown_resumed_and_undone() {
+    for (command, word) in [("resume", "done"), ("undo", "undone")] {
+        let project = Project::new();
+        let runs = project.path().join(".bgx/sandbox/runs");
+        std::fs::create_dir_all(&runs).expect("a temporary folder can be written");
+        std::fs::write(runs.join("yk88pu.jsonl"), include_bytes!("../fixtures/journal/v6/prompt.jsonl")).expect("it can be written");
+        let shown = project.bgx(&["show", "yk88pu"]).good(LIMIT);
+        for part in ["run yk88pu · repl on beta", "> scale(c.idle, #{ max: 6 + more })", "> :undo", "line 7 failed: repl:8:12: x"] {
+            assert!(shown.contains(part), "`{part}` is not in:\n{shown}");
+        }
+        project.bgx(&[command, "yk88pu"]).good(LIMIT);
+        let listed = project.bgx(&["runs"]).good(LIMIT);
+        assert!(listed.trim_end().ends_with(word), "{command}: {listed}");
+    }
+}
+
+#[test]
 fn each_action_names_its_calls_and_the_run_says_who_began_it() {
     let whole = deploy().run();
     let mut seen = 0;

@@ -72,6 +72,18 @@ fn lines_from_a_pipe_share_variables_functions_and_imports() {
 }
 
 #[test]
+fn help_variables_steps_and_files_are_at_hand() {
+    let project = Project::new();
+    project.write("mine.rhai", "//! bgx: 1\n//! What a team keeps.\nfn biggest(c) { asg(c.idle).max }\nlet c = colors();\n");
+    let lines = ["scale?", "help bg::size", "help", ":load mine.rhai", "biggest(c)", ":vars", ":load none.rhai", "help nonsens", ":back"];
+    let said = typed(&project, REPL, &lines);
+    assert_eq!(said.code, Some(3), "{}", said.text);
+    has(&said, &["scale(color, #{desired, min, max, lease})", "bg::size(asked, live)", ":writes on|off", "c  colors{"]);
+    has(&said, &["could not read `none.rhai`", "there is no verb or function `nonsens`", "this is no fork"]);
+    assert!(said.text.lines().any(|line| line == "10"), "{}", said.text);
+}
+
+#[test]
 fn what_is_wrong_does_not_begin_and_says_where() {
     let project = Project::new();
     let said =

@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import select
+import signal
+import subprocess
 import sys
 import time
 
@@ -109,6 +111,18 @@ def incident(bgx):
     at.line("drift()", "[]", there)
     at.line(":steps", "beta routes: Beta-Blue 100, Beta-Green 0", "(lease)", there)
     at.line(":save incident.rhai", "saved; next: bgx check incident.rhai", there)
+
+    # The machine dies; another process goes on at the prompt, with all that was known, and may not write yet.
+    os.kill(at.pid, signal.SIGKILL)
+    at.end()
+    run = subprocess.run([bgx, "runs"], check=True, capture_output=True, text=True).stdout.splitlines()[-1].split()[0]
+    at = Terminal(bgx, "resume", run)
+    here = "beta blue SANDBOX read-only> "
+    at.expect("> serving::swap(c, c.idle)", here)
+    at.line("c.live.name", "green", here)
+    at.line("set_active_color(c.live)", "writes are off", here)
+    there = "beta blue SANDBOX writes on> "
+    at.line(":writes on", there)
 
     # Leases are asked about: first stay, then give them back.
     at.type("\x04")

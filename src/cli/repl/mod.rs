@@ -143,7 +143,7 @@ pub fn resume(latest: &Latest, matches: &ArgMatches, config: &Config, host: &Hos
             return Ok(desk.sit(host, &mut session).map(|left| desk.end(host, session, left)));
         }
         say_dim(paint, "there is no terminal: the run ends after its last line");
-        let left = desk.unwatched(&session, &place);
+        let left = Desk::unwatched(&place);
         Ok(Ok(desk.end(host, session, left)))
     });
     finish(host, code.map_err(recovery::not_gone_on)?)
@@ -240,7 +240,7 @@ impl<'a> Desk<'a> {
                 Read::Cancelled => continue,
                 Read::End if place.word == "FORK" => return Ok(Left::Back),
                 Read::End if reader.is_terminal() => return Ok(Left::Session(Leave::Done)),
-                Read::End => return Ok(Left::Session(self.unwatched(session, place))),
+                Read::End => return Ok(Left::Session(Self::unwatched(place))),
             };
             if let Some(left) = self.obey(&text, reader, session, place)? {
                 return Ok(left);
@@ -281,7 +281,7 @@ impl<'a> Desk<'a> {
             Order::Back => return Ok(self.wrong("this is no fork", place)),
             Order::Quit if place.word == "FORK" => return Ok(Some(Left::Back)),
             Order::Quit => {
-                let leave = if reader.is_terminal() { Leave::Done } else { self.unwatched(session, place) };
+                let leave = if reader.is_terminal() { Leave::Done } else { Self::unwatched(place) };
                 return Ok(Some(Left::Session(leave)));
             }
             Order::Steps | Order::Variables | Order::Help(_) => return Ok(self.tell_about(&order, session, place)),
@@ -373,7 +373,7 @@ impl<'a> Desk<'a> {
     }
 
     /// How a run ends that nobody watches.
-    fn unwatched(&self, _: &Session, place: &Place) -> Leave {
+    fn unwatched(place: &Place) -> Leave {
         match &place.failed {
             Some((why, refused)) => Leave::Failed { why: why.clone(), refused: *refused },
             None => Leave::Done,

@@ -223,10 +223,7 @@ impl Order {
         match what {
             What::BlockStarted { name } => self.blocks.push(name.clone()),
             What::BlockEnded { .. } => drop(self.blocks.pop()),
-            What::Line { text, .. } => {
-                self.lines += 1;
-                self.line = Some(text == UNDO);
-            }
+            What::Line { text, .. } => (self.lines, self.line) = (self.lines + 1, Some(text == UNDO)),
             What::LineEnded { .. } => (self.line, self.floor, self.undo) = (None, None, None),
             What::Asked { step, id, .. } => self.asked = Some((*step, id.clone())),
             What::Started { step, lease, action, .. } => {

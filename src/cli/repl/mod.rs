@@ -18,7 +18,7 @@ use crate::run::journal::Fetched;
 use crate::run::{Answers, Asker, Question};
 use crate::script::catalog::Catalog;
 use crate::script::repl::complete::Known;
-use crate::script::repl::{Leave, Ran, Saved, Session, eval};
+use crate::script::repl::{Leave, Ran, Resumed, Saved, Session, eval};
 use crate::script::session::{self, Request};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use orders::{Order, order};
@@ -124,10 +124,10 @@ pub fn resume(latest: &Latest, matches: &ArgMatches, config: &Config, host: &Hos
             let end = line.ended.as_ref().and_then(|end| end.error.as_ref()).map(|_| " (failed)").unwrap_or_default();
             say_dim(paint, &format!("{}> {}{end}", line.line, line.text));
         };
-        let (mut session, unfinished) = match Session::resume(config, host, request, &mut again) {
-            Ok(resumed) => resumed,
-            Err((halt, None)) => return Err(halt),
-            Err((halt, Some(session))) => return Ok(Ok(desk.end(host, session, Leave::Stopped(halt)))),
+        let Resumed { mut session, replayed } = Session::resume(config, host, request, &mut again)?;
+        let unfinished = match replayed {
+            Ok(unfinished) => unfinished,
+            Err(halt) => return Ok(Ok(desk.end(host, session, Leave::Stopped(halt)))),
         };
         let mut place = desk.place(host, &session);
         if let Some(line) = unfinished {

@@ -8,6 +8,7 @@ use crate::run::lines::Typed;
 use crate::script::check::check;
 use crate::script::diagnose::Diagnostic;
 use crate::script::play::{self, Play, PlayError, StepMark};
+use crate::script::session::Problems;
 use crate::script::sources::Sources;
 use crate::script::{Level, engine, imports, params, session, verbs};
 use rhai::{AST, Dynamic, Engine, Expr, Scope, Stmt};
@@ -30,9 +31,9 @@ impl Session {
         let page = self.page.clone();
         let modules = match self.ready(text) {
             Ok(modules) => modules,
-            Err((problems, sources)) => {
+            Err(Problems { diagnostics, sources }) => {
                 self.page = page;
-                return Ran::Failed { problems, sources, refused: false };
+                return Ran::Failed { problems: diagnostics, sources: Box::new(sources), refused: false };
             }
         };
         match self.begin(text, modules) {
@@ -50,8 +51,8 @@ impl Session {
     }
 
     /// Reads what the line imports, and checks it together with what was typed before; the modules that nothing before it imported.
-    fn ready(&mut self, text: &str) -> Result<Vec<(String, String)>, (Vec<Diagnostic>, Box<Sources>)> {
-        let alone = |diagnostic: Diagnostic| (vec![diagnostic], Box::default());
+    fn ready(&mut self, text: &str) -> Result<Vec<(String, String)>, Problems> {
+        let alone = |diagnostic: Diagnostic| Problems { diagnostics: vec![diagnostic], sources: Sources::default() };
         if let Ok(ast) = crate::script::syntax::parser().compile(text) {
             self.page.give_way(&page::functions(&ast));
         }
@@ -66,7 +67,7 @@ impl Session {
             found.push(Diagnostic::error("there are no parameters at a prompt").hint("write the value: let bake = \"5m\";"));
         }
         if !found.is_empty() {
-            return Err((found, Box::new(sources)));
+            return Err(Problems { diagnostics: found, sources });
         }
         self.modules.extend(modules.iter().cloned());
         Ok(modules)

@@ -74,6 +74,13 @@ pub enum Leave {
 /// A line that the process before this one did not bring to its end.
 pub struct Unfinished(Typed);
 
+/// A run that is gone on with.
+pub struct Resumed {
+    pub session: Session,
+    /// The error stops the run.
+    pub replayed: Result<Option<Unfinished>, Halt>,
+}
+
 impl Session {
     /// Begins a run. It reads nothing and has no lock.
     pub fn open(config: &Config, host: &Host, request: Request) -> Result<Session, Halt> {
@@ -88,23 +95,16 @@ impl Session {
     }
 
     /// Goes on with a run from its journal: what its lines did is answered from there, `seen` gets each line.
-    pub fn resume(
-        config: &Config,
-        host: &Host,
-        request: Request,
-        seen: &mut dyn FnMut(&Typed),
-    ) -> Result<(Session, Option<Unfinished>), (Halt, Option<Session>)> {
+    pub fn resume(config: &Config, host: &Host, request: Request, seen: &mut dyn FnMut(&Typed)) -> Result<Resumed, Halt> {
         let events = request.events.clone();
-        let playbook = empty(config, &request.env).map_err(|halt| (halt, None))?;
+        let playbook = empty(config, &request.env)?;
         let mut opening = session::opening(&playbook, host, request);
         opening.began.prompt = true;
-        let run = host.driver.block_on(session::reopen(host, opening, &events, "resume")).map_err(|halt| (halt, None))?;
+        let run = host.driver.block_on(session::reopen(host, opening, &events, "resume"))?;
         let mut session = Session::over(run, host, config, &playbook);
         session.modules = began_with(&events);
-        match session.replay(&lines::typed(&events), seen) {
-            Ok(unfinished) => Ok((session, unfinished)),
-            Err(halt) => Err((halt, Some(session))),
-        }
+        let replayed = session.replay(&lines::typed(&events), seen);
+        Ok(Resumed { session, replayed })
     }
 
     fn over(run: Run, host: &Host, config: &Config, playbook: &Playbook) -> Session {

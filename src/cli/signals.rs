@@ -36,13 +36,27 @@ impl Listening {
     /// From now on SIGTERM and SIGHUP end the process at once, with this text; `None`: something runs, and looks at the flag.
     pub fn idle(&self, last_words: Option<String>) {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = last_words;
+        // One that came just before that.
+        let name = self.receiver.borrow().clone();
+        if name != "SIGINT" && !name.is_empty() {
+            self.end_idle(&name);
+        }
+    }
+
+    /// Ends the process if nothing runs.
+    fn end_idle(&self, name: &str) {
+        if let Some(words) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let _ = writeln!(io::stderr(), "{name} received: {words}");
+            std::process::exit(Outcome::Paused.code());
+        }
     }
 }
 
 pub fn listening() -> io::Result<Listening> {
     let (sender, receiver) = watch::channel(String::new());
     let (sender, idle) = (Arc::new(sender), Arc::new(Mutex::<Option<String>>::default()));
-    let listening = Listening { sender: sender.clone(), receiver, idle: idle.clone() };
+    let listening = Listening { sender: sender.clone(), receiver, idle };
+    let heard = listening.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
@@ -55,10 +69,6 @@ pub fn listening() -> io::Result<Listening> {
                 SIGHUP => "SIGHUP",
                 _ => "SIGTERM",
             };
-            if let Some(words) = idle.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|_| signal != SIGINT) {
-                let _ = writeln!(io::stderr(), "{name} received: {words}");
-                std::process::exit(Outcome::Paused.code());
-            }
             sender.send_if_modified(|current| {
                 let first = current.is_empty();
                 if first {
@@ -66,6 +76,9 @@ pub fn listening() -> io::Result<Listening> {
                 }
                 first
             });
+            if signal != SIGINT {
+                heard.end_idle(name);
+            }
         }
     });
     Ok(listening)

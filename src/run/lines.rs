@@ -110,10 +110,12 @@ impl Run {
         Ok(line)
     }
 
-    pub fn end_line(&mut self, error: Option<String>) -> Result<(), Halt> {
+    /// Keeps how a line ended: whoever goes on, on whatever machine, does not run it again.
+    pub async fn end_line(&mut self, error: Option<String>) -> Result<(), Halt> {
         let Some(lines) = &self.lines else { return Err(no_prompt()) };
         let (line, step) = (lines.count, self.step);
-        self.record(What::LineEnded { line, step, error })
+        self.record(What::LineEnded { line, step, error })?;
+        self.keep().await
     }
 
     /// The next calls are those of a line of another process; the journal answers those of one that has ended, and no more.

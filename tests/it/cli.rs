@@ -236,6 +236,7 @@ fn bgx_alone_shows_its_commands() {
       run          Run a playbook in an environment; `bgx run PLAYBOOK --help` shows the playbook's own flags
       plan         Rehearse a playbook in a copy of the account, and show what its run would do; changes nothing
       prove        Play a playbook under every fault at every call, in simulated accounts, and judge what its users see
+      repl         Type a playbook line by line: look, try it in a fork, change, take back, save
       status       Show where an environment stands, or all of them
       doctor       Look, by reads alone, whether environments are set up as bgx needs them; exit 3 if not
       check        Find what is wrong with playbooks and modules before anything runs

@@ -186,8 +186,8 @@ fn a_prompt_at_which_writes_were_never_allowed_stands_in_nobodys_way() {
     let mut repl = project.bgx_typing(REPL);
     repl.types(&["let c = colors()", "c.live.name"]);
     repl.line("blue", LIMIT);
-    repl.signal("KILL");
-    repl.end(LIMIT);
+    repl.signal("TERM");
+    repl.line("SIGTERM received: the run stays open: bgx resume ", LIMIT);
     project.bgx(&["run", "deploy", "--env", "beta", "--version", "latest", "--bake", "5s"]).good(LIMIT);
     let said = project.bgx(&["undo", &run_of(&project)]).end(LIMIT);
     assert_eq!(said.code, Some(0), "{}", said.text);

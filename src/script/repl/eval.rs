@@ -105,14 +105,14 @@ impl Session {
                 }
             }
         };
-        match session::held(&self.stage).end_line(error) {
+        match self.end(error) {
             Ok(()) => ran,
             Err(halt) => Ran::Over(halt),
         }
     }
 
     fn unfit(&mut self, problem: Diagnostic) -> Ran {
-        match session::held(&self.stage).end_line(Some(problem.message.clone())) {
+        match self.end(Some(problem.message.clone())) {
             Ok(()) => Ran::Failed { problems: vec![problem], sources: Box::default(), refused: false },
             Err(halt) => Ran::Over(halt),
         }

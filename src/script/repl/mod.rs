@@ -145,8 +145,7 @@ impl Session {
             UNDO => self.undo_begun(),
             writes if writes.starts_with(":writes") => {
                 let switched = self.switch(writes).map_err(|error| error.to_string());
-                let ended = session::held(&self.stage).end_line(switched.err());
-                ended.map_or_else(Ran::Over, |()| Ran::Done(None))
+                self.end(switched.err()).map_or_else(Ran::Over, |()| Ran::Done(None))
             }
             text => self.evaluate(text, line.line),
         }
@@ -164,11 +163,12 @@ impl Session {
         let stage = self.stage.clone();
         let mut run = session::held(&stage);
         let taken = stage.driver.block_on(run.take_back_last());
+        drop(run);
         let error = taken.as_ref().err().map(ToString::to_string);
         if let Err(RunError::Halt(halt @ (Halt::Paused { .. } | Halt::Journal { .. }))) = taken {
             return Ran::Over(halt);
         }
-        if let Err(halt) = run.end_line(error) {
+        if let Err(halt) = self.end(error) {
             return Ran::Over(halt);
         }
         match taken {
@@ -189,7 +189,7 @@ impl Session {
         if let Err(error) = switched {
             return failed(&error);
         }
-        let kept = self.begin(&line, Vec::new()).and_then(|_| session::held(&self.stage).end_line(None));
+        let kept = self.begin(&line, Vec::new()).and_then(|_| self.end(None));
         kept.map_or_else(Ran::Over, |()| Ran::Done(None))
     }
 
@@ -205,6 +205,11 @@ impl Session {
         let stage = self.stage.clone();
         let mut run = session::held(&stage);
         stage.driver.block_on(run.begin_line(text, modules))
+    }
+
+    fn end(&self, error: Option<String>) -> Result<(), Halt> {
+        let mut run = session::held(&self.stage);
+        self.stage.driver.block_on(run.end_line(error))
     }
 
     pub fn is_writing(&self) -> bool {

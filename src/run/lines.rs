@@ -1,7 +1,7 @@
 //! A run that is typed line by line: each line is in the journal before it runs, writes are off until somebody allows them, the lock is
 //! taken at the first of them, and the last action can be taken back by itself.
 
-use super::event::{Event, What};
+use super::event::{Effect, Event, What};
 use super::lock::{self, Claim, Place};
 use super::replay::{self, step_of};
 use super::{Entry, Halt, Opening, Run, RunError};
@@ -40,7 +40,7 @@ pub struct Typed {
     pub modules: Vec<(String, String)>,
     /// The last of its verb calls that was told something.
     pub told: u64,
-    /// Steps at which it began to change something.
+    /// Steps at which it changed something.
     pub acts: BTreeSet<u64>,
     /// `None`: the process died, or stopped, while it ran.
     pub ended: Option<LineEnd>,
@@ -71,8 +71,10 @@ pub fn typed(events: &[Event]) -> Vec<Typed> {
             what if replay::tells(what) => {
                 if let (Some(last), Some(told)) = (lines.last_mut().filter(|line| line.ended.is_none()), step_of(what)) {
                     last.told = last.told.max(told);
-                    if matches!(what, What::Started { .. }) {
-                        last.acts.insert(told);
+                    match what {
+                        What::Started { .. } => drop(last.acts.insert(told)),
+                        What::Failed { effect: Effect::None, .. } => drop(last.acts.remove(&told)),
+                        _ => {}
                     }
                 }
             }

@@ -2,8 +2,8 @@
 
 use super::check::{check, questions};
 use super::diagnose::{Diagnostic, Level};
-pub use super::engine::on_a_thread;
 use super::engine;
+pub use super::engine::on_a_thread;
 use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
 use super::play::{self, Lines, Play, PlayError, StepMark};

@@ -127,6 +127,8 @@ fn did(what: &What, rest: &[Event]) -> Option<Did> {
         What::Began(_)
         | What::Entered { .. }
         | What::BlockEnded { .. }
+        | What::Line { .. }
+        | What::LineEnded { .. }
         | What::Read { .. }
         | What::Found { .. }
         | What::Waiting { .. }

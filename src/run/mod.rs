@@ -55,7 +55,6 @@ use event::{Event, OnFailure, Outcome, What};
 use guard::Allow;
 use jiff::Timestamp;
 use journal::Journal;
-use lines::Lines;
 use lock::Lock;
 use plan::Bound;
 use replay::Replay;
@@ -112,7 +111,7 @@ pub struct Run {
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
     sent_back: Vec<Action>,
     /// Its calls are typed line by line.
-    lines: Option<Lines>,
+    lines: Option<lines::Lines>,
     committed: bool,
     undoing: bool,
     touched: bool,
@@ -207,7 +206,7 @@ impl Run {
     fn unopened(opening: Opening, began: Timestamp) -> Run {
         Run {
             tale: Tale::of(&opening),
-            lines: Lines::of(&opening),
+            lines: lines::Lines::of(&opening),
             on_failure: opening.began.on_failure,
             plan: opening.began.plan.map(|plan| (*plan, 0)),
             id: opening.began.run,

@@ -6,6 +6,7 @@ use super::raised::{self, Raised};
 use super::resolver::Resolver;
 use super::verb::Verb;
 use super::{record, register, syntax};
+use crate::run::Halt;
 use rhai::debugger::DebuggerCommand;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
@@ -71,6 +72,22 @@ fn note_lines(engine: &mut Engine, lines: Lines) {
             Ok(DebuggerCommand::StepInto)
         },
     );
+}
+
+/// A script's thread: with the stack that it needs, and its random numbers from the seed.
+pub fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
+        let handle = thread.spawn_scoped(scope, || {
+            fastrand::seed(seed);
+            work()
+        });
+        let handle = handle.map_err(|e| Halt::Paused { why: format!("no thread for the playbook: {e}") })?;
+        match handle.join() {
+            Ok(played) => played,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// Functions of Rhai's core that would pass the host by: a real sleep, and an exit that looks like a good end.

@@ -2,7 +2,8 @@
 
 use super::check::{check, questions};
 use super::diagnose::{Diagnostic, Level};
-use super::engine::{self, STACK_BYTES};
+use super::engine;
+pub use super::engine::on_a_thread;
 use super::header::{Header, Permission};
 use super::params::{self, ParamSpec, ParamValue};
 use super::play::{self, Lines, Play, PlayError, StepMark};
@@ -252,22 +253,6 @@ pub fn run(playbook: &Playbook, host: &Host, request: Request) -> Result<Played,
         return Err(Halt::Paused { why: "a playbook without the gate is played in a sandbox in memory and nowhere else".to_owned() });
     }
     on_a_thread(host.seed, || play_through(playbook, host, request))
-}
-
-/// A script's thread: with the stack that it needs, and its random numbers from the seed.
-pub fn on_a_thread<T: Send>(seed: u64, work: impl FnOnce() -> Result<T, Halt> + Send) -> Result<T, Halt> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("playbook".to_owned()).stack_size(STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, || {
-            fastrand::seed(seed);
-            work()
-        });
-        let handle = handle.map_err(|e| Halt::Paused { why: format!("no thread for the playbook: {e}") })?;
-        match handle.join() {
-            Ok(played) => played,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
 }
 
 fn play_through(playbook: &Playbook, host: &Host, request: Request) -> Result<Played, Halt> {

@@ -126,9 +126,9 @@ fn did(what: &What, rest: &[Event]) -> Option<Did> {
         What::UndoStarted { action, .. } => Did::Undo { text: action.to_string() },
         What::Began(_)
         | What::Entered { .. }
+        | What::BlockEnded { .. }
         | What::Line { .. }
         | What::LineEnded { .. }
-        | What::BlockEnded { .. }
         | What::Read { .. }
         | What::Found { .. }
         | What::Waiting { .. }

@@ -62,7 +62,8 @@ fn an_unknown_flag_is_named_with_the_nearest() {
 
       tip: a similar argument exists: '--version'
 
-    Usage: bgx run --env <ENV> --version <STRING> <PLAYBOOK>
+    Usage: bgx run [OPTIONS] --env <ENV> <PLAYBOOK>
+           bgx run [OPTIONS] --plan <FILE>
 
     For more information, try '--help'.
     [exit status: 2]

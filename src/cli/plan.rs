@@ -55,6 +55,7 @@ pub fn command() -> Command {
         )
         .arg(Arg::new("prove").long("prove").action(ArgAction::SetTrue).help("also play every fault at every call, in that very copy"))
         .arg(value("sample", "N", "only every N-th fault and call").value_parser(clap::value_parser!(u64).range(1..)).requires("prove"))
+        .arg(value("iam", "FILE", "write the IAM policy that the calls of all these runs need").requires("prove"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("the plan as JSON on standard output"))
 }
 
@@ -93,6 +94,9 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     let answers = crate::run::Answers { terminal: run::asker(&interrupt), ..answers };
     let made = plan::make(request, &cloned, answers)?;
     let proved = if matches.get_flag("prove") { Some(proved(&made, matches, &interrupt)?) } else { None };
+    if let (Some(file), Some(report)) = (text(matches, "iam"), &proved) {
+        prove::write_policy(file, &made.policy(), report.partial || matches.contains_id("sample"))?;
+    }
     let filed = Filed { hash: made.plan.hash(), plan: made.plan };
     let out = text(matches, "out").map(Path::new);
     if let Some(out) = out {

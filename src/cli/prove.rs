@@ -4,10 +4,11 @@ use super::failure::Failure;
 use super::run::{self, text};
 use super::signals;
 use super::style::{Paint, clean};
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::prove::permissions::{self, Ids};
 use crate::prove::{self, Extent, Mode, ProveError, Report, Rights, Standing, Start, Story, Subject, Token};
 use crate::run::event::Outcome;
+use crate::sandbox::world::Policy;
 use crate::script::session::Playbook;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -103,7 +104,9 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     }
     let report = report?;
     if let Some(file) = text(matches, "iam") {
-        write_policy(file, &subject, extent.every > 1 || extent.fault.is_some() || report.partial)?;
+        let policy =
+            permissions::policy(&subject.rights.seen(), &subject.envs().collect::<Vec<_>>(), Ids::Made(subject.env.account.as_deref()));
+        write_policy(file, &policy, extent.every > 1 || extent.fault.is_some() || report.partial)?;
     }
     let code = tell(&report, matches.get_flag("json"));
     Ok(if code == 0 && !signals.borrow().is_empty() { Outcome::Paused.code() } else { code })
@@ -142,10 +145,8 @@ fn rights(matches: &ArgMatches) -> Result<Rights, Failure> {
 }
 
 /// The least that the runs needed, as `aws iam create-policy --policy-document file://…` takes it.
-fn write_policy(file: &str, subject: &Subject, of_a_sample: bool) -> Result<(), Failure> {
-    let envs: Vec<&Environment> = subject.envs().collect();
-    let policy = permissions::policy(&subject.rights.seen(), &envs, Ids::Made(subject.env.account.as_deref()));
-    let document = serde_json::to_string_pretty(&policy).unwrap_or_default() + "\n";
+pub fn write_policy(file: &str, policy: &Policy, of_a_sample: bool) -> Result<(), Failure> {
+    let document = serde_json::to_string_pretty(policy).unwrap_or_default() + "\n";
     std::fs::write(file, document).map_err(|error| Failure::usage(format!("could not write `{file}`: {error}")))?;
     let actions: usize = policy.statement.iter().map(|statement| statement.action.len()).sum();
     let mut err = std::io::stderr();

@@ -8,6 +8,7 @@ pub use curve::{ColorSample, Sample};
 pub use steps::{Did, Step};
 
 use super::lab::{Given, Subject};
+use super::permissions::{self, Ids};
 use super::search::{Extent, Progress};
 use super::timing::Timing;
 use super::{ProveError, Report, Rights, Start};
@@ -17,7 +18,7 @@ use crate::host::clone::{Cloned, Denied, Unknown};
 use crate::run::Answers;
 use crate::run::event::Outcome;
 use crate::run::plan::{Bound, Expected};
-use crate::sandbox::world::{Rng, Users};
+use crate::sandbox::world::{Policy, Rng, Users};
 use crate::script::session::Playbook;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,11 @@ impl Made {
     /// Every single fault at every call of this run, in this very account.
     pub fn prove(&self, extent: &Extent, progress: Progress<'_>) -> Result<Report, ProveError> {
         super::prove(&self.subject, extent, progress)
+    }
+
+    /// The least that all these runs needed, with the ids that the account itself gave.
+    pub fn policy(&self) -> Policy {
+        permissions::policy(&self.subject.rights.seen(), &self.subject.envs().collect::<Vec<_>>(), Ids::Real)
     }
 }
 

@@ -327,8 +327,19 @@ fn what_a_run_may_not_read_is_unknown_in_its_plan_which_ends_where_the_run_would
 fn a_plan_is_data_and_is_proved_in_that_very_copy() {
     let project = project();
     project.write("playbooks/small.rhai", "//! bgx: 1\n//! One field.\nscale(colors().idle, #{ max: 5 });\n");
-    let said = project.bgx(&["plan", "small", "--env", "beta", "--prove", "--sample", "9", "--json"]);
+    let said = project.bgx(&["plan", "small", "--env", "beta", "--prove", "--sample", "9", "--json", "--iam", "iam.json"]);
     assert_eq!(exit_code(&said), Some(8), "{said}");
+    let policy: Value = serde_json::from_str(&project.read("iam.json").expect("it was written")).expect("it is JSON");
+    let allows = |action: &str, resource: &str| {
+        let has = |list: &Value, wanted: &str| {
+            list.as_array().is_some_and(|all| all.iter().any(|one| one.as_str().is_some_and(|s| s.contains(wanted))))
+        };
+        policy["Statement"].as_array().is_some_and(|all| all.iter().any(|s| has(&s["Action"], action) && has(&s["Resource"], resource)))
+    };
+    assert!(allows("autoscaling:UpdateAutoScalingGroup", "autoScalingGroupName/beta-green"), "{policy}");
+    assert!(!allows("autoscaling:UpdateAutoScalingGroup", "autoScalingGroupName/prod-green"), "{policy}");
+    let alone = project.bgx(&["plan", "small", "--env", "beta", "--iam", "iam.json"]);
+    assert_eq!(exit_code(&alone), Some(2), "{alone}");
     let json: Value = serde_json::from_str(said.lines().next().expect("a line")).expect("it is JSON");
     assert_eq!(json["prove"]["bad"], 0, "{said}");
     assert_eq!(json["prove"]["world"], "given", "{said}");

@@ -88,7 +88,7 @@ impl Bench<'_> {
         let why = outcome.ended.as_ref().and_then(|e| e.why.clone()).unwrap_or_else(|| outcome.error.clone());
         let problems = self.endings(played, ending, &why);
         let (findings, world) = self.findings(&outcome.left.world, &played.fate, &phase);
-        let over = matches!(ending, Some(event::Outcome::Done | event::Outcome::Undone));
+        let over = matches!(ending, Some(event::Outcome::Done | event::Outcome::Undone)) && !unseen(played);
         let findings = not_ours(findings, played.fate.apart, over);
         let word = ending.map_or("did not begin", event::Outcome::word);
         let text = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };

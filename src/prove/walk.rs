@@ -242,7 +242,7 @@ impl Bench<'_> {
         let moves_route = matches!(operation, "ModifyListener" | "ModifyRule");
         let parts = match fault.harm {
             Harm::World(Befall::Route) | Harm::Expired => true,
-            Harm::Always(_) => fault.may_stick && moves_route,
+            Harm::Always(_) | Harm::While(..) | Harm::Stall(_) => moves_route,
             _ => false,
         };
         let parts = (parts && self.base.routes.len() > 1).then_some(traced.at);

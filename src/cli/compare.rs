@@ -1,5 +1,6 @@
 //! `bgx compare FILE`: strategies side by side, each played in a new simulated account of the same shape.
 
+use super::docs;
 use super::failure::Failure;
 use super::run::{self, text};
 use crate::config::{Back, Comparison, Config, Planned};
@@ -27,14 +28,7 @@ pub fn command() -> Command {
     Command::new("compare")
         .about("Play strategies in simulated accounts of one shape, and put what each costs, and what its users see, side by side")
         .arg(Arg::new("file").value_name("FILE").required(true).help("a list of runs, such as docs/playbooks.toml"))
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("FORMAT")
-                .value_parser(["text", "md", "json"])
-                .default_value("text")
-                .help("a table for a terminal, a page for docs/, or JSON"),
-        )
+        .arg(docs::format("a table for a terminal, a page for docs/, or JSON"))
 }
 
 pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {

@@ -23,14 +23,13 @@ pub fn command() -> Command {
     Command::new("docs")
         .about("Tell what playbooks can call: the verbs and the standard library, or one of them in full")
         .arg(Arg::new("name").value_name("NAME").help("a verb such as scale, or a function of the standard library such as bg::boot"))
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("FORMAT")
-                .value_parser(["text", "md", "json"])
-                .default_value("text")
-                .help("text for a terminal, a page for docs/, or JSON"),
-        )
+        .arg(format("text for a terminal, a page for docs/, or JSON"))
+}
+
+/// `--format` of what is shown, made a page of, or read by programs.
+pub fn format(help: &'static str) -> Arg {
+    let formats = ["text", "md", "json"];
+    Arg::new("format").long("format").value_name("FORMAT").value_parser(formats).default_value("text").help(help)
 }
 
 pub fn run(matches: &ArgMatches) -> Result<i32, Failure> {

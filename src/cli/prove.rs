@@ -146,7 +146,7 @@ fn rights(matches: &ArgMatches) -> Result<Rights, Failure> {
 
 /// The least that the runs needed, as `aws iam create-policy --policy-document file://…` takes it.
 pub fn write_policy(file: &str, policy: &Policy, of_a_sample: bool) -> Result<(), Failure> {
-    let document = serde_json::to_string_pretty(policy).unwrap_or_default() + "\n";
+    let document = serde_json::to_string_pretty(policy).expect("texts and lists are JSON") + "\n";
     std::fs::write(file, document).map_err(|error| Failure::usage(format!("could not write `{file}`: {error}")))?;
     let actions: usize = policy.statement.iter().map(|statement| statement.action.len()).sum();
     let mut err = std::io::stderr();

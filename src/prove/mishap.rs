@@ -4,7 +4,7 @@ use crate::config::Environment;
 use crate::run::lock::Record;
 use crate::sandbox::audit::Final;
 use crate::sandbox::fault::Mishap;
-use crate::sandbox::world::{GroupUpdate, Happening, Instance, Time, World};
+use crate::sandbox::world::{Action, GroupUpdate, Happening, Instance, Time, Weighted, World};
 
 /// A mishap by the part that a group plays at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,26 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// What the first route forwards to by the API, before the run.
+    fn at_first(&self) -> Vec<&Weighted> {
+        let Some(resource) = self.routes.first() else { return Vec::new() };
+        let rule = self.before.rules.get(resource).map(|rule| &rule.actions);
+        let actions = rule.or_else(|| self.before.listeners.get(resource).map(|listener| &listener.actions));
+        let targets = actions.into_iter().flat_map(|actions| &actions.api).filter_map(|action| match action {
+            Action::Forward { targets, .. } => Some(targets),
+            Action::FixedResponse { .. } | Action::Redirect { .. } => None,
+        });
+        targets.flatten().collect()
+    }
+
+    /// Index of the colour that gets most of these weights.
+    fn heaviest(&self, targets: &[&Weighted]) -> usize {
+        let heaviest = targets.iter().max_by_key(|target| target.weight);
+        let name = heaviest.and_then(|target| self.before.target_groups.get(&target.target_group)).map(|group| group.name.as_str());
+        let first = if self.env.original().is_some() { 2 } else { 0 };
+        self.env.colors.iter().position(|color| Some(color.target_group.as_str()) == name).unwrap_or(first)
+    }
+
     /// Index of the colour that gets most of the traffic by the API.
     fn serving(&self) -> usize {
         let past = self.ended.log.iter().take_while(|entry| entry.at <= self.at);
@@ -108,10 +128,8 @@ impl Scene<'_> {
             Happening::Rerouted { resource, targets } if Some(resource) == self.routes.first() => Some(targets),
             _ => None,
         });
-        let heaviest = moves.last().and_then(|targets| targets.iter().max_by_key(|target| target.weight));
-        let name = heaviest.and_then(|target| self.before.target_groups.get(&target.target_group)).map(|group| group.name.as_str());
-        let first = if self.env.original().is_some() { 2 } else { 0 };
-        self.env.colors.iter().position(|color| Some(color.target_group.as_str()) == name).unwrap_or(first)
+        let targets = moves.last().map_or_else(|| self.at_first(), |targets| targets.iter().collect());
+        self.heaviest(&targets)
     }
 
     fn group(&self, serving: bool) -> String {
@@ -129,7 +147,7 @@ impl Scene<'_> {
 
     /// The group that serves before the run.
     fn first(&self) -> String {
-        self.env.original().unwrap_or(&self.env.colors[0]).asg.clone()
+        self.env.colors[self.heaviest(&self.at_first())].asg.clone()
     }
 
     /// `None`: the account has nothing that it could happen to, so that the run would be the one without it.

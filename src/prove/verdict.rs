@@ -72,16 +72,18 @@ impl Bench<'_> {
     pub fn ended(&self, played: &Played) -> Verdict {
         let outcome = &played.outcome;
         let ending = outcome.ended.as_ref().map(|e| e.outcome);
+        let left = played.fate.twins.iter().filter_map(Twin::left_by_stranger);
         let phase = match ending {
             Some(event::Outcome::Done) | Some(event::Outcome::Abandoned) => {
-                let left = played.fate.twins.iter().filter_map(Twin::left_by_stranger);
                 let finals = declared(&whole_run(outcome)).into_iter().chain(left);
                 match unseen(played) {
                     true => Phase::Crashed,
                     false => Phase::AtRest { finals: finals.collect(), undone: false, lock_owner: None },
                 }
             }
-            Some(event::Outcome::Undone | event::Outcome::Refused) => at_rest(true),
+            Some(event::Outcome::Undone | event::Outcome::Refused) => {
+                Phase::AtRest { finals: left.collect(), undone: true, lock_owner: None }
+            }
             Some(event::Outcome::Paused | event::Outcome::Stuck | event::Outcome::Diverged) | None => Phase::Crashed,
         };
         let phase = self.ungated(&whole_run(outcome)).unwrap_or(phase);

@@ -34,7 +34,9 @@ impl Desk<'_> {
         let mut fork = match session.fork(self.config, &host, request) {
             Ok(fork) => fork,
             Err(halt) => {
-                Failure::from(halt).print();
+                let failure = Failure::from(halt);
+                failure.print();
+                place.failed.get_or_insert((failure.text, false));
                 return Ok(());
             }
         };

@@ -83,14 +83,18 @@ impl Rest<'_> {
         found
     }
 
+    /// Somebody who may has set this size for good.
+    fn declared(&self, group: &str, field: fn(&Final) -> Option<u32>, value: u32) -> bool {
+        self.finals.iter().any(|f| f.group == group && field(f) == Some(value))
+    }
+
     fn restored(&self, color: &Color) -> Vec<Condition> {
         let (Some(was), Some(is)) = (self.before.groups.get(&color.group), self.after.groups.get(&color.group)) else {
             return Vec::new();
         };
         let name = color.group.as_str();
         let serves = self.names.serves(self.scene, name).is_some();
-        let declared =
-            |field: fn(&Final) -> Option<u32>, value: u32| self.finals.iter().any(|f| f.group == name && field(f) == Some(value));
+        let declared = |field: fn(&Final) -> Option<u32>, value: u32| self.declared(name, field, value);
         let least = serves && self.names.charter.least == Some(is.min);
         let desired = serves || self.moved_by_aws(name) || declared(|f| f.desired, is.desired);
         let fields = [
@@ -246,7 +250,9 @@ impl Rest<'_> {
         let serves = self.names.serves(self.scene, name).is_some();
         // The desired capacity of a group that serves is never lowered again.
         let desired = was.desired == is.desired || self.moved_by_aws(name) || (serves && is.desired >= was.desired);
-        if (was.min, was.max, &was.suspended) == (is.min, is.max, &is.suspended) && desired {
+        let desired = desired || self.declared(name, |f| f.desired, is.desired);
+        let min = was.min == is.min || self.declared(name, |f| f.min, is.min);
+        if min && (was.max, &was.suspended) == (is.max, &is.suspended) && desired {
             return None;
         }
         let shape = |g: &Group| format!("{}/{}/{} [{}]", g.min, g.desired, g.max, list(&g.suspended));

@@ -1,5 +1,6 @@
 //! What bgx costs: `cargo bench`. One line each for calls through the SDK, a whole deploy, the engine, parsing, a verb, status.
 
+use bgx::account::Memo;
 use bgx::config::{Config, Environment};
 use bgx::host::{Host, world};
 use bgx::prove::plan;
@@ -86,6 +87,18 @@ fn whole_deploy_in_memory(bencher: Bencher) {
     let config = config();
     let (world, playbook, env) = (world::new_world(&config, 7).expect("a world is made"), deploy(), beta(&config));
     bencher.bench_local(|| assert_eq!(play(&playbook, &host(&world), env.clone(), Journal::in_memory()), 0));
+}
+
+/// The same in a process that plays many, as `bgx prove` does: all but the first find their replies read before.
+#[divan::bench(sample_count = 50)]
+fn whole_deploy_in_memory_among_others(bencher: Bencher) {
+    let config = config();
+    let (world, playbook, env) = (world::new_world(&config, 7).expect("a world is made"), deploy(), beta(&config));
+    let memo = Memo::default();
+    bencher.bench_local(|| {
+        let host = Host::with_memo(Sandbox::new(world.clone()), 7, Some(memo.clone())).expect("a sandbox opens");
+        assert_eq!(play(&playbook, &host, env.clone(), Journal::in_memory()), 0);
+    });
 }
 
 /// The same with the journal in a file and its fsyncs.

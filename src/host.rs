@@ -5,7 +5,7 @@
 pub mod clone;
 pub mod world;
 
-use crate::account::{Account, AccountError, Connection, Identity, Kind};
+use crate::account::{Account, AccountError, Connection, Identity, Kind, Memo};
 use crate::config::{Config, Environment, Target};
 use crate::sandbox::Sandbox;
 use crate::sandbox::door::{Clock, Door};
@@ -133,6 +133,15 @@ impl Host {
 
     /// A host over a sandbox that is already there; the world is saved through `stored` where given.
     pub fn over(sandbox: Sandbox, seed: u64, stored: Option<Arc<Stored>>) -> Result<Host, HostError> {
+        Host::in_front_of(sandbox, seed, stored, None)
+    }
+
+    /// A host over a sandbox in memory, which need not read again what others with this memory have read.
+    pub fn with_memo(sandbox: Sandbox, seed: u64, memo: Option<Memo>) -> Result<Host, HostError> {
+        Host::in_front_of(sandbox, seed, None, memo)
+    }
+
+    fn in_front_of(sandbox: Sandbox, seed: u64, stored: Option<Arc<Stored>>, memo: Option<Memo>) -> Result<Host, HostError> {
         let driver = Driver::virtual_time().map_err(|source| HostError::Io { what: "no runtime could be made".to_owned(), source })?;
         let account_id = sandbox.world.account.clone();
         let region = sandbox.world.region.clone();
@@ -153,6 +162,7 @@ impl Host {
             endpoint: None,
             app_name: None,
             seed,
+            memo,
         };
         let identity = Identity { account: account_id.clone(), arn: format!("arn:aws:sts::{account_id}:assumed-role/deployer/bgx") };
         Ok(Host {

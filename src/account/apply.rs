@@ -83,7 +83,8 @@ impl Account {
         let (Ok(min), Ok(max), Ok(desired)) = (fits(min), fits(max), fits(desired)) else {
             return Err(refused(call.service, call.operation, asg, "a size is out of range"));
         };
-        self.call(call, || async {
+        let words = format!("{min:?} {max:?} {desired:?}");
+        self.call(call.saying(&words), || async {
             let request = self.autoscaling.update_auto_scaling_group().auto_scaling_group_name(asg);
             let request = request.set_min_size(min).set_max_size(max).set_desired_capacity(desired);
             answer(request.send().await)?.read(|_| Ok(()))
@@ -96,7 +97,8 @@ impl Account {
         if processes.is_empty() {
             return Ok(());
         }
-        self.call(autoscaling::call("SuspendProcesses", asg, Class::SetAbsolute), || async {
+        let words = format!("{processes:?}");
+        self.call(autoscaling::call("SuspendProcesses", asg, Class::SetAbsolute).saying(&words), || async {
             let names = Some(processes.iter().cloned().collect());
             let request = self.autoscaling.suspend_processes().auto_scaling_group_name(asg).set_scaling_processes(names);
             answer(request.send().await)?.read(|_| Ok(()))
@@ -109,7 +111,8 @@ impl Account {
         if processes.is_empty() {
             return Ok(());
         }
-        self.call(autoscaling::call("ResumeProcesses", asg, Class::SetAbsolute), || async {
+        let words = format!("{processes:?}");
+        self.call(autoscaling::call("ResumeProcesses", asg, Class::SetAbsolute).saying(&words), || async {
             let names = Some(processes.iter().cloned().collect());
             let request = self.autoscaling.resume_processes().auto_scaling_group_name(asg).set_scaling_processes(names);
             answer(request.send().await)?.read(|_| Ok(()))

@@ -13,7 +13,7 @@ const NAMES_MAX: usize = 50;
 const PAGE_MAX: i32 = 100;
 
 pub(super) fn call<'a>(operation: &'static str, resource: &'a str, class: Class) -> Call<'a> {
-    Call { service: "autoscaling", operation, resource, class }
+    Call { service: "autoscaling", operation, resource, class, says: None }
 }
 
 impl Account {
@@ -49,7 +49,7 @@ impl Account {
                         Ok((groups.into_iter().map(convert).collect::<Result<Vec<_>, String>>()?, out.next_token))
                     })
                 };
-                let (page, next) = self.call(call, send).await?;
+                let (page, next) = self.call(pages.next(call), send).await?;
                 groups.extend(page.into_iter().filter(|(name, _)| names.contains(name)));
                 if !pages.go_on(next).map_err(|what| endless(call, what))? {
                     break;
@@ -66,7 +66,7 @@ impl Account {
         let mut pages = Pages::default();
         while activities.len() < limit {
             let size = PAGE_MAX.min(i32::try_from(limit - activities.len()).unwrap_or(PAGE_MAX));
-            let (page, next) = self.call(call, || self.activities_page(asg, size, &pages)).await?;
+            let (page, next) = self.call(pages.next(call), || self.activities_page(asg, size, &pages)).await?;
             activities.extend(page);
             if !pages.go_on(next).map_err(|what| endless(call, what))? {
                 break;
@@ -91,7 +91,7 @@ impl Account {
         let mut policies = Vec::new();
         let mut pages = Pages::default();
         loop {
-            let (page, next) = self.call(call, || self.policies_page(asg, &pages)).await?;
+            let (page, next) = self.call(pages.next(call), || self.policies_page(asg, &pages)).await?;
             policies.extend(page);
             if !pages.go_on(next).map_err(|what| endless(call, what))? {
                 return Ok(policies);

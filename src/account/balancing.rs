@@ -13,7 +13,7 @@ const NAMES_MAX: usize = 20;
 const PAGE_MAX: i32 = 400;
 
 pub(super) fn call<'a>(operation: &'static str, resource: &'a str, class: Class) -> Call<'a> {
-    Call { service: "elasticloadbalancing", operation, resource, class }
+    Call { service: "elasticloadbalancing", operation, resource, class, says: None }
 }
 
 /// A page of a list and the marker of the next.
@@ -121,7 +121,7 @@ impl Account {
         let mut all = Vec::new();
         let mut pages = Pages::default();
         loop {
-            let (items, next) = self.call(call, || page(pages.token.clone())).await?;
+            let (items, next) = self.call(pages.next(call), || page(pages.token.clone())).await?;
             all.extend(items);
             if !pages.go_on(next).map_err(|what| endless(call, what))? {
                 return Ok(all);
@@ -271,7 +271,8 @@ fn target(from: sdk::TargetHealthDescription) -> Result<Target, String> {
 /// ModifyRule or ModifyListener with these actions.
 impl Account {
     pub(super) async fn set_rule_actions(&self, rule: &str, actions: &[sdk::Action]) -> Result<(), AccountError> {
-        self.call(call("ModifyRule", rule, Class::SetAbsolute), || async {
+        let words = format!("{actions:?}");
+        self.call(call("ModifyRule", rule, Class::SetAbsolute).saying(&words), || async {
             let request = self.balancing.modify_rule().rule_arn(rule).set_actions(Some(actions.to_vec()));
             answer(request.send().await)?.read(|_| Ok(()))
         })
@@ -279,7 +280,8 @@ impl Account {
     }
 
     pub(super) async fn set_default_actions(&self, listener: &str, actions: &[sdk::Action]) -> Result<(), AccountError> {
-        self.call(call("ModifyListener", listener, Class::SetAbsolute), || async {
+        let words = format!("{actions:?}");
+        self.call(call("ModifyListener", listener, Class::SetAbsolute).saying(&words), || async {
             let request = self.balancing.modify_listener().listener_arn(listener).set_default_actions(Some(actions.to_vec()));
             answer(request.send().await)?.read(|_| Ok(()))
         })

@@ -1,5 +1,6 @@
 //! Where the account is and as whom we speak to it: the SDK clients over one HTTP client, one clock and no retries of their own.
 
+use super::memo::{Memo, Recall};
 use super::reply::ReplyJudge;
 use super::retry::CallRecord;
 use super::tape::Recorder;
@@ -39,6 +40,8 @@ pub struct Connection {
     pub app_name: Option<String>,
     /// Of the back-off's jitter.
     pub seed: u64,
+    /// What other accounts of this process have read.
+    pub memo: Option<Memo>,
 }
 
 impl Connection {
@@ -70,6 +73,7 @@ impl Connection {
             endpoint: endpoint.map(String::from),
             app_name: None,
             seed: fastrand::Rng::new().u64(..),
+            memo: None,
         })
     }
 
@@ -90,14 +94,20 @@ impl Connection {
             endpoint: Some(url.into()),
             app_name: None,
             seed: fastrand::Rng::new().u64(..),
+            memo: None,
         }
     }
 
     /// What the clients have in common. Retries are ours alone; so is the limit of an attempt, which has to span the reading of a body.
-    fn config(&self) -> SdkConfig {
+    fn config(&self, recall: Option<&Recall>) -> SdkConfig {
+        let http_client = self.http_client.clone();
+        let http_client = match recall {
+            Some(recall) => recall.client(http_client),
+            None => http_client,
+        };
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(self.http_client.clone())
+            .http_client(http_client)
             .sleep_impl(self.sleep.clone())
             .time_source(self.time.clone())
             .credentials_provider(self.credentials.clone())
@@ -141,11 +151,13 @@ pub struct Account {
     /// All of them, where somebody wants to know.
     pub(super) kept_calls: Mutex<Option<Vec<CallRecord>>>,
     pub(super) recorder: Mutex<Recorder>,
+    pub(super) recall: Option<Recall>,
 }
 
 impl Account {
     pub fn new(connection: &Connection) -> Account {
-        let config = connection.config();
+        let recall = connection.memo.clone().map(|memo| Recall::new(memo, &connection.region));
+        let config = connection.config(recall.as_ref());
         let autoscaling = aws_sdk_autoscaling::config::Builder::from(&config).interceptor(ReplyJudge).build();
         let balancing = aws_sdk_elasticloadbalancingv2::config::Builder::from(&config).interceptor(ReplyJudge).build();
         let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(ReplyJudge).build();
@@ -167,6 +179,7 @@ impl Account {
             calls: Mutex::new(Vec::new()),
             kept_calls: Mutex::new(None),
             recorder: Mutex::new(Recorder::default()),
+            recall,
         }
     }
 }

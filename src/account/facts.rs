@@ -99,7 +99,7 @@ fn missing(asg: &str) -> AccountError {
 
 /// A refusal of ours: nothing was sent.
 pub(super) fn refused(service: &'static str, operation: &'static str, resource: &str, message: impl AsRef<str>) -> AccountError {
-    let call = Call { service, operation, resource, class: Class::Read };
+    let call = Call { service, operation, resource, class: Class::Read, says: None };
     Failure::new(Kind::Invalid, message).into_error(&call, Kind::Invalid, 0)
 }
 

@@ -24,7 +24,7 @@ impl Account {
 
     /// The same to an address that is a secret: records and errors have a name in its place.
     pub async fn http_to(&self, name: &str, request: &HttpRequest) -> Result<HttpReply, AccountError> {
-        let call = Call { service: "http", operation: "Request", resource: name, class: Class::Probe };
+        let call = Call { service: "http", operation: "Request", resource: name, class: Class::Probe, says: None };
         self.call(call, || async {
             let limit = Duration::from_secs(request.timeout_seconds.into()).min(ATTEMPT_LIMIT);
             match tokio::time::timeout(limit, self.send_http(request)).await {

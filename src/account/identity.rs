@@ -16,7 +16,7 @@ impl Account {
     }
 
     async fn caller(&self, class: Class) -> Result<Identity, AccountError> {
-        let call = Call { service: "sts", operation: "GetCallerIdentity", resource: "caller", class };
+        let call = Call { service: "sts", operation: "GetCallerIdentity", resource: "caller", class, says: None };
         self.call(call, || async {
             answer(self.sts.get_caller_identity().send().await)?.read(|out| {
                 let account = out.account.ok_or("the reply lacks `Account`")?;

@@ -17,7 +17,7 @@ const NAMES_MAX: usize = 100;
 const PERIOD_SECONDS: i32 = 60;
 
 fn call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "cloudwatch", operation, resource, class: Class::Read }
+    Call { service: "cloudwatch", operation, resource, class: Class::Read, says: None }
 }
 
 /// A page of alarms and the token of the next.
@@ -44,7 +44,7 @@ impl Account {
         let mut found: BTreeMap<usize, (Series, bool)> = BTreeMap::new();
         let mut pages = Pages::default();
         loop {
-            let (page, next) = self.call(call, || self.metrics_page(&queries, (from, until), &pages)).await?;
+            let (page, next) = self.call(pages.next(call), || self.metrics_page(&queries, (from, until), &pages)).await?;
             for (index, (series, complete)) in page {
                 let known = found.entry(index).or_default();
                 known.0.extend(series);
@@ -97,7 +97,7 @@ impl Account {
         };
         let each = |of: &[sdk::Dimension]| values.iter().map(|measured| datum(of, measured)).collect::<Vec<_>>();
         let data = [each(dimensions.get(..1).unwrap_or_default()), each(&dimensions)].concat();
-        let call = Call { service: "cloudwatch", operation: "PutMetricData", resource: namespace, class: Class::Probe };
+        let call = Call { service: "cloudwatch", operation: "PutMetricData", resource: namespace, class: Class::Probe, says: None };
         self.call(call, || async {
             let request = self.cloudwatch.put_metric_data().namespace(namespace).set_metric_data(Some(data.clone()));
             answer(request.send().await)?.read(|_| Ok(()))
@@ -114,7 +114,7 @@ impl Account {
             let call = call("DescribeAlarms", &resource);
             let mut pages = Pages::default();
             loop {
-                let (page, next) = self.call(call, || self.alarms_page(names, &pages)).await?;
+                let (page, next) = self.call(pages.next(call), || self.alarms_page(names, &pages)).await?;
                 found.extend(page.into_iter().filter(|(name, _)| names.contains(name)));
                 if !pages.go_on(next).map_err(|what| endless(call, what))? {
                     break;

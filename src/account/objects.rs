@@ -12,7 +12,7 @@ use aws_sdk_s3::types::ObjectCannedAcl;
 const OBJECT_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 fn call<'a>(operation: &'static str, resource: &'a str, class: Class) -> Call<'a> {
-    Call { service: "s3", operation, resource, class }
+    Call { service: "s3", operation, resource, class, says: None }
 }
 
 fn url(bucket: &str, key: &str) -> String {
@@ -100,7 +100,7 @@ impl Account {
         let mut all = Listed::default();
         let mut pages = Pages::default();
         loop {
-            let (page, next) = self.call(call, || self.objects_page(bucket, prefix, delimiter, &pages)).await?;
+            let (page, next) = self.call(pages.next(call), || self.objects_page(bucket, prefix, delimiter, &pages)).await?;
             all.objects.extend(page.objects);
             all.folders.extend(page.folders);
             if !pages.go_on(next).map_err(|what| endless(call, what))? {

@@ -1,5 +1,6 @@
 //! Lists that come in pages: read to the end, with a bound, and never round in circles.
 
+use super::retry::Call;
 use std::collections::BTreeSet;
 
 /// A million records at AWS's smallest full page; nobody has that many rules.
@@ -13,6 +14,11 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// The call for the page that is to come.
+    pub fn next<'a>(&'a self, call: Call<'a>) -> Call<'a> {
+        Call { says: self.token.as_deref(), ..call }
+    }
+
     /// Takes the token that a page ended with: whether there is another page.
     pub fn go_on(&mut self, token: Option<String>) -> Result<bool, String> {
         self.token = token.filter(|t| !t.is_empty());

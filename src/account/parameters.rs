@@ -14,7 +14,7 @@ const NAMES_MAX: usize = 10;
 const PAGE_MAX: i32 = 50;
 
 pub(super) fn call<'a>(operation: &'static str, resource: &'a str, class: Class) -> Call<'a> {
-    Call { service: "ssm", operation, resource, class }
+    Call { service: "ssm", operation, resource, class, says: None }
 }
 
 /// A page of instance ids with their addresses, and the token of the next.
@@ -97,7 +97,7 @@ impl Account {
         let call = call("DescribeInstanceInformation", &resource, Class::Read);
         let (mut addresses, mut pages) = (BTreeMap::new(), Pages::default());
         loop {
-            let (page, next) = self.call(call, || self.addresses_page(ids, &pages)).await?;
+            let (page, next) = self.call(pages.next(call), || self.addresses_page(ids, &pages)).await?;
             addresses.extend(page);
             if !pages.go_on(next).map_err(|what| endless(call, what))? {
                 return Ok(addresses);
@@ -118,7 +118,8 @@ impl Account {
 
     /// PutParameter with Overwrite: a new one becomes a `String`, an old one keeps its type.
     pub(super) async fn set_parameter(&self, name: &str, value: &str, is_new: bool) -> Result<(), AccountError> {
-        self.call(call("PutParameter", name, Class::SetAbsolute), || async {
+        let words = format!("{value} {is_new}");
+        self.call(call("PutParameter", name, Class::SetAbsolute).saying(&words), || async {
             let kind = is_new.then_some(sdk::ParameterType::String);
             let request = self.ssm.put_parameter().name(name).value(value).overwrite(true).set_type(kind);
             answer(request.send().await)?.read(|out| match out.version {

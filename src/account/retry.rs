@@ -86,6 +86,14 @@ pub(super) struct Call<'a> {
     pub operation: &'static str,
     pub resource: &'a str,
     pub class: Class,
+    /// What tells it from another call for this resource: the token of a page, the sizes of a group.
+    pub says: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    pub fn saying(self, words: &'a str) -> Call<'a> {
+        Call { says: Some(words), ..self }
+    }
 }
 
 /// What to do after a failed attempt.
@@ -190,7 +198,7 @@ impl Account {
             tokio::time::sleep(lasted).await;
             reply
         } else {
-            let sent = tokio::time::timeout(limit, send()).await;
+            let sent = tokio::time::timeout(limit, self.ask(call, send)).await;
             sent.unwrap_or_else(|_| Err(Failure::lost(format!("no reply within {} s", limit.as_secs_f64()))))
         };
         self.end_attempt(index, call, start.elapsed(), &outcome);
@@ -214,6 +222,17 @@ impl Account {
         }
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         outcome.map(|answer| answer.value)
+    }
+
+    async fn ask<T, F>(&self, call: &Call<'_>, send: &impl Fn() -> F) -> Result<Answer<T>, Failure>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Answer<T>, Failure>>,
+    {
+        match &self.recall {
+            Some(recall) => recall.ask(call, send).await,
+            None => send().await,
+        }
     }
 
     /// Full jitter, in whole milliseconds so that a journal can say it.

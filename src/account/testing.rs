@@ -139,6 +139,7 @@ pub fn connection(answer: impl Fn(usize, &Sent) -> Canned + Send + Sync + 'stati
         endpoint: None,
         app_name: Some("bgx test".into()),
         seed: 7,
+        memo: None,
     };
     (connection, log)
 }

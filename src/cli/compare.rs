@@ -69,6 +69,7 @@ fn subjects(comparison: &Comparison, project: &Config, planned: &Planned) -> Res
             start: Start::Fresh,
             rights: Rights::default(),
             given: None,
+            memo: None,
         })
     };
     let first = subject(&planned.playbook, &planned.params, &planned.answers)?;

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::run::{self, text};
 use super::signals;
 use super::style::{Paint, clean};
+use crate::account::Memo;
 use crate::config::Config;
 use crate::prove::permissions::{self, Ids};
 use crate::prove::{self, Extent, Mode, ProveError, Report, Rights, Standing, Start, Story, Subject, Token};
@@ -82,6 +83,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
         start: start.unwrap_or_default(),
         rights: rights(matches)?,
         given: None,
+        memo: Some(Memo::default()),
     };
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let size = |name: &str| number(name).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -130,8 +132,20 @@ pub fn replay(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         .map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
     let Token { playbook: path, params, answers, seed, start, scenario, .. } = token;
     let (env, also) = (envs[0].clone(), envs[1..].iter().map(|env| (*env).clone()).collect());
-    let subject =
-        Subject { config: config.clone(), env, also, playbook, path, params, answers, seed, start, rights: rights(matches)?, given: None };
+    let subject = Subject {
+        config: config.clone(),
+        env,
+        also,
+        playbook,
+        path,
+        params,
+        answers,
+        seed,
+        start,
+        rights: rights(matches)?,
+        given: None,
+        memo: None,
+    };
     let report = prove::replay(&subject, &scenario)?;
     Ok(tell(&report, matches.get_flag("json")))
 }

@@ -3,7 +3,7 @@
 use super::ProveError;
 use super::permissions::Rights;
 use super::world::Start;
-use crate::account::{Tape, Taped};
+use crate::account::{Memo, Tape, Taped};
 use crate::config::{Config, Environment};
 use crate::host::Host;
 use crate::run::Answers;
@@ -45,6 +45,8 @@ pub struct Subject {
     pub rights: Rights,
     /// The account itself, in place of a new one.
     pub given: Option<Arc<Given>>,
+    /// What its runs have read; `None`: each reads anew.
+    pub memo: Option<Memo>,
 }
 
 /// An account that runs begin in, and the calls that it refuses them each time.
@@ -173,7 +175,7 @@ impl Subject {
         let refused = self.given.iter().flat_map(|given| &given.rules);
         refused.chain(&trouble.rules).for_each(|rule| sandbox.faults.add(rule.clone()));
         let seed = self.seed + number;
-        let host = match Host::over(sandbox, seed, None) {
+        let host = match Host::with_memo(sandbox, seed, self.memo.clone()) {
             Ok(host) => host,
             Err(error) => return nothing(left.clone(), error.to_string()),
         };

@@ -12,7 +12,7 @@ use super::permissions::{self, Ids};
 use super::search::{Extent, Progress};
 use super::timing::Timing;
 use super::{ProveError, Report, Rights, Start};
-use crate::account::CallRecord;
+use crate::account::{CallRecord, Memo};
 use crate::config::{Config, Environment};
 use crate::host::clone::{Cloned, Denied, Unknown};
 use crate::run::Answers;
@@ -153,6 +153,7 @@ pub fn make(request: Request, cloned: &Cloned, answers: Answers) -> Result<Made,
         start: Start::Fresh,
         rights: Rights::default(),
         given: Some(Arc::new(Given { world, rules })),
+        memo: Some(Memo::default()),
     };
     let rehearsed = rehearse::play(&subject, answers)?;
     subject.answers.extend(rehearsed.answers.clone());

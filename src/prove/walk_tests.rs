@@ -7,6 +7,7 @@ use super::super::timing::Timing;
 use super::super::world::Start;
 use super::super::{Baseline, Subject};
 use super::*;
+use crate::account::Memo;
 use crate::config::Config;
 use crate::script::session::Playbook;
 use std::collections::BTreeMap;
@@ -31,12 +32,19 @@ fn subject() -> Subject {
         start: Start::Fresh,
         rights: Rights::default(),
         given: None,
+        memo: Some(Memo::default()),
     }
 }
 
+/// Reads each reply anew.
+fn forgetful() -> Subject {
+    Subject { memo: None, ..subject() }
+}
+
 fn same(bench: &Bench<'_>, verdict: &Verdict) {
-    let again =
-        Bench { shares: false, ..*bench }.follow(&verdict.scenario).unwrap_or_else(|| panic!("{:?} is not reached", verdict.scenario));
+    let again = Bench { shares: false, subject: &forgetful(), ..*bench }
+        .follow(&verdict.scenario)
+        .unwrap_or_else(|| panic!("{:?} is not reached", verdict.scenario));
     let of = |v: &Verdict| (v.hash, v.ended.clone(), v.problems.clone(), v.how);
     assert_eq!(of(&again), of(verdict), "{:?}", verdict.scenario);
 }
@@ -66,8 +74,9 @@ fn a_run_can_begin_as_another_did() {
     let shares = Bench { subject: &subject, base: &base, shares: true };
     for call in [calls / 4, calls - 3] {
         let strike = Strike { fault: "hang".to_owned(), call };
-        let [shared, whole] =
-            [true, false].map(|with| Bench { shares: with, ..shares }.strike(None, &base.whole, strike.clone(), Snap::Durable).unwrap());
+        let [shared, whole] = [(true, &subject), (false, &forgetful())].map(|(with, subject)| {
+            Bench { shares: with, subject, ..shares }.strike(None, &base.whole, strike.clone(), Snap::Durable).unwrap()
+        });
         assert!(!shared.outcome.parted);
         assert_eq!(shared.outcome.left.journal, whole.outcome.left.journal, "the same to the byte");
         assert_eq!(shared.outcome.left.world, whole.outcome.left.world);

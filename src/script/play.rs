@@ -241,8 +241,7 @@ pub fn play(engine: &Engine, play: &Play) -> Result<Dynamic, PlayError> {
     }
     let script = |error: &EvalAltResult| PlayError::script(error, &play.sources);
     let main = play.sources.main().expect("sources that were loaded hold a playbook");
-    let mut ast = engine.compile(main.placed()).map_err(|e| script(&e.into()))?;
-    ast.set_source(main.name.as_str());
+    let ast = main.ast(engine).map_err(|e| script(&e.into()))?;
     eval(engine, play, &mut Scope::new(), &ast)
 }
 

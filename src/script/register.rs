@@ -7,11 +7,21 @@ use super::raised::{Raised, VerbError};
 use super::verb::{Effect, Verb};
 use rhai::{Dynamic, Engine, EvalAltResult, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Made once for each table, by where it lies: engines share it.
+static MODULES: Mutex<BTreeMap<(usize, usize), Shared<Module>>> = Mutex::new(BTreeMap::new());
 
 /// Makes verbs callable, in every arity.
 pub fn register(engine: &mut Engine, verbs: &'static [Verb]) {
+    let table = (verbs.as_ptr().addr(), verbs.len());
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    engine.register_global_module(modules.entry(table).or_insert_with(|| module(verbs).into()).clone());
+}
+
+fn module(verbs: &'static [Verb]) -> Module {
     let mut module = Module::new();
     for verb in verbs {
         for arity in verb.arities() {
@@ -19,7 +29,7 @@ pub fn register(engine: &mut Engine, verbs: &'static [Verb]) {
         }
     }
     module.build_index();
-    engine.register_global_module(module.into());
+    module
 }
 
 fn register_arity(module: &mut Module, verb: &'static Verb, arity: usize) {

@@ -27,8 +27,7 @@ impl Resolver {
             // Wrapped, a stop could be caught.
             if error.is_system_exception() { error } else { EvalAltResult::ErrorInModule(path.to_string(), error, position).into() }
         };
-        let mut ast = engine.compile(file.placed()).map_err(|e| in_module(e.into()))?;
-        ast.set_source(file.name.as_str());
+        let ast = file.ast(engine).map_err(|e| in_module(e.into()))?;
         Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)
     }
 }

@@ -3,9 +3,11 @@
 use super::diagnose::{Diagnostic, Place};
 use super::imports;
 use md5::{Digest, Md5};
-use rhai::Position;
+use rhai::{AST, Engine, ParseError, Position};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// A playbook or module larger than this is refused.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -36,6 +38,25 @@ pub struct File {
     pub text: String,
     /// How many lines of the line space come before it.
     base: usize,
+    parsed: Parsed,
+}
+
+/// What Rhai made of a text, once somebody has asked: many playings of one process share it. It says no more than the text does.
+#[derive(Clone, Default)]
+struct Parsed(OnceLock<Arc<AST>>);
+
+impl PartialEq for Parsed {
+    fn eq(&self, _: &Parsed) -> bool {
+        true
+    }
+}
+
+impl Eq for Parsed {}
+
+impl fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parsed")
+    }
 }
 
 /// All sources of a run, in one line space: a position alone says which file it is in.
@@ -80,7 +101,7 @@ impl Sources {
         let mut base = 0;
         for (name, text) in std::iter::once((main.to_string(), playbook)).chain(texts) {
             let lines = text.split('\n').count();
-            files.push(File { name, text, base });
+            files.push(File { name, text, base, parsed: Parsed::default() });
             base += lines;
         }
         if base > LINES_MAX {
@@ -109,6 +130,7 @@ impl Sources {
         for file in &mut self.files {
             if let Some(rest) = file.name.strip_prefix(from) {
                 file.name = format!("{to}{rest}");
+                file.parsed = Parsed::default();
             }
         }
         self
@@ -151,6 +173,16 @@ impl File {
         let mut out = "\n".repeat(self.base);
         out.push_str(&self.text);
         out
+    }
+
+    /// The statements, parsed by an engine for playbooks; all of these parse alike.
+    pub(super) fn ast(&self, engine: &Engine) -> Result<Arc<AST>, ParseError> {
+        if let Some(ast) = self.parsed.0.get() {
+            return Ok(ast.clone());
+        }
+        let mut ast = engine.compile(self.placed())?;
+        ast.set_source(self.name.as_str());
+        Ok(self.parsed.0.get_or_init(|| Arc::new(ast)).clone())
     }
 
     /// The import path of a module.

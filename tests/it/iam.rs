@@ -2,6 +2,7 @@
 
 use crate::program::{exit_code, project};
 use crate::support::{Crash, Go, Lab, config, lab, root};
+use bgx::account::Memo;
 use bgx::prove::permissions::{Ids, policy};
 use bgx::prove::{Extent, Mode, ProveError, Report, Rights, Start, Subject, prove};
 use bgx::run::event::Outcome;
@@ -27,6 +28,7 @@ fn deploy(rights: Rights) -> Subject {
         start: Start::Fresh,
         rights,
         given: None,
+        memo: Some(Memo::default()),
     }
 }
 

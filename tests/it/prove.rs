@@ -1,6 +1,7 @@
 //! `bgx prove`: the shipped deploy stands a sample of all faults, and playbooks that are broken on purpose are caught.
 
 use crate::support::{config, root};
+use bgx::account::Memo;
 use bgx::prove::{Extent, Mode, ProveError, Report, Rights, Start, Story, Subject, Token, prove, replay};
 use bgx::script::session::Playbook;
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ fn subject(path: &Path) -> Subject {
         start: Start::Fresh,
         rights: Rights::default(),
         given: None,
+        memo: Some(Memo::default()),
     }
 }
 

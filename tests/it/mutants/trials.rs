@@ -3,6 +3,7 @@
 use super::operators::Mutant;
 use crate::stage::{Act, Left, Trouble};
 use crate::support::{config, root};
+use bgx::account::Memo;
 use bgx::config::Config;
 use bgx::prove::{Extent, Mode, Rights, Start, Subject, prove, testing};
 use bgx::run::event::Outcome;
@@ -253,6 +254,7 @@ impl Bench {
             start: self.start,
             rights: Rights::default(),
             given: None,
+            memo: Some(Memo::default()),
         };
         let extent = Extent { mode: Mode::Single, fault: None, every: self.every, limit: None, most: None, threads: 1 };
         match prove(&subject, &extent, &|_| true) {

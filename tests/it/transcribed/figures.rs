@@ -3,6 +3,7 @@
 use super::{GIVEN_UP, Told, beyond, deploy, told};
 use crate::stage::{Act, Trouble};
 use crate::support::root;
+use bgx::account::Memo;
 use bgx::prove::{Extent, Mode, Rights, Start, Subject, prove};
 use bgx::sandbox::audit::{Findings, Invariant};
 use bgx::sandbox::fault::{Make, Rule};
@@ -109,6 +110,7 @@ fn prove_finds_every_kind_of_harm_in_the_transcription() {
         start: Start::Fresh,
         rights: Rights::default(),
         given: None,
+        memo: Some(Memo::default()),
     };
     let report = prove(
         &subject,

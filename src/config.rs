@@ -2,10 +2,12 @@
 
 mod comparison;
 mod file;
+mod outside;
 #[cfg(test)]
 mod tests;
 
 pub use comparison::{Back, Comparison, Planned};
+pub use outside::{Outside, Secret};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -66,8 +68,6 @@ pub struct Extra {
     pub asgs: Vec<String>,
     pub parameters: Vec<String>,
     pub objects: Vec<String>,
-    /// Hosts that `http` may reach besides the environment's instances.
-    pub hosts: Vec<String>,
 }
 
 /// How the sandbox makes this environment.
@@ -185,6 +185,12 @@ pub struct Environment {
     pub hooks: Option<String>,
     /// Alarms of CloudWatch that stop a run while it watches.
     pub alarms: Vec<String>,
+    /// Label at GitHub of what is live here; `None`: GitHub is not told.
+    pub live_label: Option<String>,
+    /// `owner/name` at GitHub.
+    pub repository: Option<String>,
+    /// Hosts outside of AWS, by the name that playbooks call them.
+    pub outside: BTreeMap<String, Outside>,
     /// Where the address of the webhook is that is told how runs go.
     pub notify: Option<Secret>,
     /// Namespace of CloudWatch in which runs are counted.
@@ -193,16 +199,6 @@ pub struct Environment {
     pub account: Option<String>,
     pub region: String,
     pub sandbox: SandboxEnv,
-}
-
-/// Where a secret is; never the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Secret {
-    /// Name of an environment variable.
-    Env(String),
-    /// Name of an SSM parameter, a SecureString.
-    Parameter(String),
 }
 
 /// A command on an instance, by what runs it there.

@@ -146,7 +146,7 @@ async fn one_unknown_target_group_does_not_hide_the_others() {
 async fn plain_http_bears_no_signature_and_takes_any_status() {
     let (a, log) = account(|_, _| Canned::Reply { status: 503, headers: vec![], body: "x".repeat(100_000) });
     let request =
-        HttpRequest { method: "POST".into(), url: "http://10.0.0.1/clear?x=1".into(), body: Some("{}".into()), timeout_seconds: 5 };
+        HttpRequest { method: "POST".into(), url: "http://10.0.0.1/clear?x=1".into(), body: Some("{}".into()), ..HttpRequest::default() };
     let reply = a.http(&request).await.unwrap();
     assert_eq!((reply.status, reply.body.len()), (503, 64 * 1024));
     let sent = log.lock().unwrap()[0].clone();

@@ -40,7 +40,7 @@ impl Account {
     /// GetParameter of a SecureString, or of any other, in clear text.
     pub async fn secret(&self, name: &str) -> Result<Option<String>, AccountError> {
         let found = self
-            .call(call("GetParameter", name, Class::Probe), || async {
+            .call(call("GetParameter", name, Class::Read), || async {
                 let request = self.ssm.get_parameter().name(name).with_decryption(true);
                 answer(request.send().await)?.read(|out| Ok(out.parameter.and_then(|p| p.value).ok_or("the reply lacks `Value`")?))
             })

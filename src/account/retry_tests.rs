@@ -185,8 +185,7 @@ async fn expired_credentials_denials_and_a_dead_connector_are_told_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_is_sent_once() {
-    let request =
-        super::super::HttpRequest { method: "GET".into(), url: "http://10.0.0.1/healthcheck".into(), body: None, timeout_seconds: 5 };
+    let request = super::super::HttpRequest { url: "http://10.0.0.1/healthcheck".into(), ..Default::default() };
     for (canned, kind) in [(Canned::Refused, Kind::Unreachable), (Canned::Reset, Kind::Lost), (Canned::Silence, Kind::Lost)] {
         let (account, log) = account(move |_, _| canned.clone());
         let start = Instant::now();

@@ -221,18 +221,57 @@ pub struct Invocation {
 }
 
 /// A plain HTTP request to an instance or a host named in `bgx.toml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     pub method: String,
     pub url: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub token: Option<Token>,
     pub body: Option<String>,
     pub timeout_seconds: u32,
+    /// The rest of a longer reply is not read.
+    pub reply_bytes_max: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl Default for HttpRequest {
+    /// A GET that expects a health page or a short answer.
+    fn default() -> HttpRequest {
+        HttpRequest {
+            method: "GET".to_owned(),
+            url: String::new(),
+            headers: Vec::new(),
+            token: None,
+            body: None,
+            timeout_seconds: 5,
+            reply_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// A secret that is sent as `Authorization: Bearer …` and shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpReply {
     pub status: u16,
     pub body: String,
+    /// Path of the next page, where the host says that there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Names in lower case; not for journals.
+    #[serde(skip)]
+    pub headers: BTreeMap<String, String>,
+    /// The body was longer than what was read of it.
+    #[serde(skip)]
+    pub is_cut: bool,
 }
 
 /// One metric of CloudWatch. Its dimensions must be a set that is published, or there is no data.

@@ -1,8 +1,7 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
-use super::{
-    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, Secret, State, duration, range,
-};
+use super::outside::{MetricsFile, NotifyFile, OutsideFile, hosts, label, namespace, repository, webhook};
+use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +19,9 @@ struct File {
     state: StateFile,
     notify: Option<NotifyFile>,
     metrics: Option<MetricsFile>,
+    /// Hosts outside of AWS that playbooks may ask and tell, by the name that they call them.
+    #[serde(default)]
+    outside: BTreeMap<String, OutsideFile>,
     env: BTreeMap<String, EnvFile>,
     #[serde(default)]
     sandbox: SandboxFile,
@@ -53,6 +55,8 @@ struct App {
     restart: Option<Restart>,
     #[serde(default = "two_colors")]
     colors: [String; 2],
+    /// `owner/name` of the repository at GitHub that builds are made from.
+    repository: Option<String>,
     account: Option<String>,
     #[serde(default = "us_east_1")]
     region: String,
@@ -65,27 +69,6 @@ struct StateFile {
     bucket: Option<String>,
     prefix: Option<String>,
     journal: Option<JournalIn>,
-}
-
-/// Who is told how runs go.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NotifyFile {
-    webhook: WebhookFile,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a webhook is { env = \"NAME\" } or { parameter = \"/name\" }")]
-enum WebhookFile {
-    At(Secret),
-    /// Told apart so that no error shows it.
-    Plain(serde::de::IgnoredAny),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MetricsFile {
-    namespace: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -117,6 +100,8 @@ struct EnvFile {
     /// Alarms of CloudWatch, metric or composite, that stop a run while it watches.
     #[serde(default)]
     alarms: Vec<String>,
+    /// What pull requests and issues at GitHub are labelled with once their change is live here.
+    live_label: Option<String>,
     #[serde(default)]
     extra: Extra,
     #[serde(default)]
@@ -206,8 +191,13 @@ impl Config {
         for (name, env) in &file.env {
             envs.insert(name.clone(), environment(&file.app, &state, name, env).map_err(|what| format!("[env.{name}]: {what}"))?);
         }
-        let (notify, metrics) = (webhook(file.notify)?, namespace(file.metrics)?);
-        envs.values_mut().for_each(|env| (env.notify, env.metrics) = (notify.clone(), metrics.clone()));
+        let (notify, metrics, outside) = (webhook(file.notify)?, namespace(file.metrics)?, hosts(file.outside)?);
+        for env in envs.values_mut() {
+            (env.notify, env.metrics, env.outside) = (notify.clone(), metrics.clone(), outside.clone());
+            if env.live_label.is_some() && (env.repository.is_none() || !env.outside.contains_key("github")) {
+                return Err(format!("[env.{}]: `live_label` needs `repository` under [app], and [outside.github]", env.name));
+            }
+        }
         discovery_sources(&file.env, &mut envs)?;
         no_shared_route(&envs)?;
         Ok(Config {
@@ -276,34 +266,16 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         healthy_timeout: timeout(env.timeout.healthy.as_deref(), "10m")?,
         hooks: env.hooks.clone().or_else(|| app.hooks.clone()),
         alarms: env.alarms.clone(),
+        live_label: env.live_label.as_deref().map(label).transpose()?,
+        repository: app.repository.as_deref().map(repository).transpose()?,
         notify: None,
         metrics: None,
+        outside: BTreeMap::new(),
         extra: env.extra.clone(),
         account: app.account.clone(),
         region: app.region.clone(),
         sandbox: env.sandbox.clone(),
     })
-}
-
-fn webhook(file: Option<NotifyFile>) -> Result<Option<Secret>, String> {
-    match file.map(|file| file.webhook) {
-        Some(WebhookFile::Plain(_)) => {
-            Err("[notify]: the address of a webhook is a secret; name where it is: { env = \"NAME\" } or { parameter = \"/name\" }"
-                .to_owned())
-        }
-        Some(WebhookFile::At(secret)) => Ok(Some(secret)),
-        None => Ok(None),
-    }
-}
-
-/// AWS page "MetricDatum" and PutMetricData: 1 to 255 characters, and `AWS/` is not ours.
-fn namespace(file: Option<MetricsFile>) -> Result<Option<String>, String> {
-    let Some(MetricsFile { namespace }) = file else { return Ok(None) };
-    let fits = (1..=255).contains(&namespace.len()) && namespace.chars().all(|c| c.is_ascii_alphanumeric() || ".-_/#".contains(c));
-    match fits && !namespace.starts_with("AWS/") && !namespace.starts_with(':') {
-        true => Ok(Some(namespace)),
-        false => Err(format!("[metrics]: `namespace = {namespace:?}` must be such as \"bgx\": letters, digits and `.-_/#`, not `AWS/…`")),
-    }
 }
 
 /// Each colour has a group of its own, and each service a target group; colours may share the one target group there is.

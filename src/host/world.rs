@@ -44,6 +44,9 @@ pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
     if !world.build_errors.is_empty() {
         world.refresh();
     }
+    if let Some((name, bucket)) = config.envs.values().find_map(|env| Some((env.repository.as_ref()?, &env.bucket))) {
+        world.add_repository(name, bucket);
+    }
     Ok(world)
 }
 

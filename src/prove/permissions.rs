@@ -45,7 +45,7 @@ pub enum Ids<'a> {
 }
 
 /// Reads are allowed of all that they may meet, writes of what the environments name, in each colour: the next deploy goes the other way.
-/// With the calls that only a run on AWS makes: its journal is in S3, its notices go to a webhook whose address is a parameter.
+/// With the calls that only a run on AWS makes: its journal is in S3, the address of a webhook and the token of a host may be parameters.
 pub fn policy(seen: &BTreeSet<Need>, envs: &[&Environment], ids: Ids) -> Policy {
     let region_and_account = parts(seen);
     let made = seen.iter().filter_map(|need| taken_back(need, envs));
@@ -105,12 +105,12 @@ fn beyond(env: &Environment, region_and_account: &str) -> Vec<Need> {
     let bucket = format!("arn:aws:s3:::{}", env.state.bucket);
     let journal = env.journal_in(&Target::Aws) == JournalIn::S3;
     let kept = [need("s3:PutObject", format!("{bucket}/{}*", env.runs_key())), need("s3:ListBucket", bucket.clone())];
-    let address = match &env.notify {
-        Some(Secret::Parameter(name)) => Some(parameter(region_and_account, name)),
-        Some(Secret::Env(_)) | None => None,
-    };
-    let address = address.map(|resource| need("ssm:GetParameter", resource));
-    kept.into_iter().filter(|_| journal).chain(address).collect()
+    let secrets = env.notify.iter().chain(env.outside.values().filter_map(|host| host.token.as_ref()));
+    let secrets = secrets.filter_map(|secret| match secret {
+        Secret::Parameter(name) => Some(need("ssm:GetParameter", parameter(region_and_account, name))),
+        Secret::Env(_) => None,
+    });
+    kept.into_iter().filter(|_| journal).chain(secrets).collect()
 }
 
 fn parameter(region_and_account: &str, name: &str) -> String {

@@ -127,7 +127,11 @@ fn rule(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Rule, R
 }
 
 fn service_of(operation: &str) -> Result<(String, String), Refusal> {
-    if operation.starts_with("GET ") || operation.starts_with("POST ") {
+    let is_http = operation.starts_with("GET ") || operation.starts_with("POST ");
+    if is_http && ["/repos/", "/graphql"].iter().any(|path| operation.contains(path)) {
+        return Ok(("github".to_owned(), operation.to_owned()));
+    }
+    if is_http {
         return Ok(("instance".to_owned(), operation.to_owned()));
     }
     match CALLS.iter().find(|(_, operations)| operations.contains(&operation)) {
@@ -300,6 +304,12 @@ fn account(env: &Environment, world: &World) -> Account {
     let objects = world.buckets.get(&env.bucket).into_iter().flatten();
     let texts = objects.filter(|(_, object)| object.body.len() <= OBJECT_BYTES_MAX);
     account.objects = texts.map(|(key, object)| (key.clone(), String::from_utf8_lossy(&object.body).into_owned())).collect();
+    for (number, issue) in world.repository.iter().flat_map(|repository| &repository.issues) {
+        let told: Vec<String> = issue.labels.iter().chain(&issue.comments).cloned().collect();
+        if !told.is_empty() {
+            account.issues.insert(number.to_string(), told);
+        }
+    }
     account
 }
 

@@ -27,7 +27,7 @@ impl Run {
         let Some(path) = &self.env.version_probe else { return BTreeMap::new() };
         let ask = async |(id, ip): (&String, &String)| {
             let url = traffic::url(ip, topology.port(), path);
-            let request = HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: ANSWER_SECONDS };
+            let request = HttpRequest { url, timeout_seconds: ANSWER_SECONDS, ..HttpRequest::default() };
             let reply = self.account.http(&request).await.ok()?;
             (reply.status == 200).then(|| (id.clone(), reply.body.trim().to_owned()))
         };

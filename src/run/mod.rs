@@ -11,6 +11,7 @@ mod command;
 pub mod desk;
 mod diverge;
 pub mod doctor;
+mod effect;
 mod ending;
 mod error;
 pub mod event;
@@ -23,6 +24,7 @@ pub mod lines;
 pub mod lock;
 mod opening;
 pub mod order;
+pub mod outside;
 mod overdue;
 mod perform;
 pub mod plan;
@@ -40,6 +42,7 @@ mod ungated;
 mod wait;
 
 pub use ask::{Answers, Asker, Question};
+pub use effect::EffectRequest;
 pub use ending::Broke;
 pub use error::{Halt, RunError};
 pub use opening::{Opening, Process, Resumes};
@@ -180,26 +183,6 @@ struct Done {
     lease: bool,
     at: Timestamp,
     returned: bool,
-}
-
-/// An effect without a state to set: a request to every running instance of a group.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct EffectRequest {
-    pub method: String,
-    pub path: String,
-    /// The group whose instances get it.
-    pub to: String,
-    /// Absent: see [`Run::effect`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// A group that does not exist is no failure.
-    pub skip_if_absent: bool,
-}
-
-impl std::fmt::Display for EffectRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} to {}", self.method, self.path, self.to)
-    }
 }
 
 impl Run {

@@ -301,7 +301,7 @@ async fn probe_all(
     let services = topology.colors().next().map(|color| topology.groups(color)).unwrap_or_default();
     let get = async |ip: &str, port: u16, path: &str| {
         let url = traffic::url(ip, port, path);
-        account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: PROBE_SECONDS }).await.ok()
+        account.http(&HttpRequest { url, timeout_seconds: PROBE_SECONDS, ..HttpRequest::default() }).await.ok()
     };
     let probe = async |(id, ip): (&String, &String)| {
         let version = async {

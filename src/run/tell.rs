@@ -26,7 +26,10 @@ pub(super) struct Tale {
     playbook: String,
     by: String,
     reason: Option<String>,
-    is_sandbox: bool,
+    /// What is told outside of AWS, the sandbox itself takes.
+    pub(super) is_sandbox: bool,
+    /// The account is a server's, and the world outside is not.
+    pub(super) is_server: bool,
 }
 
 impl Tale {
@@ -38,6 +41,7 @@ impl Tale {
             by: began.actor.clone().unwrap_or_else(|| began.user.clone()),
             reason: began.reason.clone(),
             is_sandbox: began.target == "sandbox",
+            is_server: began.target.starts_with("http"),
         }
     }
 }
@@ -124,7 +128,13 @@ impl Run {
         };
         let body = serde_json::json!({ "text": text }).to_string();
         let timeout_seconds = u32::try_from(PATIENCE.as_secs()).unwrap_or(u32::MAX);
-        let request = HttpRequest { method: "POST".to_owned(), url: url.trim().to_owned(), body: Some(body), timeout_seconds };
+        let request = HttpRequest {
+            method: "POST".to_owned(),
+            url: url.trim().to_owned(),
+            body: Some(body),
+            timeout_seconds,
+            ..HttpRequest::default()
+        };
         match self.account.http_to("the webhook", &request).await {
             Ok(reply) if (200..300).contains(&reply.status) => Ok(()),
             Ok(reply) => Err(format!("it answers {}", reply.status)),
@@ -191,7 +201,7 @@ mod tests {
     use super::*;
 
     fn tale() -> Tale {
-        Tale { playbook: "deploy".into(), by: "ada".into(), reason: Some("a fix".into()), is_sandbox: true }
+        Tale { playbook: "deploy".into(), by: "ada".into(), reason: Some("a fix".into()), is_sandbox: true, is_server: false }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("migration", include_str!("../../stdlib/migration.rhai")),
     ("rolling", include_str!("../../stdlib/rolling.rhai")),
     ("serving", include_str!("../../stdlib/serving.rhai")),
+    ("github", include_str!("../../stdlib/github.rhai")),
     ("smoke", include_str!("../../stdlib/smoke.rhai")),
     ("targets", include_str!("../../stdlib/targets.rhai")),
 ];

@@ -178,7 +178,7 @@ async fn conditions_hold(account: &Account) {
 
 /// A plain request to the server, and one to where it was.
 async fn probes(account: &Account, moto: Moto) {
-    let request = HttpRequest { method: "GET".into(), url: format!("{}/moto-api/data.json", moto.url), body: None, timeout_seconds: 5 };
+    let request = HttpRequest { url: format!("{}/moto-api/data.json", moto.url), ..HttpRequest::default() };
     let reply = account.http(&request).await.unwrap();
     assert_eq!((reply.status, reply.body.starts_with('{')), (200, true));
     let gone = Account::new(&Connection::endpoint(&moto.url, "us-east-1"));

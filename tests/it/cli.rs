@@ -323,8 +323,8 @@ fn list_names_the_playbooks_with_their_first_sentence() {
                            instance by instance
     migrate-window         Migrate an environment from one group to blue and green,
                            with a message to users
-    notify-live            Tell the webhook of bgx.toml which build users have now,
-                           and what is new in it since the one before
+    notify-live            Tell which build users have now and what is new in it:
+                           the webhook, and pull requests and issues at GitHub
     rollback-without-state Roll back while S3 is out: send all traffic to the other
                            colour, with the instances that it has
     rollback               Send all traffic back to the other colour, with the build

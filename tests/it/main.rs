@@ -14,6 +14,7 @@ mod doctor;
 mod examples;
 mod exit_codes;
 mod gate;
+mod github;
 mod guarded;
 mod guide;
 mod iam;

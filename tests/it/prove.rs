@@ -7,7 +7,7 @@ use bgx::script::session::Playbook;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-fn subject(path: &Path) -> Subject {
+pub fn subject(path: &Path) -> Subject {
     let config = config();
     let env = config.env("beta").expect("beta is in bgx.toml").clone();
     let playbook = Playbook::load(path, &config, Some("team/compiler_explorer")).unwrap_or_else(|p| panic!("{}", p.render(false)));
@@ -30,7 +30,7 @@ fn subject(path: &Path) -> Subject {
 }
 
 /// One of `every` points of a fault, or of all.
-fn proved(subject: &Subject, fault: Option<&str>, every: usize) -> Result<Report, ProveError> {
+pub fn proved(subject: &Subject, fault: Option<&str>, every: usize) -> Result<Report, ProveError> {
     prove(subject, &Extent { fault: fault.map(str::to_owned), every, ..single() }, &|_| true)
 }
 
@@ -50,7 +50,7 @@ fn mutant(folder: &tempfile::TempDir, changes: &[(&str, &str)]) -> Subject {
     subject(&path)
 }
 
-fn told(report: &Report) -> String {
+pub fn told(report: &Report) -> String {
     let story = |s: &Story| format!("{}, {}: {}\n{}\n{}", s.told.join("; "), s.how, s.ended, s.problems.join("\n"), s.token);
     report.stories.iter().map(story).collect::<Vec<_>>().join("\n")
 }

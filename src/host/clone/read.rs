@@ -275,7 +275,7 @@ impl Reader<'_> {
             asked.extend(members.filter_map(|i| Some((i.id.clone(), format!("http://{}:{port}{path}", addresses.get(&i.id)?)))));
         }
         let ask = async |(id, url): &(String, String)| {
-            let request = HttpRequest { method: "GET".to_owned(), url: url.clone(), body: None, timeout_seconds: PROBE_SECONDS };
+            let request = HttpRequest { url: url.clone(), timeout_seconds: PROBE_SECONDS, ..HttpRequest::default() };
             let reply = self.account.http(&request).await.ok()?;
             (reply.status == 200).then(|| (id.clone(), reply.body.trim().to_owned()))
         };

@@ -25,7 +25,7 @@ pub fn needs(world: &World, call: &Call, request: &Request) -> Vec<Need> {
         (Service::CloudWatch, _) => vec![need("cloudwatch", operation, "*".to_owned())],
         (Service::S3, Input::Object(place)) => objects(world, operation, place, request),
         // STS: "No permissions are required to perform this operation". The others are no services of AWS.
-        (Service::Sts | Service::Instance | Service::Webhook, _) => Vec::new(),
+        (Service::Sts | Service::Instance | Service::Webhook | Service::GitHub, _) => Vec::new(),
         (Service::AutoScaling | Service::LoadBalancing | Service::Ssm | Service::S3, _) => Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ mod chunked;
 mod cloudwatch;
 mod commands;
 mod elbv2;
+mod github;
 mod instances;
 mod page;
 mod policies;
@@ -54,6 +55,7 @@ impl Call {
     pub fn mutates(&self) -> bool {
         match self.service {
             Service::Instance | Service::Webhook => !self.operation.starts_with("GET ") && !self.operation.starts_with("HEAD "),
+            Service::GitHub => github::mutates(&self.operation),
             Service::AutoScaling | Service::LoadBalancing | Service::Ssm | Service::S3 | Service::Sts | Service::CloudWatch => {
                 !["Describe", "Get", "List", "Head"].iter().any(|verb| self.operation.starts_with(verb))
             }
@@ -83,6 +85,7 @@ pub fn read(request: &Request) -> Result<Call, Fault> {
             (s3::operation(request, &place), Input::Object(place))
         }
         Service::Instance | Service::Webhook => (format!("{} {}", request.method, request.path), Input::Instance),
+        Service::GitHub => (format!("{} {}", request.method, github::path(request)), Input::Instance),
     };
     Ok(Call { service, operation, input })
 }
@@ -105,9 +108,8 @@ fn dispatch(world: &mut World, call: &Call, request: &Request, id: &str) -> Resu
             let result = match call.service {
                 Service::AutoScaling => autoscaling::handle(world, operation, form)?,
                 Service::LoadBalancing => Some(elbv2::handle(world, operation, form)?),
-                Service::Sts | Service::Ssm | Service::S3 | Service::CloudWatch | Service::Instance | Service::Webhook => {
-                    Some(sts::handle(world, operation)?)
-                }
+                Service::Sts | Service::Ssm | Service::S3 | Service::CloudWatch => Some(sts::handle(world, operation)?),
+                Service::Instance | Service::Webhook | Service::GitHub => Some(sts::handle(world, operation)?),
             };
             query_reply(call.service, operation, id, result.as_ref())
         }
@@ -117,6 +119,7 @@ fn dispatch(world: &mut World, call: &Call, request: &Request, id: &str) -> Resu
         Input::Json(input) => json_reply(200, &ssm::handle(world, operation, input)?),
         Input::Object(place) => s3::handle(world, operation, place, request)?,
         Input::Instance if call.service == Service::Webhook => return Ok(instances::notice(world, request)),
+        Input::Instance if call.service == Service::GitHub => github::handle(world, request),
         Input::Instance => return Ok(instances::handle(world, request)),
     };
     Ok(Outcome::Reply(reply))
@@ -129,6 +132,7 @@ pub fn error(service: Service, request: &Request, fault: &Fault, id: &str) -> Re
         Service::Ssm => json_reply(fault.status, &serde_json::json!({ "__type": fault.code, "message": fault.message })),
         Service::S3 => s3::error(request, fault, id),
         Service::CloudWatch => cloudwatch::error(fault, request),
+        Service::GitHub => github::error(fault),
         Service::Instance | Service::Webhook => {
             Reply { status: fault.status, headers: vec![content_type("text/plain")], body: fault.message.clone().into_bytes() }
         }

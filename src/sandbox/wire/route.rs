@@ -1,11 +1,13 @@
 //! Which service a request is for: by host name, or on a shared loopback port by what else the request says of itself.
 
+use super::github::ENTERPRISE;
 use crate::sandbox::Request;
 use crate::sandbox::world::Fault;
 use std::net::Ipv4Addr;
 
 /// Where notices of a run go in the sandbox.
 const WEBHOOK_HOST: &str = "webhook.sandbox";
+const GITHUB_HOST: &str = "api.github.com";
 
 /// What the sandbox simulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,7 @@ pub enum Service {
     Instance,
     /// Whoever takes notices outside of AWS.
     Webhook,
+    GitHub,
 }
 
 impl Service {
@@ -34,6 +37,7 @@ impl Service {
             Service::CloudWatch => "monitoring",
             Service::Instance => "instance",
             Service::Webhook => "webhook",
+            Service::GitHub => "github",
         }
     }
 
@@ -44,7 +48,7 @@ impl Service {
             Service::LoadBalancing => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
             Service::S3 => "http://s3.amazonaws.com/doc/2006-03-01/",
-            Service::Ssm | Service::CloudWatch | Service::Instance | Service::Webhook => "",
+            Service::Ssm | Service::CloudWatch | Service::Instance | Service::Webhook | Service::GitHub => "",
         }
     }
 
@@ -65,7 +69,11 @@ pub fn service(request: &Request) -> Result<Service, Fault> {
     if request.host == WEBHOOK_HOST {
         return Ok(Service::Webhook);
     }
-    by_scope(request).or_else(|| by_target(request)).or_else(|| by_version(request)).unwrap_or_else(|| {
+    if request.host == GITHUB_HOST {
+        return Ok(Service::GitHub);
+    }
+    let enterprise = || request.path.starts_with(ENTERPRISE).then_some(Ok(Service::GitHub));
+    by_scope(request).or_else(enterprise).or_else(|| by_target(request)).or_else(|| by_version(request)).unwrap_or_else(|| {
         Err(unknown(&format!(
             "cannot tell which service `{} {}{}` is for: the host names none, and there is no `authorization` scope, `x-amz-target` or `Version`",
             request.method, request.host, request.path
@@ -145,6 +153,7 @@ mod tests {
             ("a.dotted.bucket.s3.us-east-1.amazonaws.com", Service::S3),
             ("bucket.s3.amazonaws.com", Service::S3),
             ("10.0.3.4", Service::Instance),
+            ("api.github.com", Service::GitHub),
         ] {
             assert_eq!(service(&request(host, &[], "", "")), Ok(service_), "{host}");
         }

@@ -31,7 +31,7 @@ fn buckets(service: Service, operation: &str) -> &'static [&'static str] {
         Service::Ssm => &["ssm-put"],
         Service::CloudWatch if operation == "DescribeAlarms" => &["alarms"],
         Service::CloudWatch => &["metrics"],
-        Service::S3 | Service::Sts | Service::Instance | Service::Webhook => &[],
+        Service::S3 | Service::Sts | Service::Instance | Service::Webhook | Service::GitHub => &[],
     }
 }
 
@@ -46,6 +46,7 @@ pub fn rate_exceeded(service: &str) -> Fault {
     match service {
         "ssm" => Fault::new(400, "ThrottlingException", "Rate exceeded"),
         "s3" => Fault::new(503, "SlowDown", "Please reduce your request rate."),
+        "github" => Fault::new(429, "", "You have exceeded a secondary rate limit."),
         _ => Fault::new(400, "Throttling", "Rate exceeded"),
     }
 }

@@ -181,6 +181,7 @@ impl World {
             published: Vec::new(),
             backlogs: spec.envs.iter().filter(|env| env.backlog > 0.0).map(|env| (env.name.clone(), env.backlog)).collect(),
             notices: Vec::new(),
+            repository: None,
             policy: None,
             build_errors: BTreeMap::new(),
             next_id: 0,

@@ -14,6 +14,7 @@ mod capacity;
 mod check;
 mod clock;
 mod commands;
+mod github;
 mod instances;
 mod log;
 mod metrics;
@@ -37,6 +38,7 @@ pub use balancing::{TargetState, TargetView};
 pub use build::{ColorSpec, EnvSpec, NODES, RouteSpec, ServiceSpec, WorldSpec, plain_group};
 pub use clock::{Past, Rng, Time};
 pub use commands::Command;
+pub use github::{Commit, Issue, NoIssue, Repository};
 pub use log::{Caller, Entry, Happening, Users};
 pub use metrics::{Asked, Datum, Gauge, MetricAlarm, Rates};
 pub use policies::{Alarm, Side};
@@ -100,6 +102,9 @@ pub struct World {
     /// Bodies that the webhook got.
     #[serde(default)]
     pub notices: Vec<String>,
+    /// At GitHub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Repository>,
     /// Share of the requests that a build answers with a 500, by the text of its version key.
     #[serde(default)]
     pub build_errors: BTreeMap<String, f64>,

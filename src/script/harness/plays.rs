@@ -60,6 +60,8 @@ pub struct Account {
     pub weights: BTreeMap<String, i64>,
     pub parameters: BTreeMap<String, String>,
     pub objects: BTreeMap<String, String>,
+    /// At GitHub, by number: labels, then comments, of those that have any.
+    pub issues: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,6 +82,7 @@ impl Account {
         self.weights.extend(other.weights);
         self.parameters.extend(other.parameters);
         self.objects.extend(other.objects);
+        self.issues.extend(other.issues);
     }
 }
 
@@ -221,6 +224,7 @@ fn account(account: Account) -> Record {
     let words = |map: BTreeMap<String, String>| -> Dynamic {
         Dynamic::from(map.into_iter().map(|(key, value)| (key.into(), Dynamic::from(value))).collect::<Map>())
     };
+    let issues: Map = account.issues.into_iter().map(|(number, told)| (number.into(), texts(told))).collect();
     let weights: Map = account.weights.into_iter().map(|(name, weight)| (name.into(), Dynamic::from(weight))).collect();
     Record::new(
         "account",
@@ -230,6 +234,7 @@ fn account(account: Account) -> Record {
             ("weights", Dynamic::from(weights)),
             ("parameters", words(account.parameters)),
             ("objects", words(account.objects)),
+            ("issues", Dynamic::from(issues)),
         ],
     )
 }

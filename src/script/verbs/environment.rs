@@ -18,7 +18,7 @@ pub static VERBS: &[Verb] = &[
         name: "env",
         params: &[],
         options: &[],
-        returns: "name, min, guarded, shares_version_key, shares_target_group, migrates, timeout.boot, timeout.healthy, region, bucket, restart, alarms",
+        returns: "name, min, guarded, shares_version_key, shares_target_group, migrates, timeout.boot, timeout.healthy, region, bucket, restart, alarms, repository, live_label, outside (names of hosts)",
         summary: "What bgx.toml says about the environment.",
         errors: &[],
         example: "env().name",
@@ -132,6 +132,9 @@ fn env(call: &Call) -> Answer {
                 ("bucket", Dynamic::from(env.bucket.clone())),
                 ("restart", text(env.restart.as_ref().map(|restart| restart.command().to_owned()))),
                 ("alarms", Dynamic::from(env.alarms.iter().cloned().map(Dynamic::from).collect::<rhai::Array>())),
+                ("repository", text(env.repository.clone())),
+                ("live_label", text(env.live_label.clone())),
+                ("outside", Dynamic::from(env.outside.keys().cloned().map(Dynamic::from).collect::<rhai::Array>())),
             ],
         )))
     })

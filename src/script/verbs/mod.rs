@@ -3,6 +3,7 @@
 mod builds;
 mod environment;
 mod groups;
+mod http;
 mod instances;
 mod metrics;
 mod reads;
@@ -33,10 +34,11 @@ pub struct Stage {
 }
 
 /// The verbs by what they are about: one file of this folder each.
-pub static GROUPS: [(&str, &[Verb]); 13] = [
+pub static GROUPS: [(&str, &[Verb]); 14] = [
     ("builds", builds::VERBS),
     ("environment", environment::VERBS),
     ("groups", groups::VERBS),
+    ("http", http::VERBS),
     ("instances", instances::VERBS),
     ("metrics", metrics::VERBS),
     ("reads", reads::VERBS),

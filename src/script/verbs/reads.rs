@@ -2,13 +2,13 @@
 
 use super::environment::{object_text, own_color};
 use super::{Answer, number, text, with};
-use crate::account::{Group, GroupSettings, HttpRequest, Instance, Target};
+use crate::account::{Group, GroupSettings, Instance, Target};
 use crate::config::ColorNames;
 use crate::run::traffic;
 use crate::run::{Run, RunError};
-use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
-use crate::script::{Call, Raised, Record};
-use rhai::{Array, Dynamic, Map};
+use crate::script::verb::{Effect, Kind, Param, Verb};
+use crate::script::{Call, Record};
+use rhai::{Array, Dynamic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -79,25 +79,6 @@ pub static VERBS: &[Verb] = &[
         since: 1,
         deprecated: None,
         call: object,
-    },
-    Verb {
-        name: "http",
-        params: &[
-            Param::required("instance", Kind::Record, "one of instances(c)"),
-            Param::required("path", Kind::Text, "path and query, starting with /"),
-        ],
-        options: &[
-            Opt::new("timeout", Kind::Duration, "for the whole request; default \"5s\""),
-            Opt::new("port", Kind::Int, "default: where the load balancer sends requests, the port of the target group"),
-        ],
-        returns: "status, body, json (() where the body is not JSON)",
-        summary: "GETs a path from one of the environment's instances.",
-        errors: &["unreachable", "lost"],
-        example: "http(instances(c.live)[0], \"/healthcheck\").status",
-        effect: Effect::Read,
-        since: 1,
-        deprecated: None,
-        call: http,
     },
     Verb {
         name: "now",
@@ -252,47 +233,6 @@ fn object(call: &Call) -> Answer {
         object.map(|o| object_text(&o, &key)).transpose()
     };
     with(call, async |run| run.read("object", &key, read).await).map(text)
-}
-
-fn http(call: &Call) -> Answer {
-    let (instance, path) = (call.record(0), call.text(1));
-    let timeout = call.opt_duration("timeout").map_or(5, |d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1));
-    let port = match call.opt_count("port")? {
-        None => None,
-        Some(port) => match u16::try_from(port) {
-            Ok(port) if port > 0 => Some(port),
-            _ => return Err(Raised::argument(format!("http: `port` is from 1 to 65535, got {port}")).into()),
-        },
-    };
-    let reply = with(call, async |run| {
-        let id = instance.text("id").unwrap_or_default();
-        if !path.starts_with('/') {
-            return Err(RunError::failed(format!("`{path}` is not a path: it must start with /")));
-        }
-        let port = match port {
-            Some(port) => port,
-            None => run.topology().await?.port(),
-        };
-        run.read("http", &format!("{id} {path}"), async |run| {
-            let address = match instance.text("address") {
-                Some(address) => Some(address),
-                None => run.account.addresses(&[&id]).await?.remove(&id),
-            };
-            let ip = address.ok_or_else(|| RunError::failed(format!("`{id}` has no known address")))?;
-            let url = traffic::url(&ip, port, &path);
-            Ok(run.account.http(&HttpRequest { method: "GET".to_owned(), url, body: None, timeout_seconds: timeout }).await?)
-        })
-        .await
-    })?;
-    let json = serde_json::from_str::<Dynamic>(&reply.body).unwrap_or(Dynamic::UNIT);
-    Ok(Dynamic::from(Record::new(
-        "reply",
-        [
-            ("status", number(reply.status)),
-            ("body", Dynamic::from(reply.body)),
-            ("json", if json.is::<Map>() || json.is::<Array>() { json } else { Dynamic::UNIT }),
-        ],
-    )))
 }
 
 fn now(call: &Call) -> Answer {

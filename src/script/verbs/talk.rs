@@ -1,6 +1,6 @@
 //! Verbs that talk: to the operator, to the team's hooks, to instances; and the ones that end or commit the run.
 
-use super::{Answer, environment, with};
+use super::{Answer, environment, http, with};
 use crate::run::approve::{Approval, OnTimeout};
 use crate::run::table::Table;
 use crate::run::{EffectRequest, Halt, Question};
@@ -149,11 +149,11 @@ pub static VERBS: &[Verb] = &[
         params: &[Param::required(
             "request",
             Kind::Map,
-            "post: path; to: group name; port: default that of the target group, 80 for other groups; if_absent: \"skip\" where the group may be missing",
+            "post: path; to: group, or a host under [outside] of bgx.toml; json: what that host gets; port: default that of the target group, 80 for other groups; if_absent: \"skip\" where the group may be missing",
         )],
         options: &[],
         returns: "nothing",
-        summary: "POSTs to every running instance of a group, such as a cache to clear; for effects that set no state.",
+        summary: "POSTs to every running instance of a group, such as a cache to clear, or JSON to a host outside, once; for effects that set no state.",
         errors: &["refused", "failed", "unreachable"],
         example: "effect(#{ post: \"/admin/clear-cache\", to: \"ce-router-beta\", if_absent: \"skip\" })",
         effect: Effect::Write,
@@ -166,7 +166,7 @@ pub static VERBS: &[Verb] = &[
     },
     Verb {
         name: "on_undo",
-        params: &[Param::required("request", Kind::Map, "as for effect")],
+        params: &[Param::required("request", Kind::Map, "as for effect, to a group")],
         options: &[],
         returns: "nothing",
         summary: "Registers an effect that is carried out once everything after this line was taken back.",
@@ -177,6 +177,9 @@ pub static VERBS: &[Verb] = &[
         deprecated: None,
         call: |call| {
             let request = request(call)?;
+            if request.json.is_some() {
+                return Err(Raised::argument("on_undo: no host outside is told while a run is taken back; `json` is for effect").into());
+            }
             with(call, async |run| run.on_undo(request)).map(Dynamic::from)
         },
     },
@@ -271,8 +274,8 @@ fn choice(pair: Dynamic) -> Option<(String, String)> {
 fn request(call: &Call) -> Result<EffectRequest, VerbError> {
     let map = call.map(0);
     let text = |key: &str| map.get(key).cloned().and_then(Dynamic::try_cast::<ImmutableString>).map(|s| s.to_string());
-    if let Some(odd) = map.keys().find(|key| !["post", "to", "port", "if_absent"].contains(&key.as_str())) {
-        return Err(Raised::argument(format!("{}: `{odd}` is not known; there are post, to, port, if_absent", call.verb.name)).into());
+    if let Some(odd) = map.keys().find(|key| !["post", "to", "json", "port", "if_absent"].contains(&key.as_str())) {
+        return Err(Raised::argument(format!("{}: `{odd}` is not known; there are post, to, json, port, if_absent", call.verb.name)).into());
     }
     let missing = |key: &str| Raised::argument(format!("{}: `{key}` is missing", call.verb.name));
     let path = text("post").filter(|path| path.starts_with('/')).ok_or_else(|| missing("post"))?;
@@ -286,7 +289,8 @@ fn request(call: &Call) -> Result<EffectRequest, VerbError> {
         Some(Some(port)) => Some(port),
         Some(None) => return Err(Raised::argument(format!("{}: `port` is a number from 1 to 65535", call.verb.name)).into()),
     };
-    Ok(EffectRequest { method: "POST".to_owned(), path, to: text("to").ok_or_else(|| missing("to"))?, port, skip_if_absent })
+    let json = map.get("json").map(|json| http::json(call, "json", json)).transpose()?;
+    Ok(EffectRequest { method: "POST".to_owned(), path, to: text("to").ok_or_else(|| missing("to"))?, port, json, skip_if_absent })
 }
 
 fn run_hooks(call: &Call) -> Answer {

@@ -64,7 +64,7 @@ impl Bench<'_> {
         let (_, events) = Journal::reopen_bytes(&pause.left.journal);
         let phase = self.ungated(&events).unwrap_or(Phase::Crashed);
         let (findings, world) = self.findings(&pause.left.world, &pause.fate, &phase);
-        let findings = not_ours(findings, pause.fate.apart, false);
+        let findings = not_ours(findings, &pause.fate, false);
         self.verdict(&pause.scenario, "left alone", "died".to_owned(), Vec::new(), findings, &world)
     }
 
@@ -91,7 +91,7 @@ impl Bench<'_> {
         let problems = self.endings(played, ending, &why);
         let (findings, world) = self.findings(&outcome.left.world, &played.fate, &phase);
         let over = matches!(ending, Some(event::Outcome::Done | event::Outcome::Undone)) && !unseen(played);
-        let findings = not_ours(findings, played.fate.apart, over);
+        let findings = not_ours(findings, &played.fate, over);
         let word = ending.map_or("did not begin", event::Outcome::word);
         let text = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
         self.verdict(&played.scenario, how(&played.scenario), text, problems, findings, &world)
@@ -197,10 +197,15 @@ impl Bench<'_> {
 }
 
 /// Of several routes each is changed by a call of its own: where AWS denies one of them for good, or somebody else moves one, the run
-/// can do no more than stop and say so. A run that says it is over answers for what is still so.
-fn not_ours(findings: Findings, apart: Option<Time>, over: bool) -> Findings {
-    let Some(apart) = apart else { return findings };
-    let pardoned = |b: &Breach| b.invariant == Invariant::OneVersion && b.at >= apart && (!over || b.until.is_some());
+/// can do no more than stop and say so. A run that says it is over answers for what is still so. And a move of traffic that was decided
+/// before a stranger took the colour out of the routes, and sent after it, goes where AWS has stopped looking: it passes.
+fn not_ours(findings: Findings, fate: &Fate, over: bool) -> Findings {
+    let is_after = |b: &Breach, from: Option<Time>| from.is_some_and(|from| b.at >= from);
+    let blind = [Invariant::HealthyTarget, Invariant::Capacity, Invariant::Errors];
+    let pardoned = |b: &Breach| match b.invariant {
+        Invariant::OneVersion => is_after(b, fate.apart) && (!over || b.until.is_some()),
+        _ => blind.contains(&b.invariant) && is_after(b, fate.blind) && b.until.is_some(),
+    };
     let breaches = findings.breaches.into_iter().filter(|b| !pardoned(b)).collect();
     Findings { breaches, ..findings }
 }

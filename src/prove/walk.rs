@@ -9,7 +9,7 @@ use crate::run::event::{self, What};
 use crate::run::journal::Journal;
 use crate::run::replay::{self, Standing};
 use crate::sandbox::Traced;
-use crate::sandbox::fault::Rule;
+use crate::sandbox::fault::{Mishap, Rule};
 use crate::sandbox::world::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Fate {
     pub stranger: bool,
     /// From when on somebody or something else keeps one of several routes from going where the others go.
     pub apart: Option<Time>,
+    /// From when on traffic moves on what was seen before a stranger changed the routes: the call was sent, or its machine went on, later.
+    pub blind: Option<Time>,
     /// When a process last looked at what a stranger may change, each thing by an operation that shows it.
     pub looks: BTreeMap<String, Time>,
 }
@@ -43,6 +45,8 @@ pub struct Placed {
     may_stick: bool,
     /// From when on it can keep one of several routes where it is.
     parts: Option<Time>,
+    /// From when on it holds a call back that moves traffic.
+    holds: Option<Time>,
 }
 
 /// A process that came to its end by itself.
@@ -169,6 +173,9 @@ impl Bench<'_> {
             fate.apart = fate.apart.or(place.parts);
             fate.twins.extend(place.twin.clone());
         }
+        let moved = fate.twins.iter().filter(|twin| matches!(twin.with_run, Mishap::Actions { .. })).map(|twin| twin.at).min();
+        let held = placed.iter().filter_map(|(_, place)| place.holds).max();
+        fate.blind = fate.blind.or(moved.filter(|moved| held.is_some_and(|held| *moved <= held)));
         let begin = Left { journal: Vec::new(), world: self.base.before.clone() };
         let left = from.map_or(&begin, |pause| &pause.left);
         let first = placed.iter().map(|(strike, _)| strike.call).min().filter(|_| from.is_none());
@@ -246,7 +253,8 @@ impl Bench<'_> {
             _ => false,
         };
         let parts = (parts && self.base.routes.len() > 1).then_some(traced.at);
-        Some(Placed { trouble, twin, may_stick: fault.may_stick, parts })
+        let holds = (moves_route && matches!(fault.harm, Harm::While(..) | Harm::Stall(_))).then_some(traced.at);
+        Some(Placed { trouble, twin, may_stick: fault.may_stick, parts, holds })
     }
 
     /// A scenario with one fault or death in its first process, and all that can come of it. With `again` every recovery dies too,

@@ -9,6 +9,7 @@ use super::super::{Baseline, Subject};
 use super::*;
 use crate::account::Memo;
 use crate::config::Config;
+use crate::sandbox::Traced;
 use crate::script::session::Playbook;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,6 +98,20 @@ fn two_faults_of_one_process_both_happen() {
     let twice = bench.strike(None, &once, strike(write + 1), Snap::Durable).unwrap();
     let sent = |played: &Played| played.outcome.trace.iter().filter(|call| call.operation == "ModifyRule").count();
     assert_eq!((sent(&twice), sent(&once)), (sent(&base.whole) + 2, sent(&base.whole) + 1));
+}
+
+#[test]
+fn traffic_does_not_move_on_what_was_seen_before_the_machine_stood_still() {
+    let subject = subject();
+    let base = Baseline::play(&subject, &Timing::default()).unwrap();
+    let bench = Bench { subject: &subject, base: &base, shares: true };
+    let moves = |trace: &[Traced]| trace.iter().rposition(|call| call.operation == "ModifyRule").unwrap();
+    // The last thing that is asked before the switch.
+    let asked = moves(&base.whole.outcome.trace) - 1;
+    let strike = Strike { fault: "machine stands still 1 minute".to_owned(), call: asked };
+    let trace = bench.strike(None, &base.whole, strike, Snap::Durable).unwrap().outcome.trace;
+    let again: Vec<&str> = trace[asked + 1..moves(&trace)].iter().map(|call| call.operation.as_str()).collect();
+    assert!(again.contains(&"DescribeRules") && again.contains(&"DescribeTargetHealth"), "{again:?}");
 }
 
 #[test]

@@ -6,19 +6,25 @@ use crate::account::{HttpRequest, Kind};
 use crate::config::ColorNames;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// Longer than an instance that is well takes to answer.
 const ANSWER_SECONDS: u32 = 5;
 
 impl Run {
     /// Where instances can be asked, if anybody asks them; without the right to list addresses each is unknown, which is not an empty group.
+    /// A right that was there a moment ago and is not any more is an error: what could be checked must not be passed over.
     pub async fn known_addresses(&self, ids: &[&str]) -> Result<BTreeMap<String, String>, RunError> {
         if self.env.version_probe.is_none() && self.env.hooks.is_none() {
             return Ok(BTreeMap::new());
         }
         match self.account.addresses(ids).await {
-            Err(error) if error.kind == Kind::Denied => Ok(BTreeMap::new()),
-            addresses => Ok(addresses?),
+            Err(error) if error.kind == Kind::Denied && !self.told_addresses.load(Ordering::Relaxed) => Ok(BTreeMap::new()),
+            addresses => {
+                let addresses = addresses?;
+                self.told_addresses.fetch_or(!addresses.is_empty(), Ordering::Relaxed);
+                Ok(addresses)
+            }
         }
     }
 

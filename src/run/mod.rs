@@ -66,6 +66,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use table::Table;
 use tell::Tale;
 use tokio::sync::watch;
@@ -113,6 +114,8 @@ pub struct Run {
     stays: Vec<Entry>,
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
     sent_back: Vec<Action>,
+    /// This process was told where instances can be asked: a denial from then on is no right that was never there.
+    told_addresses: AtomicBool,
     /// Its calls are typed line by line.
     lines: Option<lines::Lines>,
     committed: bool,
@@ -215,6 +218,7 @@ impl Run {
             entries: Vec::new(),
             stays: Vec::new(),
             sent_back: Vec::new(),
+            told_addresses: AtomicBool::new(false),
             committed: false,
             undoing: false,
             touched: false,

@@ -10,6 +10,7 @@ use super::{Done, Entry, Halt, Run, RunError};
 use crate::account::action::RouteFacts;
 use crate::account::targets::takes_several_calls;
 use crate::account::{AccountError, Action, CallRecord, Facts, Fields, GroupSettings, Kind, MayWrite, RouteRef};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,10 @@ use std::time::Duration;
 pub(super) const READ_BACK: Duration = Duration::from_secs(60);
 /// Between a change of weights and anything that takes capacity, or a target group of the rule, away.
 const SETTLE: Duration = Duration::from_secs(60);
+/// What guards have seen is a ground to change something for so long.
+const FRESH: Duration = Duration::from_secs(30);
+/// So often is it looked again where AWS answers no faster.
+const LOOKS: u32 = 3;
 /// First and longest pause between two looks.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 pub(super) const LOOK_LONGEST: Duration = Duration::from_secs(5);
@@ -62,9 +67,9 @@ impl Run {
         }
         self.may_write().await?;
         self.look_again().await?;
-        let facts = self.account.facts(action).await?;
-        self.guard(action, &facts).await?;
-        let before = facts.fields(action);
+        let looked = self.now();
+        let mut facts = self.look(action).await?;
+        let mut before = facts.fields(action);
         if before == action.wanted() {
             self.record(What::Unchanged { step, verb: (*verb).to_owned(), action: action.clone(), lease: *lease })?;
             self.planned_was_so(action);
@@ -87,6 +92,10 @@ impl Run {
         self.check_interrupt()?;
         self.tell_begun().await;
         self.still_locked().await?;
+        if self.is_long_ago(looked) {
+            facts = self.look(action).await?;
+            before = facts.fields(action);
+        }
         let undo = action.undo(&before);
         self.record(What::Started {
             step,
@@ -110,6 +119,25 @@ impl Run {
             returned: false,
         });
         self.carry_out(step, action, &facts, &before).await
+    }
+
+    /// What the action rests on, with which it may be done. Where the machine stood still while it was asked for, it is asked for again.
+    async fn look(&mut self, action: &Action) -> Result<Facts, RunError> {
+        let mut looks = 1;
+        loop {
+            let began = self.now();
+            let facts = self.account.facts(action).await?;
+            self.guard(action, &facts).await?;
+            if looks == LOOKS || !self.is_long_ago(began) {
+                return Ok(facts);
+            }
+            looks += 1;
+        }
+    }
+
+    /// What was seen then is no ground for a change any more: somebody took his time to answer, or a machine to go on.
+    fn is_long_ago(&self, seen: Timestamp) -> bool {
+        self.now().duration_since(seen).unsigned_abs() > FRESH
     }
 
     /// Where another process began the same step, what was before it is what that one found.

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNSEEN_MS: u64 = 30_000;
 /// What an alarm asks for so soon after traffic came was decided while there was none: metrics have periods of a minute.
 const UNMEASURED_MS: u64 = 30_000;
-/// Who goes on with a run finds out about a stranger's change of the routes at the next look, and gives back what no longer fits it.
-const NOTICED_MS: u64 = 60_000;
+/// Who goes on with a run finds out about a stranger's change of the routes at the next look, and gives back what no longer fits it; a run
+/// that is committed does so at its end, after a watch of a minute.
+const NOTICED_MS: u64 = 90_000;
 /// Processes without which AWS does not replace what it took.
 const REPLACING: [&str; 5] = ["AddToLoadBalancer", "HealthCheck", "Launch", "ReplaceUnhealthy", "Terminate"];
 /// Requests are counted in whole numbers per flow and version.

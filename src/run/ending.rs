@@ -1,6 +1,7 @@
 //! How a run ends: committed and read back, taken back, paused as it is, or given up.
 
 use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
+use super::scope::Thing;
 use super::survey::{self, About};
 use super::{Done, Entry, Halt, Run, RunError, invariant, traffic, undo};
 use crate::account::{Action, CallRecord};
@@ -267,7 +268,7 @@ impl Run {
 
     /// First and last value of every field that a run set and that is not as it was, and the action that set it last.
     fn changed(&self) -> impl Iterator<Item = (Change, &Done)> {
-        let mut fields: BTreeMap<((String, String), String), (Change, &Done)> = BTreeMap::new();
+        let mut fields: BTreeMap<(Thing, String), (Change, &Done)> = BTreeMap::new();
         let several = self.spans_regions();
         for entry in self.stays.iter().chain(&self.entries) {
             let Entry::Action(done) = entry else { continue };

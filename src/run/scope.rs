@@ -24,6 +24,9 @@ pub(super) struct Scope {
     pub accepted: BTreeMap<String, u32>,
 }
 
+/// A region, or nothing for what is the account's, and the name of a resource there.
+pub(super) type Thing = (String, String);
+
 impl Scope {
     pub fn new(env: Environment, accounts: &Accounts, confirmed: bool) -> Scope {
         let account = accounts.in_region(&env.region);
@@ -59,7 +62,7 @@ impl Run {
 
     /// What an action is about, among all that a run over several regions does: groups and parameters of two regions may have one name,
     /// objects are the account's.
-    pub(super) fn thing(&self, env: &str, action: &Action) -> (String, String) {
+    pub(super) fn thing(&self, env: &str, action: &Action) -> Thing {
         let region = match action {
             Action::Object { .. } | Action::Copy { .. } => String::new(),
             Action::Capacity { .. }

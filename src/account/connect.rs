@@ -190,7 +190,8 @@ impl Account {
             aws_sdk_s3::Client::from_conf(config)
         };
         let elsewhere = connection.buckets.iter().filter(|(_, region)| **region != connection.region);
-        let s3_elsewhere = elsewhere.map(|(bucket, region)| (bucket.clone(), s3(&connection.in_region(region).config(recall.as_ref())))).collect();
+        let s3_elsewhere =
+            elsewhere.map(|(bucket, region)| (bucket.clone(), s3(&connection.in_region(region).config(recall.as_ref())))).collect();
         let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(ReplyJudge).build();
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReplyJudge).build();
         Account {

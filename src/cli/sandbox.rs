@@ -103,6 +103,14 @@ fn page(world: &World) -> String {
             let _ = writeln!(out, "  {key} = {}", String::from_utf8_lossy(&object.body));
         }
     }
+    if let Some(repository) = &world.repository {
+        let _ = writeln!(out, "GitHub {}: {} commit(s)", repository.name, repository.commits.len());
+        for (number, issue) in repository.issues.iter().filter(|(_, issue)| !(issue.labels.is_empty() && issue.comments.is_empty())) {
+            let labels: String = issue.labels.iter().map(|label| format!(" [{label}]")).collect();
+            let comments: String = issue.comments.iter().map(|comment| format!(", comment: {comment}")).collect();
+            let _ = writeln!(out, "  #{number} {}{labels}{comments}", issue.title);
+        }
+    }
     for there in world.elsewhere.values() {
         let _ = writeln!(out, "region {}", there.region);
         out.push_str(&resources(there));
@@ -135,14 +143,6 @@ fn resources(world: &World) -> String {
     for (name, parameter) in &world.parameters {
         let of = if short(&parameter.value) == parameter.value { "" } else { "ARN of " };
         let _ = writeln!(out, "parameter {name} = {of}{} (version {})", short(&parameter.value), parameter.version);
-    }
-    if let Some(repository) = &world.repository {
-        let _ = writeln!(out, "GitHub {}: {} commit(s)", repository.name, repository.commits.len());
-        for (number, issue) in repository.issues.iter().filter(|(_, issue)| !(issue.labels.is_empty() && issue.comments.is_empty())) {
-            let labels: String = issue.labels.iter().map(|label| format!(" [{label}]")).collect();
-            let comments: String = issue.comments.iter().map(|comment| format!(", comment: {comment}")).collect();
-            let _ = writeln!(out, "  #{number} {}{labels}{comments}", issue.title);
-        }
     }
     out
 }

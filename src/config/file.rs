@@ -1,7 +1,9 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
 use super::outside::{MetricsFile, NotifyFile, OutsideFile, hosts, label, namespace, repository, webhook};
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range, regions};
+use super::{
+    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range, regions,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

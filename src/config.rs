@@ -3,6 +3,7 @@
 mod comparison;
 mod file;
 mod outside;
+mod regions;
 #[cfg(test)]
 mod tests;
 
@@ -141,6 +142,12 @@ pub struct Config {
     pub target: Target,
     pub stdlib: Option<PathBuf>,
     pub envs: BTreeMap<String, Environment>,
+    /// Of the app: its environments' unless they say another one, and where the buckets of `app` and `state` lie.
+    pub region: String,
+    /// The app's.
+    pub bucket: String,
+    /// Regions of all buckets, by their names.
+    pub buckets: BTreeMap<String, String>,
     pub sandbox_seed: u64,
     /// Builds that the sandbox's bucket holds: branch and number.
     pub sandbox_builds: Vec<(String, u32)>,
@@ -153,6 +160,7 @@ pub struct Environment {
     /// Set in the environment's own table; wins over the file's.
     pub target: Option<Target>,
     pub load_balancer: String,
+    /// Its own one lies in its region, the app's in that of the app.
     pub bucket: String,
     pub state: State,
     /// Prefix of its SSM parameters, without a trailing `/`.

@@ -5,7 +5,7 @@
 pub mod clone;
 pub mod world;
 
-use crate::account::{Account, AccountError, Connection, Identity, Kind, Memo};
+use crate::account::{Account, AccountError, Accounts, Connection, Identity, Kind, Memo};
 use crate::config::{Config, Environment, Target};
 use crate::sandbox::Sandbox;
 use crate::sandbox::door::{Clock, Door};
@@ -36,7 +36,10 @@ pub enum HostError {
 
 /// A target that is open.
 pub struct Host {
+    /// The account in the app's region, where its bookkeeping is.
     pub account: Arc<Account>,
+    /// The same account in every region.
+    pub accounts: Arc<Accounts>,
     pub time: SharedTimeSource,
     pub driver: Driver,
     pub identity: Identity,
@@ -145,6 +148,8 @@ impl Host {
         let driver = Driver::virtual_time().map_err(|source| HostError::Io { what: "no runtime could be made".to_owned(), source })?;
         let account_id = sandbox.world.account.clone();
         let region = sandbox.world.region.clone();
+        let lies = |bucket: &String| (bucket.clone(), sandbox.world.region_of_bucket(bucket).to_owned());
+        let buckets = sandbox.world.buckets.keys().map(lies).collect();
         let start = sandbox.world.now;
         let clock = driver.block_on(async { Clock::starting_at(start) });
         let time = SharedTimeSource::new(VirtualClock { clock, handle: driver.handle().clone() });
@@ -159,14 +164,17 @@ impl Host {
             time: time.clone(),
             credentials: SharedCredentialsProvider::new(Credentials::new("AKIASANDBOX", "sandbox", None, None, "sandbox")),
             region,
+            buckets,
             endpoint: None,
             app_name: None,
             seed,
             memo,
         };
         let identity = Identity { account: account_id.clone(), arn: format!("arn:aws:sts::{account_id}:assumed-role/deployer/bgx") };
+        let accounts = Arc::new(Accounts::new(&connection));
         Ok(Host {
-            account: Arc::new(Account::new(&connection)),
+            account: accounts.in_region(&connection.region),
+            accounts,
             time,
             driver,
             identity,
@@ -183,10 +191,10 @@ impl Host {
         if let Some((name, _)) = std::env::vars().find(|(name, value)| name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty()) {
             return Err(HostError::Refused(format!("`{name}` is set, so calls would not go to AWS; unset it, or use --target URL")));
         }
-        let (region, account) = only_one(config)?;
+        let (region, account) = (&config.region, one_account(config)?);
         let driver = real_driver()?;
-        let connection = driver.block_on(Connection::real(Some(&region), None)).map_err(unknown_identity("AWS"))?;
-        let host = Host::connect("AWS", connection, driver, options)?;
+        let connection = driver.block_on(Connection::real(Some(region), None)).map_err(unknown_identity("AWS"))?;
+        let host = Host::connect("AWS", connection, driver, (config, options))?;
         let account =
             account.ok_or_else(|| HostError::Refused("target `aws` needs `account = \"…\"` under [app] in bgx.toml".to_owned()))?;
         if host.identity.account != account {
@@ -196,24 +204,32 @@ impl Host {
             )));
         }
         let who = host.identity.arn.rsplit_once(':').map_or(host.identity.arn.as_str(), |(_, who)| who).to_owned();
-        Ok(Host { words: format!("AWS {account}, {region}, as {who}"), ..host })
+        Ok(Host { words: format!("AWS {account}, {}, as {who}", regions(config).join(" and ")), ..host })
     }
 
     fn endpoint(config: &Config, url: &str, options: &Options) -> Result<Host, HostError> {
-        let (region, _) = only_one(config)?;
+        one_account(config)?;
         let driver = real_driver()?;
-        let connection = Connection::endpoint(url, &region);
-        let host = Host::connect(&format!("`{url}`"), connection, driver, options)?;
+        let connection = Connection::endpoint(url, &config.region);
+        let host = Host::connect(&format!("`{url}`"), connection, driver, (config, options))?;
         Ok(Host { words: format!("SERVER {url}: not AWS"), target: Target::Endpoint(url.to_owned()), ..host })
     }
 
-    fn connect(target: &str, mut connection: Connection, driver: Driver, options: &Options) -> Result<Host, HostError> {
+    fn connect(
+        target: &str,
+        mut connection: Connection,
+        driver: Driver,
+        (config, options): (&Config, &Options),
+    ) -> Result<Host, HostError> {
         let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
         connection.seed = seed;
-        let account = Arc::new(Account::new(&connection));
-        let identity = driver.block_on(who_we_are(&account)).map_err(unknown_identity(target))?;
+        connection.buckets.clone_from(&config.buckets);
+        let accounts = Arc::new(Accounts::new(&connection));
+        let account = accounts.in_region(&connection.region);
+        let identity = driver.block_on(who_anywhere(&accounts, config)).map_err(unknown_identity(target))?;
         Ok(Host {
             account,
+            accounts,
             time: SharedTimeSource::new(SystemTimeSource::new()),
             driver,
             identity,
@@ -229,7 +245,13 @@ impl Host {
     /// From now on every call names this run in its user agent, which CloudTrail keeps.
     pub fn for_run(self, run: &str) -> Host {
         let connection = Connection { app_name: Some(format!("bgx-{run}")), ..self.connection };
-        Host { account: Arc::new(Account::new(&connection)), connection, ..self }
+        let accounts = Arc::new(Accounts::new(&connection));
+        Host { account: accounts.in_region(&connection.region), accounts, connection, ..self }
+    }
+
+    /// The account in the environment's region.
+    pub fn account_of(&self, env: &Environment) -> Arc<Account> {
+        self.accounts.in_region(&env.region)
     }
 
     pub fn is_sandbox(&self) -> bool {
@@ -270,6 +292,21 @@ async fn who_we_are(account: &Account) -> Result<Identity, AccountError> {
     account.identity_once().await
 }
 
+/// One set of credentials is one account everywhere, so one region is asked: the app's, and the others only where that one is down, so that
+/// it stands in nobody's way.
+async fn who_anywhere(accounts: &Accounts, config: &Config) -> Result<Identity, AccountError> {
+    let mut answer = who_we_are(&accounts.in_region(&config.region)).await;
+    for region in regions(config).into_iter().filter(|region| *region != config.region) {
+        match &answer {
+            Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Unreachable | Kind::Lost) => {
+                answer = who_we_are(&accounts.in_region(region)).await;
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    answer
+}
+
 fn unknown_identity(target: &str) -> impl Fn(AccountError) -> HostError {
     let target = target.to_owned();
     move |source| HostError::Identity { target: target.clone(), source }
@@ -279,8 +316,13 @@ fn real_driver() -> Result<Driver, HostError> {
     Driver::real().map_err(|source| HostError::Io { what: "no runtime could be made".to_owned(), source })
 }
 
-/// The region and account of the file; environments share them.
-fn only_one(config: &Config) -> Result<(String, Option<String>), HostError> {
+/// The account of the file; environments share it.
+fn one_account(config: &Config) -> Result<Option<String>, HostError> {
     let env = config.envs.values().next().ok_or_else(|| HostError::Refused("bgx.toml has no environment".to_owned()))?;
-    Ok((env.region.clone(), env.account.clone()))
+    Ok(env.account.clone())
+}
+
+/// Where the environments are, each region once.
+fn regions(config: &Config) -> Vec<&str> {
+    config.envs.values().map(|env| env.region.as_str()).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }

@@ -3,6 +3,7 @@
 use super::retry::Call;
 use super::{AccountError, Kind};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use std::error::Error;
@@ -87,6 +88,9 @@ const UNAVAILABLE: [&str; 7] = [
     "RequestTimeoutException",
     "ServiceUnavailable",
 ];
+
+/// What S3 says where a bucket lies in another region (API reference, "Error responses").
+const WRONG_REGION: [&str; 3] = ["AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"];
 
 /// A usable reply.
 #[derive(Clone, Debug)]
@@ -195,14 +199,24 @@ fn failure<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> Fa
         },
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
-            refusal(status, error.code().unwrap_or(""), error.message().unwrap_or(""))
+            elsewhere(refusal(status, error.code().unwrap_or(""), error.message().unwrap_or("")), service.raw())
         }
         // An error that does not parse still has its status.
-        SdkError::ResponseError(reply) if reply.raw().status().as_u16() >= 300 => refusal(reply.raw().status().as_u16(), "", ""),
+        SdkError::ResponseError(reply) if reply.raw().status().as_u16() >= 300 => {
+            elsewhere(refusal(reply.raw().status().as_u16(), "", ""), reply.raw())
+        }
         // A success that does not parse, and whatever the SDK may add: the request was sent.
         _ => Failure::lost(chain(error)),
     };
     Failure { request_id, ..failure }
+}
+
+/// S3 refuses a request for a bucket of another region, and names that region in a header; the answer to HEAD has nothing else.
+fn elsewhere(failure: Failure, reply: &HttpResponse) -> Failure {
+    let redirected = matches!(reply.status().as_u16(), 301 | 307) || WRONG_REGION.contains(&failure.code.as_str());
+    let Some(region) = reply.headers().get("x-amz-bucket-region").filter(|_| redirected) else { return failure };
+    let message = printable(&format!("the bucket lies in {region}, and bgx.toml says another region ({})", failure.message));
+    Failure { kind: Kind::Invalid, message, ..failure }
 }
 
 /// A request that the connector gave no reply for.

@@ -18,7 +18,8 @@ use aws_sdk_s3::config::{
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use std::sync::{Mutex, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// One lost SYN is sent again after 1 s, a second one after 3 s: a connection that takes longer will not come.
@@ -34,6 +35,8 @@ pub struct Connection {
     pub time: SharedTimeSource,
     pub credentials: SharedCredentialsProvider,
     pub region: String,
+    /// Regions of the buckets that lie in another one, by the bucket's name.
+    pub buckets: BTreeMap<String, String>,
     /// Instead of AWS's own endpoints.
     pub endpoint: Option<String>,
     /// In the user agent, so that CloudTrail can name the run.
@@ -70,6 +73,7 @@ impl Connection {
             time: SharedTimeSource::new(SystemTimeSource::new()),
             credentials: found.credentials_provider().ok_or_else(|| missing("credentials"))?,
             region: found.region().ok_or_else(|| missing("region"))?.to_string(),
+            buckets: BTreeMap::new(),
             endpoint: endpoint.map(String::from),
             app_name: None,
             seed: fastrand::Rng::new().u64(..),
@@ -91,11 +95,17 @@ impl Connection {
             time: SharedTimeSource::new(SystemTimeSource::new()),
             credentials,
             region: region.into(),
+            buckets: BTreeMap::new(),
             endpoint: Some(url.into()),
             app_name: None,
             seed: fastrand::Rng::new().u64(..),
             memo: None,
         }
+    }
+
+    /// The same in another region. The app's buckets stay where they are.
+    fn in_region(&self, region: &str) -> Connection {
+        Connection { region: region.to_owned(), ..self.clone() }
     }
 
     /// What the clients have in common. Retries are ours alone; so is the limit of an attempt, which has to span the reading of a body.
@@ -140,10 +150,19 @@ pub struct Account {
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
     pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
     pub(super) ssm: aws_sdk_ssm::Client,
-    pub(super) s3: aws_sdk_s3::Client,
+    s3: aws_sdk_s3::Client,
+    /// For the buckets that lie in another region.
+    s3_elsewhere: BTreeMap<String, aws_sdk_s3::Client>,
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(super) http_client: SharedHttpClient,
+    pub(super) recall: Option<Recall>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the regions of one account have in common: all calls of a process are one sequence, wherever they go.
+#[derive(Debug)]
+pub(super) struct Shared {
     /// What plain HTTP requests are made with; known from the first of them on.
     pub(super) components: OnceLock<RuntimeComponents>,
     pub(super) jitter: Mutex<fastrand::Rng>,
@@ -151,11 +170,14 @@ pub struct Account {
     /// All of them, where somebody wants to know.
     pub(super) kept_calls: Mutex<Option<Vec<CallRecord>>>,
     pub(super) recorder: Mutex<Recorder>,
-    pub(super) recall: Option<Recall>,
 }
 
 impl Account {
     pub fn new(connection: &Connection) -> Account {
+        Account::sharing(connection, Arc::new(Shared::new(connection.seed)))
+    }
+
+    fn sharing(connection: &Connection, shared: Arc<Shared>) -> Account {
         let recall = connection.memo.clone().map(|memo| Recall::new(memo, &connection.region));
         let config = connection.config(recall.as_ref());
         let autoscaling = aws_sdk_autoscaling::config::Builder::from(&config).interceptor(ReplyJudge).build();
@@ -163,24 +185,64 @@ impl Account {
         let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(ReplyJudge).build();
         // Other servers have no bucket in their host name.
         let path_style = connection.endpoint.is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(&config).interceptor(ReplyJudge).force_path_style(path_style).build();
+        let s3 = |config: &SdkConfig| {
+            let config = aws_sdk_s3::config::Builder::from(config).interceptor(ReplyJudge).force_path_style(path_style).build();
+            aws_sdk_s3::Client::from_conf(config)
+        };
+        let elsewhere = connection.buckets.iter().filter(|(_, region)| **region != connection.region);
+        let s3_elsewhere =
+            elsewhere.map(|(bucket, region)| (bucket.clone(), s3(&connection.in_region(region).config(recall.as_ref())))).collect();
         let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(ReplyJudge).build();
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReplyJudge).build();
         Account {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
             balancing: aws_sdk_elasticloadbalancingv2::Client::from_conf(balancing),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
-            s3: aws_sdk_s3::Client::from_conf(s3),
+            s3: s3(&config),
+            s3_elsewhere,
             sts: aws_sdk_sts::Client::from_conf(sts),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch),
             http_client: connection.http_client.clone(),
+            recall,
+            shared,
+        }
+    }
+
+    /// The client for a bucket, in the region where that lies.
+    pub(super) fn s3(&self, bucket: &str) -> &aws_sdk_s3::Client {
+        self.s3_elsewhere.get(bucket).unwrap_or(&self.s3)
+    }
+}
+
+impl Shared {
+    fn new(seed: u64) -> Shared {
+        Shared {
             components: OnceLock::new(),
-            jitter: Mutex::new(fastrand::Rng::with_seed(connection.seed)),
+            jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
             calls: Mutex::new(Vec::new()),
             kept_calls: Mutex::new(None),
             recorder: Mutex::new(Recorder::default()),
-            recall,
         }
+    }
+}
+
+/// The account in all regions that are asked for: the same credentials, so the same account; the clients of each are made once.
+#[derive(Debug)]
+pub struct Accounts {
+    connection: Connection,
+    shared: Arc<Shared>,
+    by_region: Mutex<BTreeMap<String, Arc<Account>>>,
+}
+
+impl Accounts {
+    pub fn new(connection: &Connection) -> Accounts {
+        Accounts { connection: connection.clone(), shared: Arc::new(Shared::new(connection.seed)), by_region: Mutex::new(BTreeMap::new()) }
+    }
+
+    pub fn in_region(&self, region: &str) -> Arc<Account> {
+        let mut known = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Arc::new(Account::sharing(&self.connection.in_region(region), self.shared.clone()));
+        known.entry(region.to_owned()).or_insert_with(make).clone()
     }
 }
 

@@ -76,14 +76,14 @@ impl Account {
     /// The clock and sleep that an HTTP client wants to be built with. Only an SDK call has them in this form: the first time, one is begun
     /// and stopped before it becomes a request.
     async fn runtime_components(&self) -> Result<RuntimeComponents, Failure> {
-        if let Some(known) = self.components.get() {
+        if let Some(known) = self.shared.components.get() {
             return Ok(known.clone());
         }
         let caught = Catch::default();
         let stopped = self.sts.get_caller_identity().customize().interceptor(caught.clone()).send().await;
         let components = caught.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (components, answer(stopped)) {
-            (Some(components), _) => Ok(self.components.get_or_init(|| components).clone()),
+            (Some(components), _) => Ok(self.shared.components.get_or_init(|| components).clone()),
             (None, Err(failure)) => Err(failure),
             (None, Ok(_)) => Err(Failure::new(Kind::Invalid, "the SDK did not show its parts")),
         }

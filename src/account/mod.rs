@@ -28,7 +28,7 @@ mod types;
 mod xml;
 
 pub use action::{Action, Facts, Fields, RouteFacts, RouteRef, RouteWeights};
-pub use connect::{Account, Connection};
+pub use connect::{Account, Accounts, Connection};
 pub use error::{AccountError, Kind};
 pub use memo::Memo;
 pub use objects::When;

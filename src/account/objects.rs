@@ -59,7 +59,7 @@ impl Account {
     }
 
     async fn get_object(&self, bucket: &str, key: &str) -> Result<Answer<Object>, Failure> {
-        let Answer { value: out, request_id } = answer(self.s3.get_object().bucket(bucket).key(key).send().await)?;
+        let Answer { value: out, request_id } = answer(self.s3(bucket).get_object().bucket(bucket).key(key).send().await)?;
         let length = out.content_length.ok_or("the reply lacks its length")?;
         if length > OBJECT_BYTES_MAX {
             return Err(Failure::new(Kind::Invalid, format!("the object has {length} bytes; more than {OBJECT_BYTES_MAX} are not read")));
@@ -75,7 +75,7 @@ impl Account {
     /// HeadObject: `false` only if S3 itself says 404; without permission to list, S3 says 403, which is an error here.
     pub async fn object_exists(&self, bucket: &str, key: &str) -> Result<bool, AccountError> {
         let resource = url(bucket, key);
-        let head = || async { answer(self.s3.head_object().bucket(bucket).key(key).send().await)?.read(|_| Ok(())) };
+        let head = || async { answer(self.s3(bucket).head_object().bucket(bucket).key(key).send().await)?.read(|_| Ok(())) };
         match self.call(call("HeadObject", &resource, Class::Read), head).await {
             Ok(()) => Ok(true),
             // A reply to HEAD has no body: the request id alone tells S3's 404 from that of something in between.
@@ -119,7 +119,7 @@ impl Account {
         delimiter: Option<&str>,
         pages: &Pages,
     ) -> Result<Answer<(Listed, Option<String>)>, Failure> {
-        let request = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_delimiter(delimiter.map(String::from));
+        let request = self.s3(bucket).list_objects_v2().bucket(bucket).prefix(prefix).set_delimiter(delimiter.map(String::from));
         let request = request.set_continuation_token(pages.token.clone());
         answer(request.send().await)?.read(|out| {
             if out.is_truncated == Some(true) && out.next_continuation_token.is_none() {
@@ -149,7 +149,8 @@ impl Account {
         let resource = url(bucket, key);
         let content_type = if key.ends_with(".json") { "application/json" } else { "text/plain" };
         self.call(call("PutObject", &resource, when.class()), || async {
-            let request = self.s3.put_object().bucket(bucket).key(key).content_type(content_type).set_acl(acl.map(ObjectCannedAcl::from));
+            let request =
+                self.s3(bucket).put_object().bucket(bucket).key(key).content_type(content_type).set_acl(acl.map(ObjectCannedAcl::from));
             let request = request.body(ByteStream::from(body.to_vec()));
             let request = match when {
                 When::Always => request,
@@ -165,7 +166,7 @@ impl Account {
     pub async fn delete_object(&self, bucket: &str, key: &str, when: When<'_>) -> Result<(), AccountError> {
         let resource = url(bucket, key);
         self.call(call("DeleteObject", &resource, when.class()), || async {
-            let request = self.s3.delete_object().bucket(bucket).key(key);
+            let request = self.s3(bucket).delete_object().bucket(bucket).key(key);
             let request = match when {
                 When::Always => request,
                 When::Absent => return Err(Failure::new(Kind::Invalid, "what is absent cannot be deleted")),
@@ -181,7 +182,7 @@ impl Account {
         let resource = url(bucket, to);
         let source = format!("{}/{}", escaped(bucket), escaped(from));
         self.call(call("CopyObject", &resource, Class::SetAbsolute), || async {
-            let request = self.s3.copy_object().bucket(bucket).key(to).copy_source(&source).set_acl(acl.map(ObjectCannedAcl::from));
+            let request = self.s3(bucket).copy_object().bucket(bucket).key(to).copy_source(&source).set_acl(acl.map(ObjectCannedAcl::from));
             answer(request.send().await)?.read(|_| Ok(()))
         })
         .await

@@ -217,10 +217,10 @@ impl Account {
             outcome: word.into(),
             request_id: request_id.clone(),
         };
-        if let Some(kept) = &mut *self.kept_calls.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(kept) = &mut *self.shared.kept_calls.lock().unwrap_or_else(PoisonError::into_inner) {
             kept.push(record.clone());
         }
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         outcome.map(|answer| answer.value)
     }
 
@@ -237,23 +237,23 @@ impl Account {
 
     /// Full jitter, in whole milliseconds so that a journal can say it.
     fn part_of(&self, ceiling: Duration) -> Duration {
-        let part = self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        let part = self.shared.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64();
         Duration::from_millis(ceiling.mul_f64(part).as_millis() as u64)
     }
 
     /// From now on every attempt is kept, whoever takes them.
     pub fn keep_calls(&self) {
-        *self.kept_calls.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        *self.shared.kept_calls.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
     }
 
     /// Those that were kept, oldest first.
     pub fn kept_calls(&self) -> Vec<CallRecord> {
-        self.kept_calls.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+        self.shared.kept_calls.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// The attempts made since the last time this was asked, oldest first.
     pub fn take_calls(&self) -> Vec<CallRecord> {
-        std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -74,7 +74,7 @@ impl Account {
     }
 
     fn recorder(&self) -> std::sync::MutexGuard<'_, Recorder> {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of this attempt, and its reply where the tape has one.

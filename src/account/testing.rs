@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, StaticTimeSource};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -136,6 +137,7 @@ pub fn connection(answer: impl Fn(usize, &Sent) -> Canned + Send + Sync + 'stati
         time: SharedTimeSource::new(StaticTimeSource::from_secs(1_767_225_600)),
         credentials: SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")),
         region: "us-east-1".into(),
+        buckets: BTreeMap::new(),
         endpoint: None,
         app_name: Some("bgx test".into()),
         seed: 7,

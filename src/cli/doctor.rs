@@ -42,8 +42,8 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     for envs in by_target.values() {
         let host = Host::open(config, &host::target_of(config, envs[0], &options).0, &Options { seed: None, ..options.clone() })?;
         for env in envs {
-            let mut findings = vec![identity(&host, env)];
-            findings.extend(host.driver.block_on(doctor::examine(&host.account, env)));
+            let mut findings = vec![identity(&host, env, &config.region)];
+            findings.extend(host.driver.block_on(doctor::examine(&host.account_of(env), env)));
             failed |= findings.iter().any(|finding| finding.level == Level::Fail);
             match matches.get_flag("json") {
                 true => documents.push(document(env, &findings)),
@@ -60,8 +60,21 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     Ok(if failed { FAILED } else { 0 })
 }
 
-/// Credentials of another account were refused when the target was opened.
-fn identity(host: &Host, env: &Environment) -> Finding {
+/// Credentials of another account were refused when the target was opened; another region than the app's may not accept them at all.
+fn identity(host: &Host, env: &Environment, home: &str) -> Finding {
+    if env.region != home {
+        let identity = match host.driver.block_on(host.account_of(env).identity()) {
+            Ok(identity) => identity,
+            Err(error) => {
+                let text = format!("{} did not say who we are: {error}", env.region);
+                return Finding::fail("identity", text, "enable the region for the account, or correct `region` in bgx.toml");
+            }
+        };
+        if identity.account != host.identity.account {
+            let text = format!("account {} in {}, {} in {home}", identity.account, env.region, host.identity.account);
+            return Finding::fail("identity", text, "use credentials that are of one account in all regions");
+        }
+    }
     let who = host.identity.arn.rsplit_once(':').map_or(host.identity.arn.as_str(), |(_, who)| who);
     Finding::ok("identity", format!("account {}, region {}, as {who}", host.identity.account, env.region))
 }

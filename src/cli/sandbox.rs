@@ -80,7 +80,8 @@ fn clone(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let cloned = host.clone_of(&envs)?;
     let out = Path::new(text(matches, "out").unwrap_or_default());
     world::save(out, &cloned.world).map_err(|e| Failure::usage(format!("could not write `{}`: {e}", out.display())))?;
-    let (groups, instances) = (cloned.world.groups.len(), cloned.world.instances.len());
+    let groups: usize = cloned.world.regions().map(|there| there.groups.len()).sum();
+    let instances: usize = cloned.world.regions().map(|there| there.instances.len()).sum();
     let names = text(matches, "env").unwrap_or_default();
     let mut said = format!("{}: {names} as of {}, {groups} group(s) with {instances} instance(s)\n", out.display(), cloned.world.now);
     for unknown in &cloned.unknown {
@@ -93,6 +94,33 @@ fn clone(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
 /// The world as text: what an AWS console would show, in one page.
 fn page(world: &World) -> String {
     let mut out = format!("SANDBOX account {} in {}, {}\n", world.account, world.region, world.now);
+    out.push_str(&resources(world));
+    for (bucket, objects) in &world.buckets {
+        let lies = world.region_of_bucket(bucket);
+        let place = if lies == world.region { String::new() } else { format!(" in {lies}") };
+        let _ = writeln!(out, "bucket {bucket}{place}: {} object(s)", objects.len());
+        for (key, object) in objects.iter().filter(|(key, _)| key.starts_with("version/")) {
+            let _ = writeln!(out, "  {key} = {}", String::from_utf8_lossy(&object.body));
+        }
+    }
+    if let Some(repository) = &world.repository {
+        let _ = writeln!(out, "GitHub {}: {} commit(s)", repository.name, repository.commits.len());
+        for (number, issue) in repository.issues.iter().filter(|(_, issue)| !(issue.labels.is_empty() && issue.comments.is_empty())) {
+            let labels: String = issue.labels.iter().map(|label| format!(" [{label}]")).collect();
+            let comments: String = issue.comments.iter().map(|comment| format!(", comment: {comment}")).collect();
+            let _ = writeln!(out, "  #{number} {}{labels}{comments}", issue.title);
+        }
+    }
+    for there in world.elsewhere.values() {
+        let _ = writeln!(out, "region {}", there.region);
+        out.push_str(&resources(there));
+    }
+    out
+}
+
+/// What there is of each region.
+fn resources(world: &World) -> String {
+    let mut out = String::new();
     for balancer in world.load_balancers.values() {
         let _ = writeln!(out, "load balancer {}", balancer.name);
         for listener in world.listeners.values().filter(|l| l.load_balancer == balancer.arn) {
@@ -115,20 +143,6 @@ fn page(world: &World) -> String {
     for (name, parameter) in &world.parameters {
         let of = if short(&parameter.value) == parameter.value { "" } else { "ARN of " };
         let _ = writeln!(out, "parameter {name} = {of}{} (version {})", short(&parameter.value), parameter.version);
-    }
-    for (bucket, objects) in &world.buckets {
-        let _ = writeln!(out, "bucket {bucket}: {} object(s)", objects.len());
-        for (key, object) in objects.iter().filter(|(key, _)| key.starts_with("version/")) {
-            let _ = writeln!(out, "  {key} = {}", String::from_utf8_lossy(&object.body));
-        }
-    }
-    if let Some(repository) = &world.repository {
-        let _ = writeln!(out, "GitHub {}: {} commit(s)", repository.name, repository.commits.len());
-        for (number, issue) in repository.issues.iter().filter(|(_, issue)| !(issue.labels.is_empty() && issue.comments.is_empty())) {
-            let labels: String = issue.labels.iter().map(|label| format!(" [{label}]")).collect();
-            let comments: String = issue.comments.iter().map(|comment| format!(", comment: {comment}")).collect();
-            let _ = writeln!(out, "  #{number} {}{labels}{comments}", issue.title);
-        }
     }
     out
 }

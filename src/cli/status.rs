@@ -30,12 +30,14 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         by_target.entry(format!("{:?}", host::target_of(config, env, &options).0)).or_default().push(env);
     }
     let table = text_all(matches);
-    let mut header = table.then(|| row("ENVIRONMENT", "ACTIVE", ["DESIRED", "HEALTHY"], "VERSION", "ROLLBACK"));
+    let several = config.envs.values().any(|env| env.region != config.region);
+    let name = |env: &str, region: &str| if several { format!("{env:15} {region:14}") } else { format!("{env:15}") };
+    let mut header = table.then(|| row(&name("ENVIRONMENT", "REGION"), "ACTIVE", ["DESIRED", "HEALTHY"], "VERSION", "ROLLBACK"));
     let mut failed = false;
     let mut documents = Vec::new();
     for envs in by_target.values() {
         let host = Host::open(config, &host::target_of(config, envs[0], &options).0, &Options { seed: None, ..options.clone() })?;
-        let surveys = host.driver.block_on(survey::survey_all(&host.account, envs));
+        let surveys = host.driver.block_on(survey::survey_all(&host.accounts, envs));
         if let Some(header) = header.take() {
             print(&Paint::stdout().bold(&header));
         }
@@ -44,9 +46,14 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
             match (matches.get_flag("json"), survey) {
                 (true, Ok(survey)) => documents.push(serde_json::json!(survey)),
                 (true, Err(error)) => documents.push(serde_json::json!({ "env": env.name, "error": error.to_string() })),
-                (false, Ok(survey)) if table => print(&line(&survey, Paint::stdout())),
-                (false, Ok(survey)) => print(&page(&survey, matches.get_flag("detailed"), Paint::stdout())),
-                (false, Err(error)) => print(&format!("{:15} {}\n", env.name, Paint::stdout().bad(&format!("could not be read: {error}")))),
+                (false, Ok(survey)) if table => print(&line(&name(&env.name, &env.region), &survey, Paint::stdout())),
+                (false, Ok(survey)) => {
+                    let place = if several { format!(" in {}", env.region) } else { String::new() };
+                    print(&page(&place, &survey, matches.get_flag("detailed"), Paint::stdout()));
+                }
+                (false, Err(error)) => {
+                    print(&format!("{} {}\n", name(&env.name, &env.region), Paint::stdout().bad(&format!("could not be read: {error}"))))
+                }
             }
         }
         if !matches.get_flag("json") {
@@ -65,19 +72,19 @@ fn text_all(matches: &ArgMatches) -> bool {
     super::run::text(matches, "env").is_none() && !matches.get_flag("detailed") && !matches.get_flag("json")
 }
 
-fn row(env: &str, active: &str, [desired, healthy]: [&str; 2], version: &str, rollback: &str) -> String {
-    format!("{env:15} {active:7} {desired:>7} {healthy:>7}  {version:26} {rollback}\n")
+fn row(name: &str, active: &str, [desired, healthy]: [&str; 2], version: &str, rollback: &str) -> String {
+    format!("{name} {active:7} {desired:>7} {healthy:>7}  {version:26} {rollback}\n")
 }
 
 /// One environment as a line of the table, and below it what disagrees.
-fn line(survey: &Survey, paint: Paint) -> String {
+fn line(name: &str, survey: &Survey, paint: Paint) -> String {
     let Some(live) = survey.colors.iter().find(|c| c.live) else {
-        return format!("{:15} {}\n", survey.env, paint.bad(&survey.traffic));
+        return format!("{name} {}\n", paint.bad(&survey.traffic));
     };
     let healthy = live.targets.get("healthy").copied().unwrap_or(0);
     let numbers = [live.desired.to_string(), format!("{healthy}/{}", live.targets.values().sum::<usize>())];
     let version = live.version.as_deref().unwrap_or("not recorded");
-    let mut out = row(&survey.env, &live.color, [&numbers[0], &numbers[1]], version, &survey.rollback);
+    let mut out = row(name, &live.color, [&numbers[0], &numbers[1]], version, &survey.rollback);
     for disagreement in &survey.disagreements {
         let _ = writeln!(out, "{:15} {} {}", "", paint.bad("DISAGREES:"), disagreement.text);
     }
@@ -89,10 +96,10 @@ fn print(text: &str) {
 }
 
 /// One environment as text.
-pub fn page(survey: &Survey, detailed: bool, paint: Paint) -> String {
+pub fn page(place: &str, survey: &Survey, detailed: bool, paint: Paint) -> String {
     let mut out = String::new();
     let idle = survey.colors.iter().find(|c| !c.live && survey.live.is_some());
-    let _ = writeln!(out, "{}", paint.bold(&format!("Status of {}", survey.env)));
+    let _ = writeln!(out, "{}", paint.bold(&format!("Status of {}{place}", survey.env)));
     let _ = writeln!(out, "  Active color:   {}", survey.live.as_deref().unwrap_or(&survey.traffic));
     let _ = writeln!(out, "  Inactive color: {}", idle.map_or("unknown", |c| c.color.as_str()));
     for route in &survey.routes {

@@ -1,7 +1,9 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
 use super::outside::{MetricsFile, NotifyFile, OutsideFile, hosts, label, namespace, repository, webhook};
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range};
+use super::{
+    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range, regions,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,6 +60,7 @@ struct App {
     /// `owner/name` of the repository at GitHub that builds are made from.
     repository: Option<String>,
     account: Option<String>,
+    /// Where `bucket` and that of [state] lie, and all environments that name no other one.
     #[serde(default = "us_east_1")]
     region: String,
 }
@@ -75,6 +78,10 @@ struct StateFile {
 #[serde(deny_unknown_fields)]
 struct EnvFile {
     target: Option<String>,
+    /// In place of the app's.
+    region: Option<String>,
+    /// In place of the app's; it lies in the environment's region.
+    bucket: Option<String>,
     route: Option<RouteFile>,
     routes: Option<Vec<RouteFile>>,
     #[serde(default = "https_only")]
@@ -201,6 +208,9 @@ impl Config {
         discovery_sources(&file.env, &mut envs)?;
         no_shared_route(&envs)?;
         Ok(Config {
+            bucket: file.app.bucket.clone(),
+            region: regions::checked(&file.app.region)?,
+            buckets: regions::of_buckets((&file.app.bucket, &state.bucket), &file.app.region, &envs)?,
             stdlib: file.stdlib.map(|folder| root.join(folder)),
             root,
             target,
@@ -245,7 +255,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         name: name.to_owned(),
         target: env.target.as_deref().map(str::parse).transpose()?,
         load_balancer: app.load_balancer.clone(),
-        bucket: app.bucket.clone(),
+        bucket: env.bucket.clone().unwrap_or_else(|| app.bucket.clone()),
         state: state.clone(),
         parameters: render(&app.parameters, name, "").trim_end_matches('/').to_owned(),
         colors,
@@ -273,7 +283,7 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
         outside: BTreeMap::new(),
         extra: env.extra.clone(),
         account: app.account.clone(),
-        region: app.region.clone(),
+        region: env.region.as_deref().map_or_else(|| Ok(app.region.clone()), regions::checked)?,
         sandbox: env.sandbox.clone(),
     })
 }
@@ -396,8 +406,11 @@ fn object_acl(app: &App) -> Result<Option<String>, String> {
 fn discovery_sources(files: &BTreeMap<String, EnvFile>, envs: &mut BTreeMap<String, Environment>) -> Result<(), String> {
     for (name, file) in files {
         for from in &file.discovery_from {
-            let source = envs.get(from).map(|env| env.discovery_name.clone());
-            let source = source.ok_or_else(|| format!("[env.{name}]: `discovery_from` names `{from}`, which is not an environment"))?;
+            let of = envs.get(from).ok_or_else(|| format!("[env.{name}]: `discovery_from` names `{from}`, which is not an environment"))?;
+            let source = of.discovery_name.clone();
+            if of.bucket != envs[name].bucket {
+                return Err(format!("[env.{name}]: `discovery_from` names `{from}`, whose bucket is another one (`{}`)", of.bucket));
+            }
             if let Some(env) = envs.get_mut(name) {
                 env.discovery_from.push((from.clone(), source));
             }
@@ -407,10 +420,10 @@ fn discovery_sources(files: &BTreeMap<String, EnvFile>, envs: &mut BTreeMap<Stri
 }
 
 fn no_shared_route(envs: &BTreeMap<String, Environment>) -> Result<(), String> {
-    let mut owner: BTreeMap<(&str, u16, &Match), &str> = BTreeMap::new();
+    let mut owner: BTreeMap<(&str, &str, u16, &Match), &str> = BTreeMap::new();
     for env in envs.values() {
         for route in &env.routes {
-            if let Some(other) = owner.insert((&env.load_balancer, route.listener, &route.matches), &env.name) {
+            if let Some(other) = owner.insert((&env.region, &env.load_balancer, route.listener, &route.matches), &env.name) {
                 return Err(format!("`{other}` and `{}` have the same route: {route}", env.name));
             }
         }

@@ -14,14 +14,16 @@ use crate::account::{AccountError, Kind};
 use crate::config::Environment;
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::World;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An account's copy.
 #[derive(Clone, Debug)]
 pub struct Cloned {
     pub world: World,
-    /// What it was made of.
-    pub reading: Reading,
+    /// What it was made of, by region.
+    pub readings: BTreeMap<String, Reading>,
     /// In the order of its texts.
     pub unknown: Vec<Unknown>,
     /// Calls that were refused each time: a run is refused them too.
@@ -44,20 +46,24 @@ pub struct Denied {
     pub service: String,
     /// `*`: any.
     pub operation: String,
+    /// `None`: in all regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 impl Denied {
     /// No instance can be reached from here.
     fn instances() -> Denied {
-        Denied { service: INSTANCE.to_owned(), operation: "*".to_owned() }
+        Denied { service: INSTANCE.to_owned(), operation: "*".to_owned(), region: None }
     }
 
     /// The sandbox refuses it too.
     pub fn rule(&self) -> Rule {
-        match self.service.as_str() {
+        let rule = match self.service.as_str() {
             INSTANCE => Rule::lost_request(INSTANCE, "").any_operation().always(),
             _ => Rule::denied(&self.service, &self.operation).always(),
-        }
+        };
+        self.region.iter().fold(rule, |rule, region| rule.in_region(region))
     }
 }
 
@@ -70,13 +76,29 @@ impl Host {
     /// # Errors
     /// If the load balancer, its rules, the target groups or the groups could not be read: a run could not begin without them.
     pub fn clone_of(&self, envs: &[&Environment]) -> Result<Cloned, HostError> {
-        let reading = self.driver.block_on(read::read(&self.account, envs, || super::now(&self.time)));
-        let reading = reading.map_err(|error| unreadable(&error))?;
-        let (world, assumed) = make::world(&reading, envs, &self.identity.account, self.seed).map_err(HostError::Refused)?;
-        let mut unknown: Vec<Unknown> = reading.unknown.iter().cloned().chain(assumed).collect();
+        let regions: BTreeSet<&str> = envs.iter().map(|env| env.region.as_str()).collect();
+        let several = regions.len() > 1;
+        let read = regions.into_iter().map(async |region| {
+            let own: Vec<&Environment> = envs.iter().filter(|env| env.region == region).copied().collect();
+            let reading = read::read(&self.accounts.in_region(region), &own, || super::now(&self.time)).await?;
+            Ok::<_, AccountError>((region, own, reading))
+        });
+        let read = self.driver.block_on(try_join_all(read)).map_err(|error| unreadable(&error))?;
+        let (mut worlds, mut unknown, mut denied, mut readings) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        for (region, own, reading) in read {
+            let (world, assumed) = make::world(&reading, &own, &self.identity.account, self.seed).map_err(HostError::Refused)?;
+            worlds.push(world);
+            unknown.extend(reading.unknown.iter().cloned().chain(assumed));
+            let in_region = |denied: Denied| Denied { region: several.then(|| region.to_owned()), ..denied };
+            denied.extend(reading.denied().into_iter().map(in_region));
+            readings.insert(region.to_owned(), reading);
+        }
         unknown.sort();
         unknown.dedup();
-        Ok(Cloned { world, denied: reading.denied(), unknown, reading })
+        let mut world = World::of_regions(worlds, &self.connection.region, self.seed);
+        world.bucket_regions = self.connection.buckets.clone();
+        world.bucket_regions.retain(|bucket, region| world.buckets.contains_key(bucket) && *region != self.connection.region);
+        Ok(Cloned { world, denied, unknown, readings })
     }
 }
 

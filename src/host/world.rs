@@ -27,15 +27,8 @@ pub fn new_world(config: &Config, seed: u64) -> Result<World, String> {
 pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
     let mut world = World::new(spec);
     for env in config.envs.values() {
-        // Before there are colours nobody has recorded one.
-        if env.original().is_none() {
-            let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
-            let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
-            let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
-            put.map_err(|fault| fault.message)?;
-        }
+        world.in_region(&env.region, |there| records(there, env))?;
         world.buckets.entry(env.state.bucket.clone()).or_default();
-        env.alarms.iter().for_each(|alarm| world.set_alarm(alarm, false, "OK"));
         for (build, share) in &env.sandbox.build_errors {
             let number = build.parse().map_err(|_| format!("`{build}` is no build number"))?;
             world.build_errors.insert(version(env, number), *share);
@@ -50,9 +43,23 @@ pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
     Ok(world)
 }
 
+/// What is recorded of an environment, and its alarms.
+fn records(world: &mut World, env: &Environment) -> Result<(), String> {
+    // Before there are colours nobody has recorded one.
+    if env.original().is_none() {
+        let group = world.target_groups.values().find(|group| group.name == env.colors[0].target_group);
+        let arn = group.map(|group| group.arn.clone()).ok_or("the live target group was not made")?;
+        let put = world.put_parameter(&env.active_target_group_parameter(), &arn, Some("String"), true);
+        put.map_err(|fault| fault.message)?;
+    }
+    env.alarms.iter().for_each(|alarm| world.set_alarm(alarm, false, "OK"));
+    Ok(())
+}
+
 /// The description of the world that `bgx.toml` stands for.
 pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
     let first = config.envs.values().next().ok_or("bgx.toml has no environment")?;
+    let bucket = config.bucket.clone();
     let mut ports: Vec<u16> = config.envs.values().flat_map(|env| env.routes.iter().map(|r| r.listener)).collect();
     ports.sort_unstable();
     ports.dedup();
@@ -71,15 +78,20 @@ pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
         }
     }
     let mut priority = 100;
-    let envs = config.envs.values().map(|env| env_spec(env, &mut priority)).collect::<Result<Vec<_>, _>>()?;
+    let envs = config.envs.values().map(|env| {
+        let region = (env.region != config.region).then(|| env.region.clone());
+        let bucket = (env.bucket != bucket).then(|| env.bucket.clone());
+        Ok(EnvSpec { region, bucket, ..env_spec(env, &mut priority)? })
+    });
+    let envs = envs.collect::<Result<Vec<_>, String>>()?;
     Ok(WorldSpec {
         seed,
         start: START,
         account: first.account.clone().unwrap_or_else(|| ACCOUNT.to_owned()),
-        region: first.region.clone(),
+        region: config.region.clone(),
         load_balancer: first.load_balancer.clone(),
         listeners: ports,
-        bucket: first.bucket.clone(),
+        bucket,
         timing: Timing::default(),
         envs,
         builds,
@@ -113,6 +125,8 @@ pub(super) fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec,
     let colors = order.map(|index| color_spec(env, index, if index == first { shape.size } else { 0 }, &version));
     Ok(EnvSpec {
         name: env.name.clone(),
+        region: None,
+        bucket: None,
         routes: routes.collect(),
         colors: colors.collect::<Result<_, _>>()?,
         parameters,

@@ -120,6 +120,7 @@ fn of_fault(fault: &Fault, base: &Baseline) -> Vec<Scenario> {
         | Harm::While(..)
         | Harm::Always(_)
         | Harm::Expired
+        | Harm::Region(_)
         | Harm::Signal(_)
         | Harm::World(_)
         | Harm::Stall(_)

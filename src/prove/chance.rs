@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn two_retries_of_reads_far_apart_commute_and_nothing_else_does() {
-        let call = |mutates| Traced { at: Time(0), service: "ssm".into(), operation: "X".into(), mutates, needs: [].into() };
+        let call = |mutates| Traced { at: Time(0), service: "ssm".into(), region: None, operation: "X".into(), mutates, needs: [].into() };
         let mut trace = vec![call(false); 20];
         trace[15] = call(true);
         let strike = |fault: &str, call| Strike { fault: fault.to_owned(), call };

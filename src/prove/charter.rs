@@ -4,22 +4,26 @@ use super::lab::Subject;
 use crate::account::Action;
 use crate::config::{Environment, Match, Route};
 use crate::run::event::{Event, What};
+use crate::run::scope::with_env;
 use crate::sandbox::audit::{self, Charter, Color, Extra, Final};
 use crate::script::header::Permission;
 use std::collections::BTreeMap;
 
 /// The last value of each field that the run set to stay, leases aside.
-pub fn declared(events: &[Event]) -> Vec<Final> {
-    let mut finals: BTreeMap<String, Final> = BTreeMap::new();
-    for event in events {
+pub fn declared<'a>(events: &[Event], envs: impl Iterator<Item = &'a Environment>) -> Vec<Final> {
+    let regions: BTreeMap<&str, &str> = envs.map(|env| (env.name.as_str(), env.region.as_str())).collect();
+    let mut finals: BTreeMap<(Option<&str>, String), Final> = BTreeMap::new();
+    for (env, event) in with_env(events) {
+        let region = regions.get(env).copied();
         let action = match &event.what {
             // Already so, as when a floor takes over what a lease had set.
             What::Started { action, lease: false, .. } | What::Unchanged { action, lease: false, .. } => action,
             _ => continue,
         };
         if let Action::Capacity { asg, min, max, desired } = action {
-            let known = finals.entry(asg.clone()).or_insert_with(|| Final { group: asg.clone(), ..Final::default() });
-            *known = Final { group: asg.clone(), min: min.or(known.min), max: max.or(known.max), desired: desired.or(known.desired) };
+            let new = || Final { group: asg.clone(), region: region.map(str::to_owned), ..Final::default() };
+            let known = finals.entry((region, asg.clone())).or_insert_with(new);
+            (known.min, known.max, known.desired) = (min.or(known.min), max.or(known.max), desired.or(known.desired));
         }
     }
     finals.into_values().collect()
@@ -47,7 +51,8 @@ pub fn strict(env: &Environment) -> Charter {
     let named = env.build_lock.iter().chain(&env.message).cloned();
     let objects = env.extra.objects.iter().cloned().chain(named).chain(env.discovery_key(&env.discovery_name, "*")).collect();
     let extra = Extra { groups: env.extra.asgs.clone(), parameters: env.extra.parameters.clone(), objects };
-    Charter { extra, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
+    let (region, state_bucket) = (Some(env.region.clone()), Some(env.state.bucket.clone()));
+    Charter { region, state_bucket, extra, least: Some(env.min), lock: Some(env.lock_key()), records: Some(env.runs_key()), ..own }
 }
 
 fn route(route: &Route) -> audit::Route {

@@ -2,6 +2,7 @@
 
 use super::lab::{Go, Left, Outcome, Subject, Trouble};
 use super::mishap::without_run;
+use super::trace::since;
 use super::{ProveError, is_done};
 use crate::sandbox::world::{Happening, Lifecycle, Time, World};
 use serde::Serialize;
@@ -64,8 +65,8 @@ fn way_back(subject: &Subject, left: &World) -> Result<WayBack, ProveError> {
     let after = &done.left.world;
     let users = after.users(&subject.env.name, begin);
     // Where the build is the same, or the instances stay, users have moved once the last node follows the rule.
-    let followed =
-        after.log[left.log.len()..].iter().filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
+    let entries = since(left, after).into_iter().map(|(_, entry)| entry);
+    let followed = entries.filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
     let last = followed.chain(users.switched.map(|(_, last)| last)).max().unwrap_or(begin);
     Ok(WayBack {
         playbook: subject.path.clone(),
@@ -87,9 +88,10 @@ fn seconds(from: Time, until: Time) -> f64 {
 /// How long instances ran, added up, from the beginning of `before` until a moment.
 fn instance_ms(before: &World, after: &World, until: Time) -> i64 {
     let length = |from: Time| i64::try_from(until.since(from)).unwrap_or(i64::MAX);
-    let there = before.instances.values().filter(|instance| instance.lifecycle != Lifecycle::Terminated).count();
+    let there =
+        before.regions().flat_map(|there| there.instances.values()).filter(|instance| instance.lifecycle != Lifecycle::Terminated).count();
     let began = i64::try_from(there).unwrap_or(i64::MAX) * length(before.now);
-    let since = after.log[before.log.len()..].iter().filter(|entry| entry.at <= until);
+    let since = since(before, after).into_iter().map(|(_, entry)| entry).filter(|entry| entry.at <= until);
     began
         + since
             .map(|entry| match entry.what {

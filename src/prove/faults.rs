@@ -19,6 +19,8 @@ pub enum Harm {
     Always(Make),
     /// Every call to AWS from this one on.
     Expired,
+    /// No call to the region arrives any more, for so many milliseconds.
+    Region(u64),
     /// The process gets a signal while the call is under way.
     Signal(&'static str),
     /// Something happens in the account just before the call.
@@ -45,6 +47,10 @@ pub struct Fault {
 
 fn aws(call: &Traced) -> bool {
     call.service != "instance"
+}
+
+fn abroad(call: &Traced) -> bool {
+    call.region.is_some()
 }
 
 fn mutating(call: &Traced) -> bool {
@@ -80,12 +86,13 @@ const FIVE_MINUTES: u64 = 300_000;
 const DAY: u64 = 86_400_000;
 const ALARMS: &str = "who asks for alarms rests on them";
 const METRICS: &str = "who asks for metrics rests on them";
+const REGION: &str = "a region fails as a whole, and another one goes on: the home region has the lock and the journal";
 const ANY: &str = "any request can meet it";
 const AWS: &str = "an answer of AWS's front door; an instance has none";
 const CHANGES: &str = "for a read, before and after are the same";
 const MOMENT: &str = "the account moves by itself between any two calls";
 
-pub static FAULTS: [Fault; 57] = [
+pub static FAULTS: [Fault; 59] = [
     row("no fault", Harm::Nothing, any, "a playbook can do harm by itself"),
     row("throttled once", Harm::Once(Rule::throttle), aws, AWS),
     row("throttled 3 times", Harm::Burst(Rule::throttle, 3), aws, AWS),
@@ -140,6 +147,8 @@ pub static FAULTS: [Fault; 57] = [
     row("no metrics any more", Harm::World(Befall::MetricsLate { ms: DAY }), asks_metrics, METRICS),
     row("machine stands still 1 minute", Harm::Stall(60_000), any, "shorter than the lease of the lock"),
     row("machine stands still 10 minutes", Harm::Stall(2 * FIVE_MINUTES), any, "the lease of the lock is over when it goes on"),
+    row("region unreachable 5 minutes", Harm::Region(FIVE_MINUTES), abroad, REGION),
+    sticky(row("region unreachable for ever", Harm::Region(10_000 * DAY), abroad, REGION)),
     row("disk full", Harm::DiskFull, any, "a disk fills up at any time; what is not recorded is not done"),
     row("killed, event lost", Harm::Kill { kept: false }, any, "after the effect of a call, before its outcome is whole on disk"),
     row(

@@ -71,6 +71,7 @@ pub enum Befall {
 pub struct Twin {
     pub with_run: Mishap,
     pub without_run: Mishap,
+    pub region: String,
     pub at: Time,
 }
 
@@ -83,11 +84,17 @@ impl Twin {
     /// What a stranger set on a group may be left so, and what AWS makes of it.
     pub fn left_by_stranger(&self) -> Option<Final> {
         let Mishap::Resize { group, update } = &self.with_run else { return None };
-        Some(Final { group: group.clone(), min: update.min, max: update.max, desired: update.desired.or(update.min) })
+        Some(Final {
+            group: group.clone(),
+            region: Some(self.region.clone()),
+            min: update.min,
+            max: update.max,
+            desired: update.desired.or(update.min),
+        })
     }
 }
 
-/// The moment at which something happens, and who is who at it.
+/// The moment at which something happens, and who is who at it; worlds as they look from the environment's region.
 pub struct Scene<'a> {
     pub env: &'a Environment,
     pub before: &'a World,
@@ -154,7 +161,7 @@ impl Scene<'_> {
     fn twin(&self, with_run: Mishap, without_run: Mishap) -> Option<Twin> {
         let mut world = self.world.clone();
         world.advance(self.at.max(world.now));
-        with_run.befall(&mut world).then_some(Twin { with_run, without_run, at: self.at })
+        with_run.befall(&mut world).then_some(Twin { with_run, without_run, region: world.region, at: self.at })
     }
 
     /// Something of the group is still to launch, to boot or to start: else it is all the same what would come.
@@ -274,7 +281,7 @@ pub fn without_run(before: &World, twins: &[Twin], end: Time) -> World {
     let mut world = before.clone();
     for twin in twins {
         world.advance(twin.at.max(world.now));
-        twin.without_run.befall(&mut world);
+        twin.without_run.befall_in(&mut world, Some(&twin.region));
     }
     world.advance(end.max(world.now));
     world

@@ -47,10 +47,10 @@ pub enum Ids<'a> {
 /// Reads are allowed of all that they may meet, writes of what the environments name, in each colour: the next deploy goes the other way.
 /// With the calls that only a run on AWS makes: its journal is in S3, the address of a webhook and the token of a host may be parameters.
 pub fn policy(seen: &BTreeSet<Need>, envs: &[&Environment], ids: Ids) -> Policy {
-    let region_and_account = parts(seen);
+    let account = account(seen);
     let made = seen.iter().filter_map(|need| taken_back(need, envs));
     let mut needs: BTreeSet<Need> = BTreeSet::new();
-    for need in seen.iter().cloned().chain(made).chain(envs.iter().flat_map(|env| beyond(env, &region_and_account))) {
+    for need in seen.iter().cloned().chain(made).chain(envs.iter().flat_map(|env| beyond(env, &account))) {
         let Need { action, resource } = widened(need, envs);
         needs.extend(in_each_color(&resource, envs).into_iter().map(|resource| Need { action: action.clone(), resource }));
     }
@@ -78,14 +78,14 @@ fn statements(resources: BTreeMap<String, BTreeSet<String>>) -> Vec<Statement> {
     alike.into_iter().map(|((_, actions), resources)| Statement::allow(actions, resources)).collect()
 }
 
-/// `us-east-1:123456789012` of the ARNs that were seen.
-fn parts(seen: &BTreeSet<Need>) -> String {
+/// `123456789012` of the ARNs that were seen.
+fn account(seen: &BTreeSet<Need>) -> String {
     let part = |need: &Need| {
         let parts: Vec<&str> = need.resource.splitn(6, ':').collect();
         let [_, _, _, region, account, _] = parts.as_slice() else { return None };
-        (!region.is_empty() && !account.is_empty()).then(|| format!("{region}:{account}"))
+        (!region.is_empty() && !account.is_empty()).then(|| (*account).to_owned())
     };
-    seen.iter().find_map(part).unwrap_or_else(|| "*:*".to_owned())
+    seen.iter().find_map(part).unwrap_or_else(|| "*".to_owned())
 }
 
 /// A parameter or key that was not there before is deleted when a run is taken back. The sandbox's accounts have them all; a new one has not.
@@ -100,21 +100,21 @@ fn taken_back(need: &Need, envs: &[&Environment]) -> Option<Need> {
 }
 
 /// What a run on AWS needs, and in the sandbox does not.
-fn beyond(env: &Environment, region_and_account: &str) -> Vec<Need> {
+fn beyond(env: &Environment, account: &str) -> Vec<Need> {
     let need = |action: &str, resource: String| Need { action: action.to_owned(), resource };
     let bucket = format!("arn:aws:s3:::{}", env.state.bucket);
     let journal = env.journal_in(&Target::Aws) == JournalIn::S3;
     let kept = [need("s3:PutObject", format!("{bucket}/{}*", env.runs_key())), need("s3:ListBucket", bucket.clone())];
     let secrets = env.notify.iter().chain(env.outside.values().filter_map(|host| host.token.as_ref()));
     let secrets = secrets.filter_map(|secret| match secret {
-        Secret::Parameter(name) => Some(need("ssm:GetParameter", parameter(region_and_account, name))),
+        Secret::Parameter(name) => Some(need("ssm:GetParameter", parameter(&env.region, account, name))),
         Secret::Env(_) => None,
     });
     kept.into_iter().filter(|_| journal).chain(secrets).collect()
 }
 
-fn parameter(region_and_account: &str, name: &str) -> String {
-    format!("arn:aws:ssm:{region_and_account}:parameter/{}", name.trim_start_matches('/'))
+fn parameter(region: &str, account: &str, name: &str) -> String {
+    format!("arn:aws:ssm:{region}:{account}:parameter/{}", name.trim_start_matches('/'))
 }
 
 /// Names that differ from run to run become patterns; what is only read is allowed in the whole bucket, or beneath the environment's prefix.

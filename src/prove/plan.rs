@@ -204,8 +204,9 @@ fn worst(subject: &Subject, usual: f64) -> Worst {
     let given = subject.given.as_ref().expect("a plan is made in a given account");
     let timings = Timing::longest().into_iter().filter(|timing| READ.iter().all(|name| !timing.turns(name)));
     // Boots were read too, where the account remembers some: then the slowest of them counts.
-    let slow =
-        |env: &Environment| env.colors.iter().filter_map(|color| given.world.groups.get(&color.asg)).map(|group| group.boot.high).max();
+    let slow = |env: &Environment| {
+        env.colors.iter().filter_map(|color| given.world.region(&env.region)?.groups.get(&color.asg)).map(|group| group.boot.high).max()
+    };
     let boot = subject.envs().filter_map(slow).max().unwrap_or(0).div_ceil(1000);
     let timings: Vec<Timing> = timings.map(|timing| if timing.turns(BOOT) { Timing::one(BOOT, boot) } else { timing }).collect();
     let each = rehearse::in_timings(subject, &timings);

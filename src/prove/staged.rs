@@ -117,11 +117,15 @@ fn rule(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Rule, R
     let mut rule = match FAULTS.iter().find(|(name, _)| *name == fault.fault) {
         Some((_, make)) if place.is_some() => make(&service, &operation),
         Some(_) => return Err(Refusal::new(format!("fault `{}`: `at` which call?", fault.fault))),
-        None => Rule::mishap(&service, &operation, mishap(fault, envs, world)?),
+        None => {
+            let (region, mishap) = mishap(fault, envs, world)?;
+            Rule::mishap(&service, &operation, mishap).in_region(&region)
+        }
     };
     if place.is_none() {
         (rule.service, rule.operation) = (None, None);
     }
+    rule = fault.region.iter().fold(rule, |rule, region| rule.in_region(region));
     let times = fault.times.unwrap_or(1);
     Ok(rule.after(fault.nth.unwrap_or(1).saturating_sub(1)).times(if times == 0 { u32::MAX } else { times }))
 }
@@ -143,7 +147,8 @@ fn service_of(operation: &str) -> Result<(String, String), Refusal> {
     }
 }
 
-fn mishap(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Mishap, Refusal> {
+/// What happens, and in which region: that of the first environment which has the group or alarm.
+fn mishap(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<(String, Mishap), Refusal> {
     let name = fault.fault.as_str();
     if !MISHAPS.contains(&name) {
         let hint = did_you_mean(name, FAULTS.iter().map(|(name, _)| *name).chain(MISHAPS));
@@ -154,16 +159,17 @@ fn mishap(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Misha
     }
     if name == "bad_build" {
         let version = fault.build.clone().ok_or_else(|| Refusal::new("fault `bad_build`: which `build`, as the version key has it?"))?;
-        return Ok(Mishap::BadBuild { version });
+        return Ok((world.region.clone(), Mishap::BadBuild { version }));
     }
     let groups: Vec<&str> = envs.iter().flat_map(|env| &env.colors).map(|color| color.asg.as_str()).collect();
     let group = fault.group.clone().ok_or_else(|| Refusal::new(format!("fault `{name}`: which `group`?")))?;
-    if !groups.contains(&group.as_str()) {
+    let there = |env: &&Environment| fault.region.as_ref().is_none_or(|region| env.region == *region);
+    let Some(env) = envs.iter().filter(there).find(|env| env.colors.iter().any(|color| color.asg == group)) else {
         let hint = did_you_mean(&group, groups.iter().copied()).unwrap_or_else(|| groups.join(", "));
         return Err(Refusal::new(format!("fault `{name}`: there is no group `{group}`")).maybe_hint(Some(hint)));
-    }
-    let more = world.groups.get(&group).map_or(1, |group| group.desired + 1);
-    Ok(match name {
+    };
+    let more = world.region(&env.region).and_then(|there| there.groups.get(&group)).map_or(1, |group| group.desired + 1);
+    let mishap = match name {
         "interrupted" => Mishap::Interrupt { group },
         "all_interrupted" => Mishap::InterruptAll { group },
         "dies" => Mishap::Kill { group },
@@ -173,20 +179,21 @@ fn mishap(fault: &FaultAsk, envs: &[Environment], world: &World) -> Result<Misha
         "no_capacity" => Mishap::LimitCapacity { group, limit: Some(fault.to.unwrap_or(0)) },
         "policy" => Mishap::Policy { group, to: fault.to.unwrap_or(more) },
         _ => Mishap::Schedule { group, to: fault.to.unwrap_or(more) },
-    })
+    };
+    Ok((env.region.clone(), mishap))
 }
 
-fn alarm(fault: &FaultAsk, world: &World) -> Result<Mishap, Refusal> {
+fn alarm(fault: &FaultAsk, world: &World) -> Result<(String, Mishap), Refusal> {
     let name = fault.alarm.clone().ok_or_else(|| Refusal::new("fault `alarm`: which `alarm`?"))?;
-    if !world.alarms.contains_key(&name) {
-        let hint = did_you_mean(&name, world.alarms.keys().map(String::as_str));
+    let Some(there) = world.regions().find(|there| there.alarms.contains_key(&name)) else {
+        let hint = did_you_mean(&name, world.regions().flat_map(|there| there.alarms.keys().map(String::as_str)));
         return Err(Refusal::new(format!("fault `alarm`: there is no alarm `{name}`")).maybe_hint(hint));
-    }
+    };
     let state = fault.state.clone().unwrap_or_else(|| "ALARM".to_owned());
     if !["OK", "ALARM", "INSUFFICIENT_DATA"].contains(&state.as_str()) {
         return Err(Refusal::new(format!("fault `alarm`: `{state}` is no state; there are OK, ALARM and INSUFFICIENT_DATA")));
     }
-    Ok(Mishap::Alarm { name, state })
+    Ok((there.region.clone(), Mishap::Alarm { name, state }))
 }
 
 /// What an event says, for a test that waits for it.
@@ -274,6 +281,7 @@ fn users(env: &str, before: &World, after: &World) -> UsersTold {
 }
 
 fn account(env: &Environment, world: &World) -> Account {
+    let world = &world.seen_from(&env.region);
     let mut account = Account { weights: weights(env, world), ..Account::default() };
     let heaviest = account.weights.iter().filter(|(_, weight)| **weight > 0).max_by_key(|(_, weight)| **weight);
     account.live = heaviest.and_then(|(name, _)| env.colors.iter().find(|c| c.target_group == *name)).map(|color| color.name.clone());

@@ -296,7 +296,7 @@ fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Re
     spec.objects.retain(|(key, _)| !ask.objects.contains_key(key));
     spec.objects.extend(ask.objects.iter().filter_map(|(key, text)| Some((key.clone(), text.clone()?))));
     let mut world = built(&config, &spec).map_err(refused)?;
-    ask.alarms.iter().for_each(|(name, state)| world.set_alarm(name, false, state));
+    world.in_region(&env.region, |there| ask.alarms.iter().for_each(|(name, state)| there.set_alarm(name, false, state)));
     Ok(world)
 }
 

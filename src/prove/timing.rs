@@ -154,7 +154,7 @@ impl Timing {
     pub fn set(&self, world: &mut World, env: &Environment) {
         for dial in &DIALS {
             if let Some(value) = self.0.get(dial.name) {
-                (dial.set)(world, env, *value);
+                world.in_region(&env.region, |there| (dial.set)(there, env, *value));
             }
         }
         world.refresh();

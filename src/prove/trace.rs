@@ -9,7 +9,7 @@ use super::walk::{Fate, Played};
 use crate::run::event::{Event, What};
 use crate::sandbox::Traced;
 use crate::sandbox::audit::{Charter, Findings, Phase, judge_all};
-use crate::sandbox::world::{Caller, Happening, World};
+use crate::sandbox::world::{Caller, Entry, Happening, World};
 use std::collections::BTreeMap;
 
 /// An account without the run is watched this long; longer than runs take.
@@ -66,7 +66,7 @@ impl Baseline {
 
 fn routes(before: &World, after: &World) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in &after.log[before.log.len()..] {
+    for (_, entry) in since(before, after) {
         if let Happening::Rerouted { resource, .. } = &entry.what
             && !found.contains(resource)
         {
@@ -74,6 +74,17 @@ fn routes(before: &World, after: &World) -> Vec<String> {
         }
     }
     found
+}
+
+/// What happened between two states of an account, each with its region, in the order of time.
+pub fn since<'a>(before: &World, after: &'a World) -> Vec<(&'a str, &'a Entry)> {
+    let of = |there: &'a World| {
+        let first = before.region(&there.region).map_or(0, |was| was.log.len()).min(there.log.len());
+        there.log[first..].iter().map(|entry| (there.region.as_str(), entry))
+    };
+    let mut entries: Vec<_> = after.regions().flat_map(of).collect();
+    entries.sort_by_key(|(_, entry)| entry.at);
+    entries
 }
 
 /// All calls, but of those that one wait made only the first, middle and last of each kind.
@@ -106,14 +117,15 @@ fn thin(trace: &[Traced], from: usize, to: usize, keep: &mut [bool]) {
 
 /// The changes that a client made between two states of an account, for people.
 pub fn changes(before: &World, after: &World) -> Vec<String> {
-    let line = |entry: &crate::sandbox::world::Entry| match &entry.what {
+    let line = |(region, entry): (&str, &Entry)| match &entry.what {
         Happening::Call { service: _, operation, resource, set, by } => {
             let who = if *by == Caller::Other { " (somebody else)" } else { "" };
             let name = resource.strip_prefix("arn:").and_then(|arn| arn.rsplit(':').next()).unwrap_or(resource);
             let at = entry.at.since(before.now) as f64 / 1000.0;
-            Some(format!("{at:>6.1} s  {operation} {name}: {set}{who}"))
+            let place = if region == after.region { String::new() } else { format!("{region} ") };
+            Some(format!("{at:>6.1} s  {place}{operation} {name}: {set}{who}"))
         }
         _ => None,
     };
-    after.log[before.log.len().min(after.log.len())..].iter().filter_map(line).collect()
+    since(before, after).into_iter().filter_map(line).collect()
 }

@@ -75,7 +75,7 @@ impl Bench<'_> {
         let left = played.fate.twins.iter().filter_map(Twin::left_by_stranger);
         let phase = match ending {
             Some(event::Outcome::Done) | Some(event::Outcome::Abandoned) => {
-                let finals = declared(&whole_run(outcome)).into_iter().chain(left);
+                let finals = declared(&whole_run(outcome), self.subject.envs()).into_iter().chain(left);
                 match unseen(played) {
                     true => Phase::Crashed,
                     false => Phase::AtRest { finals: finals.collect(), undone: false, lock_owner: None },
@@ -99,7 +99,7 @@ impl Bench<'_> {
 
     /// Without the gate nobody comes back: what such a run leaves is judged as what stays, however it ended.
     fn ungated(&self, events: &[Event]) -> Option<Phase> {
-        let phase = || Phase::AtRest { finals: declared(events), undone: false, lock_owner: None };
+        let phase = || Phase::AtRest { finals: declared(events, self.subject.envs()), undone: false, lock_owner: None };
         self.subject.playbook.is_ungated().then(phase)
     }
 
@@ -255,7 +255,7 @@ fn whole_run(outcome: &Outcome) -> Vec<Event> {
 
 fn hash(world: &World, ended: &str) -> [u8; 16] {
     let mut sum = Sha256::new();
-    sum.update(serde_json::to_vec(&world.log).expect("a log is JSON"));
+    world.regions().for_each(|there| sum.update(serde_json::to_vec(&there.log).expect("a log is JSON")));
     sum.update(ended);
     let mut hash = [0; 16];
     hash.copy_from_slice(&sum.finalize()[..16]);

@@ -233,15 +233,22 @@ impl Bench<'_> {
                 let services = ["autoscaling", "elasticloadbalancing", "ssm", "s3", "sts"];
                 trouble.rules = services.map(|service| at(Rule::expired(service, "").any_operation().always())).to_vec();
             }
+            Harm::Region(ms) => {
+                let rule = Rule::region_unreachable(traced.region.as_ref()?);
+                trouble.rules.push(at(rule.until(traced.at.after_ms(ms))));
+            }
             Harm::Signal(name) => trouble.signal = Some((strike.call, name)),
             Harm::Stall(ms) => trouble.stall = Some((strike.call, Duration::from_millis(ms))),
             Harm::DiskFull => trouble.disk = Some(parent.disk_at(strike.call)),
             Harm::World(befall) => {
-                let (env, before) = (&self.subject.env, &self.base.before);
-                let world = parent.world_at(strike.call).unwrap_or(before);
-                let scene = Scene { env, before, world, ended: &parent.left.world, routes: &self.base.routes, at: traced.at };
+                let env = &self.subject.env;
+                let (before, ended) = (self.base.before.seen_from(&env.region), parent.left.world.seen_from(&env.region));
+                let world = parent.world_at(strike.call).unwrap_or(&self.base.before).seen_from(&env.region);
+                let own = |arn: &&String| before.rules.contains_key(*arn) || before.listeners.contains_key(*arn);
+                let routes: Vec<String> = self.base.routes.iter().filter(own).cloned().collect();
+                let scene = Scene { env, before: &before, world: &world, ended: &ended, routes: &routes, at: traced.at };
                 let found = scene.twin_of(befall)?;
-                trouble.rules.push(at(Rule::mishap(service, operation, found.with_run.clone())));
+                trouble.rules.push(at(Rule::mishap(service, operation, found.with_run.clone()).in_region(&found.region)));
                 twin = Some(found);
             }
             Harm::Nothing | Harm::Kill { .. } => return None,
@@ -249,7 +256,7 @@ impl Bench<'_> {
         let moves_route = matches!(operation, "ModifyListener" | "ModifyRule");
         let parts = match fault.harm {
             Harm::World(Befall::Route) | Harm::Expired => true,
-            Harm::Always(_) | Harm::While(..) | Harm::Stall(_) => moves_route,
+            Harm::Always(_) | Harm::While(..) | Harm::Stall(_) | Harm::Region(_) => moves_route,
             _ => false,
         };
         let parts = (parts && self.base.routes.len() > 1).then_some(traced.at);

@@ -1,6 +1,7 @@
 //! How a run ends: committed and read back, taken back, paused as it is, or given up.
 
 use super::event::{Change, Ended, OnFailure, Outcome, Place, What};
+use super::scope::Thing;
 use super::survey::{self, About};
 use super::{Done, Entry, Halt, Run, RunError, invariant, traffic, undo};
 use crate::account::{Action, CallRecord};
@@ -267,15 +268,17 @@ impl Run {
 
     /// First and last value of every field that a run set and that is not as it was, and the action that set it last.
     fn changed(&self) -> impl Iterator<Item = (Change, &Done)> {
-        let mut fields: BTreeMap<(String, String), (Change, &Done)> = BTreeMap::new();
+        let mut fields: BTreeMap<(Thing, String), (Change, &Done)> = BTreeMap::new();
+        let several = self.spans_regions();
         for entry in self.stays.iter().chain(&self.entries) {
             let Entry::Action(done) = entry else { continue };
             let now = if done.returned { &done.before } else { &done.action.wanted() };
             for (field, value) in now {
-                let (resource, field) = (done.action.resource(), field.clone());
+                let (thing, field) = (self.thing(&done.env, &done.action), field.clone());
                 let before = done.before.get(&field).cloned().flatten();
-                let change = || Change { resource: resource.clone(), field: field.clone(), before, now: None };
-                let (change, last) = fields.entry((resource.clone(), field.clone())).or_insert_with(|| (change(), done));
+                let place = if several && !thing.0.is_empty() { format!("{} ", thing.0) } else { String::new() };
+                let change = || Change { resource: format!("{place}{}", thing.1), field: field.clone(), before, now: None };
+                let (change, last) = fields.entry((thing.clone(), field.clone())).or_insert_with(|| (change(), done));
                 change.now.clone_from(value);
                 *last = done;
             }

@@ -113,7 +113,7 @@ pub struct Run {
     /// What it did in environments that were committed by themselves.
     stays: Vec<Entry>,
     /// What a process before this one sent to give a lease back, without knowing whether it went through.
-    sent_back: Vec<Action>,
+    sent_back: Vec<(String, Action)>,
     /// This process was told where instances can be asked: a denial from then on is no right that was never there.
     told_addresses: AtomicBool,
     /// Its calls are typed line by line.
@@ -198,9 +198,9 @@ impl Run {
             id: opening.began.run,
             told: opening.env.name.clone(),
             envs: [&opening.env].into_iter().chain(&opening.also).map(|env| env.name.clone()).collect(),
-            aside: opening.also.into_iter().map(|env| Scope::new(env, opening.confirmed)).collect(),
+            account: opening.accounts.in_region(&opening.env.region),
+            aside: opening.also.into_iter().map(|env| Scope::new(env, &opening.accounts, opening.confirmed)).collect(),
             env: opening.env,
-            account: opening.account,
             allow: opening.allow,
             answers: opening.answers,
             desk: opening.desk,

@@ -6,7 +6,7 @@ use super::guard::Allow;
 use super::journal::Journal;
 use super::lock::Claim;
 use super::{Answers, Broke, Halt, Observer, Run, now};
-use crate::account::Account;
+use crate::account::Accounts;
 use crate::config::Environment;
 use aws_smithy_async::time::SharedTimeSource;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Opening {
     pub env: Environment,
     /// Its other environments.
     pub also: Vec<Environment>,
-    pub account: Arc<Account>,
+    pub accounts: Arc<Accounts>,
     pub time: SharedTimeSource,
     pub journal: Journal,
     pub observer: Observer,

@@ -191,17 +191,18 @@ impl Run {
         let mut seen = std::collections::BTreeSet::new();
         for entry in [&self.stays[..], &self.entries[..]].concat().iter().rev() {
             let Entry::Action(done) = entry else { continue };
-            let facts = self.account.facts(&done.action).await?;
+            let facts = self.account_of(&done.env).facts(&done.action).await?;
             let mut found = facts.fields(&done.action);
-            let resource = done.action.resource();
+            let thing = self.thing(&done.env, &done.action);
             let given_back = |field: &String, value: &Option<String>| {
-                self.sent_back.iter().any(|back| back.resource() == resource && back.wanted().get(field) == Some(value))
+                let same = |(env, back): &(String, Action)| self.thing(env, back) == thing && back.wanted().get(field) == Some(value);
+                self.sent_back.iter().any(same)
             };
             // The last step that set a field is the one whose value must still be there.
-            found.retain(|field, value| seen.insert((resource.clone(), field.clone())) && !done.returned && !given_back(field, value));
+            found.retain(|field, value| seen.insert((thing.clone(), field.clone())) && !done.returned && !given_back(field, value));
             if !done.action.forwards().is_empty() {
                 // A change of weights also takes out what it does not name.
-                seen.extend(done.before.keys().map(|field| (resource.clone(), field.clone())));
+                seen.extend(done.before.keys().map(|field| (thing.clone(), field.clone())));
             }
             if let Some(why) = strange(&done.action, &done.before, &found) {
                 let why = format!("the account is not as this run left it (step {}): {why}", done.step);

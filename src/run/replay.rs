@@ -349,30 +349,30 @@ pub(super) fn entries(events: &[Event]) -> (Vec<Entry>, Vec<Entry>) {
     (entries, stays)
 }
 
-/// What was sent to give a lease back, by processes that do not know whether it went through.
-pub(super) fn sent_back(events: &[Event]) -> Vec<Action> {
-    let mut sent: BTreeMap<u64, &Action> = BTreeMap::new();
-    for event in events {
+/// What was sent to give a lease back, and in which environment, by processes that do not know whether it went through.
+pub(super) fn sent_back(events: &[Event]) -> Vec<(String, Action)> {
+    let mut sent: BTreeMap<u64, (&str, &Action)> = BTreeMap::new();
+    for (env, event) in with_env(events) {
         match &event.what {
-            What::UndoStarted { step, action, .. } => drop(sent.insert(*step, action)),
+            What::UndoStarted { step, action, .. } => drop(sent.insert(*step, (env, action))),
             What::LeaseReturned { step, .. } | What::UndoFinished { step, .. } => drop(sent.remove(step)),
             _ => {}
         }
     }
-    sent.into_values().cloned().collect()
+    sent.into_values().map(|(env, action)| (env.to_owned(), action.clone())).collect()
 }
 
 /// A lease was given back. Those that later steps took on the same thing went before it, without a call: they had found it so.
 fn returned(entries: &mut [Entry], step: u64) {
     let given = entries.iter().find_map(|entry| match entry {
-        Entry::Action(done) if done.step == step => Some(done.action.clone()),
+        Entry::Action(done) if done.step == step => Some((done.env.clone(), done.action.clone())),
         Entry::Action(_) | Entry::OnUndo { .. } => None,
     });
-    let Some(given) = given else { return };
+    let Some((env, given)) = given else { return };
     let same = |action: &Action| action.resource() == given.resource() && std::mem::discriminant(action) == std::mem::discriminant(&given);
     for entry in entries {
         if let Entry::Action(done) = entry
-            && (done.step == step || (done.lease && done.step > step && same(&done.action)))
+            && (done.step == step || (done.lease && done.step > step && done.env == env && same(&done.action)))
         {
             done.returned = true;
         }

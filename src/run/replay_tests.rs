@@ -104,6 +104,7 @@ fn what_was_sent_to_give_a_lease_back_is_known_until_it_is_known_to_be_back() {
     let started = What::UndoStarted { step: 1, action: action.clone(), expect: Fields::new() };
     let kept = What::LeaseKept { step: 1, why: "throttled".into() };
     let given = What::LeaseReturned { step: 1, action: action.clone(), held_seconds: 1.0, calls: Vec::new() };
+    let sent_back = |events: &[Event]| sent_back(events).into_iter().map(|(_, action)| action).collect::<Vec<_>>();
     assert_eq!(sent_back(&events(vec![started.clone(), kept.clone()])), std::slice::from_ref(&action));
     assert_eq!(sent_back(&events(vec![started.clone(), taken_up("resume")])), [action]);
     assert_eq!(sent_back(&events(vec![started.clone(), kept, taken_up("resume"), started, given])), []);

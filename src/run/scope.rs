@@ -3,7 +3,8 @@
 use super::event::{Event, What};
 use super::lock::{self, Claim, Lock, LockError, Place, Watch};
 use super::traffic::Topology;
-use super::{Halt, Opening, Run, RunError};
+use super::{Done, Halt, Opening, Run, RunError};
+use crate::account::{Account, Accounts, Action};
 use crate::config::Environment;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Scope {
     pub env: Environment,
+    /// In its region.
+    pub account: Arc<Account>,
     pub lock: Option<Lock>,
     pub confirmed: bool,
     pub topology: Option<Arc<Topology>>,
@@ -21,9 +24,13 @@ pub(super) struct Scope {
     pub accepted: BTreeMap<String, u32>,
 }
 
+/// A region, or nothing for what is the account's, and the name of a resource there.
+pub(super) type Thing = (String, String);
+
 impl Scope {
-    pub fn new(env: Environment, confirmed: bool) -> Scope {
-        Scope { env, lock: None, confirmed, topology: None, traffic_moved: None, accepted: BTreeMap::new() }
+    pub fn new(env: Environment, accounts: &Accounts, confirmed: bool) -> Scope {
+        let account = accounts.in_region(&env.region);
+        Scope { env, account, lock: None, confirmed, topology: None, traffic_moved: None, accepted: BTreeMap::new() }
     }
 }
 
@@ -44,12 +51,50 @@ impl Run {
             return Err(RunError::refused(format!("`{name}` is no environment of this run"), hint));
         };
         swap(&mut self.env, &mut scope.env);
+        swap(&mut self.account, &mut scope.account);
         swap(&mut self.lock, &mut scope.lock);
         swap(&mut self.confirmed, &mut scope.confirmed);
         swap(&mut self.topology, &mut scope.topology);
         swap(&mut self.traffic_moved, &mut scope.traffic_moved);
         swap(&mut self.accepted, &mut scope.accepted);
         Ok(before)
+    }
+
+    /// What an action is about, among all that a run over several regions does: groups and parameters of two regions may have one name,
+    /// objects are the account's.
+    pub(super) fn thing(&self, env: &str, action: &Action) -> Thing {
+        let region = match action {
+            Action::Object { .. } | Action::Copy { .. } => String::new(),
+            Action::Capacity { .. }
+            | Action::Processes { .. }
+            | Action::Forward { .. }
+            | Action::ForwardEach { .. }
+            | Action::Parameter { .. }
+            | Action::Standby { .. }
+            | Action::Terminate { .. }
+            | Action::Targets { .. }
+            | Action::Refresh { .. }
+            | Action::CancelRefresh { .. } => self.environment(env).region.clone(),
+        };
+        (region, action.resource())
+    }
+
+    pub(super) fn same_thing(&self, one: &Done, other: &Done) -> bool {
+        self.thing(&one.env, &one.action) == self.thing(&other.env, &other.action)
+    }
+
+    /// Its environments are in several regions.
+    pub(super) fn spans_regions(&self) -> bool {
+        self.aside.iter().any(|scope| scope.env.region != self.env.region)
+    }
+
+    /// The account in the region of one of its environments.
+    pub(super) fn account_of(&self, env: &str) -> Arc<Account> {
+        self.aside.iter().find(|scope| scope.env.name == env).map_or(&self.account, |scope| &scope.account).clone()
+    }
+
+    fn environment(&self, name: &str) -> &Environment {
+        self.aside.iter().map(|scope| &scope.env).find(|env| env.name == name).unwrap_or(&self.env)
     }
 
     /// For what the run itself knows to be one of its own.
@@ -145,7 +190,7 @@ async fn take_all(opening: &mut Opening, locks: &mut Vec<(String, Lock)>) -> Res
     let claim = opening.claim();
     let mut watched = Vec::new();
     for env in &envs {
-        let place = Place::of(env, &opening.account, &opening.time);
+        let place = Place::of(env, &opening.accounts.in_region(&env.region), &opening.time);
         // All leases run out at the same time: they are waited for at the same time.
         let watch = if envs.len() > 1 { Watch::begin(&place).await? } else { Watch::default() };
         watched.push((env.name.clone(), place, watch));

@@ -3,11 +3,11 @@
 use super::RunError;
 use super::targets;
 use super::traffic::{self, Balancer, Serving, Topology, Traffic, target_group_name};
-use crate::account::{Account, Forward, Group, HttpRequest, Instance, Object, Parameter, RouteRef, Target, TargetGroup};
+use crate::account::{Account, Accounts, Forward, Group, HttpRequest, Instance, Object, Parameter, RouteRef, Target, TargetGroup};
 use crate::config::{ColorNames, Environment, ORIGINAL};
 use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a probe of an instance may take.
 const PROBE_SECONDS: u32 = 3;
@@ -15,6 +15,7 @@ const PROBE_SECONDS: u32 = 3;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Survey {
     pub env: String,
+    pub region: String,
     /// The colour that the listener names, where it is one of ours and only one.
     pub live: Option<String>,
     /// In words, where it is not.
@@ -145,7 +146,18 @@ pub async fn survey(account: &Account, env: &Environment) -> Result<Survey, RunE
 }
 
 /// The same for several at once, with as few calls as that takes.
-pub async fn survey_all(account: &Account, envs: &[&Environment]) -> Vec<Result<Survey, RunError>> {
+pub async fn survey_all(accounts: &Accounts, envs: &[&Environment]) -> Vec<Result<Survey, RunError>> {
+    let regions: BTreeSet<&str> = envs.iter().map(|env| env.region.as_str()).collect();
+    let read = regions.into_iter().map(async |region| {
+        let own: Vec<&Environment> = envs.iter().filter(|env| env.region == region).copied().collect();
+        let surveys = survey_region(&accounts.in_region(region), &own).await;
+        own.into_iter().map(|env| env.name.as_str()).zip(surveys).collect::<Vec<_>>()
+    });
+    let mut surveys: BTreeMap<&str, Result<Survey, RunError>> = join_all(read).await.into_iter().flatten().collect();
+    envs.iter().filter_map(|env| surveys.remove(env.name.as_str())).collect()
+}
+
+async fn survey_region(account: &Account, envs: &[&Environment]) -> Vec<Result<Survey, RunError>> {
     match shared(account, envs).await {
         Ok(shared) => join_all(envs.iter().map(|env| survey_one(account, env, &shared))).await,
         Err(error) => envs.iter().map(|_| Err(error.clone())).collect(),
@@ -196,6 +208,7 @@ async fn survey_one(account: &Account, env: &Environment, shared: &Shared) -> Re
     let disagreements = disagreements(&reading, env, &serving, &colors);
     Ok(Survey {
         env: env.name.clone(),
+        region: env.region.clone(),
         traffic: match &serving {
             Serving::Color(color) => color.clone(),
             Serving::Split { text, .. } | Serving::Foreign { text } => text.clone(),

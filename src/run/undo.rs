@@ -152,7 +152,7 @@ impl Run {
             Action::Targets { .. } | Action::Terminate { .. } => false,
         };
         let first = self.entries.iter().find_map(|entry| match entry {
-            Entry::Action(first) if first.action.resource() == done.action.resource() => {
+            Entry::Action(first) if self.same_thing(first, done) => {
                 found.keys().all(|field| first.before.contains_key(field)).then_some(first)
             }
             Entry::Action(_) | Entry::OnUndo { .. } => None,
@@ -202,7 +202,7 @@ impl Run {
     /// share of it is ever put back.
     fn before_splits(&self, done: &Done) -> Fields {
         let earlier = self.entries.iter().rev().filter_map(|entry| match entry {
-            Entry::Action(earlier) if earlier.step <= done.step && earlier.action.resource() == done.action.resource() => Some(earlier),
+            Entry::Action(earlier) if earlier.step <= done.step && self.same_thing(earlier, done) => Some(earlier),
             Entry::Action(_) | Entry::OnUndo { .. } => None,
         });
         let mut whole = earlier.map(|earlier| &earlier.before).skip_while(|before| done.action.is_split(before));
@@ -244,7 +244,9 @@ impl Run {
             return Ok(());
         }
         for index in (0..self.entries.len()).rev() {
-            if matches!(&self.entries[index], Entry::Action(Done { action: Action::Processes { asg: own, .. }, .. }) if own == asg) {
+            let entry = &self.entries[index];
+            let own = matches!(entry, Entry::Action(Done { action: Action::Processes { asg: own, .. }, .. }) if own == asg);
+            if own && entry.env() == self.env.name {
                 self.return_lease(index).await?;
             }
         }
@@ -258,7 +260,7 @@ impl Run {
         }
         let done = done.clone();
         self.go_to(&done.env);
-        let taken_over = self.fields_set_after(index, &done.action);
+        let taken_over = self.fields_set_after(index, &done);
         let mut before = done.before.clone();
         let facts = self.settled(&done).await?;
         let found = facts.fields(&done.action);
@@ -293,12 +295,12 @@ impl Run {
         Ok(())
     }
 
-    fn fields_set_after(&self, index: usize, action: &Action) -> BTreeSet<String> {
+    fn fields_set_after(&self, index: usize, done: &Done) -> BTreeSet<String> {
         let later = self.entries[index + 1..].iter().filter_map(|entry| match entry {
-            Entry::Action(done) if done.action.resource() == action.resource() && !done.returned => Some(done.action.wanted()),
+            Entry::Action(later) if self.same_thing(later, done) && !later.returned => Some(later.action.wanted()),
             Entry::Action(_) | Entry::OnUndo { .. } => None,
         });
-        let own = action.wanted();
+        let own = done.action.wanted();
         later.flat_map(|fields| fields.into_keys()).filter(|field| own.contains_key(field)).collect()
     }
 }

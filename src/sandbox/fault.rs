@@ -1,6 +1,6 @@
 //! Rules that spoil a chosen call, or let something happen in the world just before it: placed, never by chance.
 
-use super::wire;
+use super::wire::{self, Call};
 use super::world::{Action, Fault, GroupUpdate, Lifecycle, ObjectMeta, PutCondition, Time, World};
 
 /// The rules in force, consulted in order.
@@ -16,6 +16,8 @@ pub struct Rule {
     pub service: Option<String>,
     /// Operation, e.g. `ModifyRule`; for an instance e.g. `GET /healthcheck`; `None`: any.
     pub operation: Option<String>,
+    /// Region that is asked; `None`: any.
+    pub region: Option<String>,
     /// Matching calls to let through first.
     pub skip: u32,
     /// Matching calls to spoil after that; `u32::MAX`: all.
@@ -43,8 +45,8 @@ pub enum Effect {
     HangAfter,
     /// 200 with this body in place of the reply; the call is not carried out.
     Body { content_type: String, body: String },
-    /// Something happens in the world, then the call is carried out as if nothing were.
-    World(Mishap),
+    /// Something happens in the world, in this region or (`None`) the home region; then the call is carried out as if nothing were.
+    World(Option<String>, Mishap),
 }
 
 /// What can happen to an account while a run is under way. A group's instance is its first in service, by id.
@@ -87,6 +89,12 @@ pub enum Mishap {
 }
 
 impl Mishap {
+    /// Lets it happen now in this region of the account, or in its home region.
+    pub fn befall_in(&self, account: &mut World, region: Option<&str>) -> bool {
+        let region = region.map_or_else(|| account.region.clone(), str::to_owned);
+        account.in_region(&region, |there| self.befall(there))
+    }
+
     /// Lets it happen now; false when the world has nothing that it could happen to.
     pub fn befall(&self, world: &mut World) -> bool {
         match self {
@@ -161,9 +169,13 @@ impl Rules {
     }
 
     /// Counts the call of this index and moment against the rules that match it, and gives the effect of the first one whose turn it is.
-    pub fn strike(&mut self, (index, now): (usize, Time), service: &str, operation: &str) -> Option<Effect> {
+    pub fn strike(&mut self, (index, now): (usize, Time), call: &Call) -> Option<Effect> {
+        self.strike_at((index, now), (call.service.name(), &call.operation, &call.region))
+    }
+
+    fn strike_at(&mut self, (index, now): (usize, Time), call: (&str, &str, &str)) -> Option<Effect> {
         let in_force = |rule: &Rule| index >= rule.from && rule.until.is_none_or(|end| now < end);
-        let matching = self.rules.iter_mut().filter(|rule| in_force(rule) && rule.matches(service, operation));
+        let matching = self.rules.iter_mut().filter(|rule| in_force(rule) && rule.matches(call));
         for rule in matching {
             if rule.skip > 0 {
                 rule.skip -= 1;
@@ -181,7 +193,8 @@ impl Rules {
 impl Rule {
     /// Spoils the next matching call, once.
     pub fn new(service: &str, operation: &str, effect: Effect) -> Rule {
-        Rule { service: Some(service.to_owned()), operation: Some(operation.to_owned()), skip: 0, times: 1, from: 0, until: None, effect }
+        let (service, operation) = (Some(service.to_owned()), Some(operation.to_owned()));
+        Rule { service, operation, region: None, skip: 0, times: 1, from: 0, until: None, effect }
     }
 
     /// Lets so many matching calls through first.
@@ -223,6 +236,21 @@ impl Rule {
     pub fn any_operation(mut self) -> Rule {
         self.operation = None;
         self
+    }
+
+    /// In one region only.
+    #[must_use]
+    pub fn in_region(mut self, region: &str) -> Rule {
+        match &mut self.effect {
+            Effect::World(place, _) => *place = Some(region.to_owned()),
+            _ => self.region = Some(region.to_owned()),
+        }
+        self
+    }
+
+    /// No call to a region arrives any more.
+    pub fn region_unreachable(region: &str) -> Rule {
+        Rule { service: None, ..Rule::lost_request("", "").any_operation().in_region(region).always() }
     }
 
     /// Asked too often, in the words of the service.
@@ -298,7 +326,7 @@ impl Rule {
 
     /// Something happens in the world just before the call.
     pub fn mishap(service: &str, operation: &str, mishap: Mishap) -> Rule {
-        Rule::new(service, operation, Effect::World(mishap))
+        Rule::new(service, operation, Effect::World(None, mishap))
     }
 
     /// A scaling activity of the group blocks the call.
@@ -322,8 +350,9 @@ impl Rule {
         Rule::new(service, operation, Effect::Error { status, code: code.to_owned(), message: message.to_owned() })
     }
 
-    fn matches(&self, service: &str, operation: &str) -> bool {
-        self.service.as_deref().is_none_or(|wanted| wanted == service) && self.operation.as_deref().is_none_or(|wanted| wanted == operation)
+    fn matches(&self, (service, operation, region): (&str, &str, &str)) -> bool {
+        let fits = |wanted: &Option<String>, given: &str| wanted.as_deref().is_none_or(|wanted| wanted == given);
+        fits(&self.service, service) && fits(&self.operation, operation) && fits(&self.region, region)
     }
 }
 
@@ -334,7 +363,7 @@ mod tests {
     const NOW: (usize, Time) = (0, Time(0));
 
     fn struck(rules: &mut Rules, calls: usize) -> Vec<bool> {
-        (0..calls).map(|_| rules.strike(NOW, "ssm", "PutParameter").is_some()).collect()
+        (0..calls).map(|_| rules.strike_at(NOW, ("ssm", "PutParameter", "us-east-1")).is_some()).collect()
     }
 
     #[test]
@@ -353,26 +382,35 @@ mod tests {
     #[test]
     fn other_services_and_operations_pass() {
         let mut rules = Rules { rules: vec![Rule::denied("ssm", "PutParameter").always()] };
-        assert_eq!(rules.strike(NOW, "ssm", "GetParameter"), None);
-        assert_eq!(rules.strike(NOW, "s3", "PutParameter"), None);
+        assert_eq!(rules.strike_at(NOW, ("ssm", "GetParameter", "us-east-1")), None);
+        assert_eq!(rules.strike_at(NOW, ("s3", "PutParameter", "us-east-1")), None);
         let any = Rule { service: None, ..Rule::denied("ssm", "PutParameter").any_operation() };
-        assert!(Rules { rules: vec![any] }.strike(NOW, "s3", "GetObject").is_some());
+        assert!(Rules { rules: vec![any] }.strike_at(NOW, ("s3", "GetObject", "us-east-1")).is_some());
+    }
+
+    #[test]
+    fn a_region_is_unreachable_and_the_others_are_not() {
+        let mut rules = Rules { rules: vec![Rule::region_unreachable("eu-west-1")] };
+        assert_eq!(rules.strike_at(NOW, ("ssm", "PutParameter", "us-east-1")), None);
+        assert_eq!(rules.strike_at(NOW, ("ssm", "PutParameter", "eu-west-1")), Some(Effect::ResetBefore));
+        assert_eq!(rules.strike_at(NOW, ("autoscaling", "DescribeAutoScalingGroups", "eu-west-1")), Some(Effect::ResetBefore));
     }
 
     #[test]
     fn the_first_rule_whose_turn_it_is_wins() {
         let first = Rule::lost_reply("ssm", "PutParameter").after(1);
         let mut rules = Rules { rules: vec![first, Rule::lost_request("ssm", "PutParameter").times(2)] };
-        assert_eq!(rules.strike(NOW, "ssm", "PutParameter"), Some(Effect::ResetBefore));
-        assert_eq!(rules.strike(NOW, "ssm", "PutParameter"), Some(Effect::ResetAfter));
-        assert_eq!(rules.strike(NOW, "ssm", "PutParameter"), Some(Effect::ResetBefore));
+        assert_eq!(rules.strike_at(NOW, ("ssm", "PutParameter", "us-east-1")), Some(Effect::ResetBefore));
+        assert_eq!(rules.strike_at(NOW, ("ssm", "PutParameter", "us-east-1")), Some(Effect::ResetAfter));
+        assert_eq!(rules.strike_at(NOW, ("ssm", "PutParameter", "us-east-1")), Some(Effect::ResetBefore));
     }
 
     #[test]
     fn a_rule_may_begin_at_a_call_and_end_at_a_moment() {
         let rule = Rule::throttle("ssm", "PutParameter").from_call(2).until(Time(5)).always();
         let mut rules = Rules { rules: vec![rule] };
-        let struck = [(1, 0), (2, 0), (3, 4), (4, 5)].map(|(index, at)| rules.strike((index, Time(at)), "ssm", "PutParameter").is_some());
+        let struck = [(1, 0), (2, 0), (3, 4), (4, 5)]
+            .map(|(index, at)| rules.strike_at((index, Time(at)), ("ssm", "PutParameter", "us-east-1")).is_some());
         assert_eq!(struck, [false, true, true, false]);
     }
 

@@ -93,6 +93,8 @@ pub struct Traced {
     pub at: Time,
     /// As in host names.
     pub service: String,
+    /// That was asked; `None`: the account's home region.
+    pub region: Option<String>,
     pub operation: String,
     /// Success changes the world.
     pub mutates: bool,
@@ -155,7 +157,7 @@ impl Sandbox {
         let delay = Duration::from_millis(self.world.timing.call.draw(&mut self.world.rng));
         self.requests += 1;
         let id = wire::uuid_of(&format!("request {}", self.requests));
-        let done = match wire::read(request) {
+        let done = match wire::read(request, &self.world) {
             Ok(call) => self.carry_out(&call, request, &id),
             Err(fault) => Done { outcome: Outcome::Reply(wire::no_service(&fault, &id)), changed: false },
         };
@@ -166,8 +168,9 @@ impl Sandbox {
     fn note(&mut self, call: &Call, request: &Request) {
         let (at, index) = (self.world.now, self.trace.len());
         let (service, operation) = (call.service.name().to_owned(), call.operation.clone());
-        let needs = wire::needs(&self.world, call, request).into();
-        self.trace.push(Traced { at, service, operation, mutates: call.mutates(), needs });
+        let region = (call.region != self.world.region).then(|| call.region.clone());
+        let needs = self.world.in_region(&call.region, |there| wire::needs(there, call, request)).into();
+        self.trace.push(Traced { at, service, region, operation, mutates: call.mutates(), needs });
         if let Some(bell) = self.bell.take_if(|bell| bell.call == index || at >= bell.latest) {
             (bell.ring)();
         }
@@ -179,7 +182,7 @@ impl Sandbox {
         *self.calls.entry((service.to_owned(), call.operation.clone())).or_default() += 1;
         self.note(call, request);
         let instead = |outcome| Done { outcome, changed: false };
-        match self.faults.strike((self.trace.len() - 1, self.world.now), service, &call.operation) {
+        match self.faults.strike((self.trace.len() - 1, self.world.now), call) {
             None => wire::carry_out(&mut self.world, call, request, id),
             Some(Effect::Error { status, code, message }) => {
                 let fault = world::Fault { status, code, message };
@@ -189,8 +192,8 @@ impl Sandbox {
                 let headers = vec![("content-type".to_owned(), content_type)];
                 instead(Outcome::Reply(Reply { status: 200, headers, body: body.into_bytes() }))
             }
-            Some(Effect::World(mishap)) => {
-                let happened = mishap.befall(&mut self.world);
+            Some(Effect::World(region, mishap)) => {
+                let happened = mishap.befall_in(&mut self.world, region.as_deref());
                 let done = wire::carry_out(&mut self.world, call, request, id);
                 Done { changed: done.changed || happened, ..done }
             }

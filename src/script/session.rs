@@ -422,7 +422,7 @@ pub(super) fn opening(playbook: &Playbook, host: &Host, request: Request) -> Ope
         who: if host.is_sandbox() { request.who } else { host.identity.arn.clone() },
         env: request.env,
         also: request.also,
-        account: host.account.clone(),
+        accounts: host.accounts.clone(),
         time: host.time.clone(),
         journal: request.journal,
         observer: request.observer,

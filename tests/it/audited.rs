@@ -21,7 +21,7 @@ pub fn findings(outcome: &Outcome, env: &Environment) -> Findings {
     let charter = strict(env);
     let ended = |finals, undone| Phase::AtRest { finals, undone, lock_owner: None };
     let undone = outcome.ended.outcome == Ending::Undone;
-    let with_run = judge(&outcome.before, &with_run, &charter, &ended(declared(&outcome.events), undone));
+    let with_run = judge(&outcome.before, &with_run, &charter, &ended(declared(&outcome.events, std::iter::empty()), undone));
     worse(&with_run, &judge(&outcome.before, &without_run, &charter, &ended(Vec::new(), undone)))
 }
 

@@ -36,6 +36,7 @@ mod program;
 mod prove;
 mod recovery;
 mod refusals;
+mod regions;
 mod release;
 mod repl;
 mod same_seed;

@@ -10,7 +10,11 @@ const DEPLOY_LIMIT: Duration = Duration::from_secs(300);
 
 /// What boto3 reads from the server.
 fn world(moto: &Moto) -> Value {
-    let text = Program::start(python("moto_world.py", &["read", &moto.url])).good(SCRIPT_LIMIT);
+    world_in("us-east-1", moto)
+}
+
+fn world_in(region: &str, moto: &Moto) -> Value {
+    let text = Program::start(python("moto_world.py", &["read", &moto.url, region])).good(SCRIPT_LIMIT);
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -40,4 +44,28 @@ fn deploy_moves_rule_parameters_version_key_and_groups_on_a_moto_server() {
         "version_key": new,
     });
     assert_eq!(world(&moto), after, "{said}");
+}
+
+#[test]
+fn a_deploy_in_one_of_two_regions_leaves_the_other() {
+    let project = Project::without_version_probe();
+    let text = std::fs::read_to_string(project.path().join("bgx.toml")).expect("the project has a bgx.toml");
+    project.write("bgx.toml", &text.replacen("[env.beta]\n", "[env.beta]\nregion = \"eu-west-1\"\n", 1));
+    let moto = Moto::start();
+    for region in ["us-east-1", "eu-west-1"] {
+        Program::start(python("moto_world.py", &["seed", &moto.url, region])).good(SCRIPT_LIMIT);
+    }
+    let before = world_in("us-east-1", &moto);
+    let run = ["run", "playbooks/deploy.rhai", "--env", "beta", "--target", &moto.url, "--version", "latest", "--bake", "5s"];
+    let said = project.bgx(&run).good(DEPLOY_LIMIT);
+    let (here, there) = (world_in("us-east-1", &moto), world_in("eu-west-1", &moto));
+    for part in ["weights", "groups", "parameters"] {
+        assert_eq!(here[part], before[part], "us-east-1 is as it was: {said}");
+    }
+    assert_eq!(there["weights"], json!({ "Beta-Blue": 0, "Beta-Green": 100 }), "{said}");
+    assert_eq!(
+        (&there["parameters"]["active-color"], &there["groups"]["beta-green"]["in_service"]),
+        (&json!("green"), &json!(2)),
+        "{said}"
+    );
 }

@@ -146,7 +146,7 @@ impl Left {
 
     /// What is wrong with a run of the gate, by how it ended.
     pub fn findings(&self, env: &Environment) -> Findings {
-        let at_rest = |undone| Phase::AtRest { finals: declared(&self.events), undone, lock_owner: None };
+        let at_rest = |undone| Phase::AtRest { finals: declared(&self.events, std::iter::empty()), undone, lock_owner: None };
         let phase = match self.ended.outcome {
             Outcome::Done | Outcome::Abandoned => at_rest(false),
             Outcome::Undone | Outcome::Refused => at_rest(true),

@@ -79,7 +79,7 @@ impl Told {
     }
 
     fn all_findings(&self) -> Findings {
-        let phase = Phase::AtRest { finals: declared(&self.events), undone: false, lock_owner: None };
+        let phase = Phase::AtRest { finals: declared(&self.events, std::iter::empty()), undone: false, lock_owner: None };
         findings(&self.before, &self.world, &self.act.env, &phase)
     }
 

@@ -1,4 +1,5 @@
-"""Environment `beta` on a moto server: `moto_world.py seed URL` makes it, `moto_world.py read URL` prints it as JSON.
+"""Environment `beta` on a moto server: `moto_world.py seed URL` makes it, `moto_world.py read URL` prints it as JSON;
+a REGION after that is another one than us-east-1, where the bucket always is.
 
 moto knows no time, no health and no draining: every registered target is healthy at once and terminated instances stay
 listed. What is read here says where traffic goes and how large the groups are, nothing about health.
@@ -14,17 +15,20 @@ PREFIX = "/compiler-explorer/beta"
 COLORS = {"blue": ("beta-blue", "Beta-Blue", 2), "green": ("beta-green", "Beta-Green", 0)}
 BUILDS = (41000, 41001, 41002)
 SERVING = "dist/gh/main/41000.tar.xz"
+HOME = "us-east-1"
+REGION = sys.argv[3] if len(sys.argv) > 3 else HOME
 
 
 def client(service, endpoint):
+    region = HOME if service == "s3" else REGION
     return boto3.client(
-        service, endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="bgx", aws_secret_access_key="bgx"
+        service, endpoint_url=endpoint, region_name=region, aws_access_key_id="bgx", aws_secret_access_key="bgx"
     )
 
 
 def network(ec2):
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    zones = ((1, "us-east-1a"), (2, "us-east-1b"))
+    zones = ((1, f"{REGION}a"), (2, f"{REGION}b"))
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"] for n, zone in zones
     ]
@@ -81,6 +85,8 @@ def storage(ssm, s3, groups):
     parameters = {"active-color": "blue", "active-target-group-arn": groups["Beta-Blue"], "blue-version": SERVING}
     for name, value in parameters.items():
         ssm.put_parameter(Name=f"{PREFIX}/{name}", Value=value, Type="String")
+    if REGION != HOME:
+        return
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="version/beta", Body=SERVING.encode())
     for number in BUILDS:

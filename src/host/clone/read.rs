@@ -139,7 +139,11 @@ impl Reader<'_> {
             Ok(Err(error)) => {
                 if error.kind == Kind::Denied {
                     let service = if error.service == "cloudwatch" { "monitoring" } else { &error.service };
-                    self.refused.borrow_mut().push(Denied { service: service.to_owned(), operation: error.operation.clone() });
+                    self.refused.borrow_mut().push(Denied {
+                        service: service.to_owned(),
+                        operation: error.operation.clone(),
+                        region: None,
+                    });
                 }
                 error.to_string()
             }

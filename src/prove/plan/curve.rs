@@ -1,5 +1,6 @@
 //! Capacity and traffic by colour over the time of a rehearsal, from what the account's log says of each moment.
 
+use super::super::trace::since;
 use crate::config::Environment;
 use crate::sandbox::world::{Action, Entry, Happening, Instance, Lifecycle, TargetState, World};
 use serde::{Deserialize, Serialize};
@@ -26,15 +27,19 @@ pub struct ColorSample {
 
 /// A sample at the beginning, and one at each moment at which something is otherwise than before.
 pub fn samples(before: &World, after: &World, envs: &[&Environment]) -> Vec<Sample> {
-    let mut curve = Curve::of(before);
-    let mut samples = vec![Sample { at_seconds: 0.0, envs: curve.now(envs) }];
-    let entries = after.log.get(before.log.len()..).unwrap_or_default();
-    for (index, entry) in entries.iter().enumerate() {
-        curve.follow(entry);
-        if entries.get(index + 1).is_some_and(|next| next.at == entry.at) {
+    let mut curves: BTreeMap<&str, Curve> =
+        envs.iter().map(|env| (env.region.as_str(), Curve::of(before.seen_from(&env.region).into_owned()))).collect();
+    let now = |curves: &BTreeMap<&str, Curve>| envs.iter().map(|env| (env.name.clone(), curves[env.region.as_str()].colors(env))).collect();
+    let mut samples = vec![Sample { at_seconds: 0.0, envs: now(&curves) }];
+    let entries = since(before, after);
+    for (index, (region, entry)) in entries.iter().enumerate() {
+        if let Some(curve) = curves.get_mut(region) {
+            curve.follow(entry);
+        }
+        if entries.get(index + 1).is_some_and(|(_, next)| next.at == entry.at) {
             continue;
         }
-        let envs = curve.now(envs);
+        let envs = now(&curves);
         if samples.last().is_none_or(|last| last.envs != envs) {
             samples.push(Sample { at_seconds: entry.at.since(before.now) as f64 / 1000.0, envs });
         }
@@ -55,7 +60,7 @@ struct Curve {
 }
 
 impl Curve {
-    fn of(world: &World) -> Curve {
+    fn of(world: World) -> Curve {
         let pair = |instance: &Instance| (instance.id.clone(), instance.group.clone());
         let healthy = world.target_groups.iter().map(|(arn, group)| {
             let healthy = group.targets.values().filter(|target| target.state == TargetState::Healthy);
@@ -65,7 +70,7 @@ impl Curve {
             in_service: world.instances.values().filter(|i| i.lifecycle == Lifecycle::InService).map(pair).collect(),
             groups: world.instances.values().map(pair).collect(),
             healthy: healthy.collect(),
-            world: world.clone(),
+            world,
         }
     }
 
@@ -104,10 +109,6 @@ impl Curve {
             | Happening::Broken { .. }
             | Happening::Throttled { .. } => {}
         }
-    }
-
-    fn now(&self, envs: &[&Environment]) -> BTreeMap<String, BTreeMap<String, ColorSample>> {
-        envs.iter().map(|env| (env.name.clone(), self.colors(env))).collect()
     }
 
     fn colors(&self, env: &Environment) -> BTreeMap<String, ColorSample> {

@@ -11,8 +11,12 @@ const CALLS_APART: u64 = 10_000;
 pub struct Charter {
     /// Name of its user traffic.
     pub env: String,
+    /// `None`: the account's home region.
+    pub region: Option<String>,
     pub load_balancer: String,
     pub bucket: String,
+    /// Where lock and records are; `None`: in that bucket.
+    pub state_bucket: Option<String>,
     /// Two, or more; the first two are blue and green.
     pub colors: Vec<Color>,
     pub routes: Vec<Route>,
@@ -97,6 +101,8 @@ impl Charter {
     ) -> Charter {
         Charter {
             env: env.to_owned(),
+            region: None,
+            state_bucket: None,
             load_balancer: load_balancer.to_owned(),
             bucket: bucket.to_owned(),
             colors: colors.into(),
@@ -139,9 +145,13 @@ impl Charter {
 
     /// `object` is `bucket/key`, as the log has it.
     pub(super) fn may_write_object(&self, object: &str) -> bool {
-        let Some(key) = object.strip_prefix(&self.bucket).and_then(|rest| rest.strip_prefix('/')) else { return false };
-        let own = self.colors.iter().any(|c| c.version_key == key) || self.is_state(key);
-        own || named(&self.extra.objects, key)
+        let key_in = |bucket: &str| object.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/'));
+        let own = |key: &str| self.colors.iter().any(|c| c.version_key == key) || named(&self.extra.objects, key);
+        key_in(&self.bucket).is_some_and(own) || key_in(self.state_bucket()).is_some_and(|key| self.is_state(key))
+    }
+
+    pub(super) fn state_bucket(&self) -> &str {
+        self.state_bucket.as_deref().unwrap_or(&self.bucket)
     }
 
     /// The lock or a record: the runs' own, and nothing that an undo puts back.

@@ -6,6 +6,7 @@
 mod calls;
 mod charter;
 mod instants;
+mod regions;
 mod replay;
 mod rest;
 #[cfg(test)]
@@ -138,6 +139,8 @@ pub enum Phase {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Final {
     pub group: String,
+    /// `None`: the account's home region.
+    pub region: Option<String>,
     pub min: Option<u32>,
     pub max: Option<u32>,
     pub desired: Option<u32>,
@@ -173,6 +176,14 @@ pub fn judge(before: &World, after: &World, charter: &Charter, phase: &Phase) ->
 
 /// The same for a run over several environments: a call is outside of them if it is outside of each.
 pub fn judge_all(before: &World, after: &World, charters: &[Charter], phase: &Phase) -> Findings {
+    match after.elsewhere.is_empty() {
+        true => judge_each(before, after, charters, phase),
+        false => regions::judge(before, after, charters, phase),
+    }
+}
+
+/// In one region.
+fn judge_each(before: &World, after: &World, charters: &[Charter], phase: &Phase) -> Findings {
     let each: Vec<Findings> = charters.iter().map(|charter| judge(before, after, charter, phase)).collect();
     let has = |findings: &Findings, breach: &Breach| {
         let same = |other: &Breach| (other.invariant, &other.subject, other.at) == (breach.invariant, &breach.subject, breach.at);

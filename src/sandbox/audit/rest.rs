@@ -159,8 +159,8 @@ impl Rest<'_> {
     fn lock(&self, owner: Option<&str>) -> Option<Condition> {
         let charter = self.names.charter;
         let key = charter.lock.as_ref()?;
-        let text = text(self.after, &charter.bucket, key).filter(|text| !says_free(text))?;
-        let resource = format!("{}/{key}", charter.bucket);
+        let text = text(self.after, charter.state_bucket(), key).filter(|text| !says_free(text))?;
+        let resource = format!("{}/{key}", charter.state_bucket());
         let what = match owner {
             None => format!("the lock {key} is left behind"),
             Some(owner) if text.contains(owner) => return None,

@@ -17,6 +17,7 @@ mod cloudwatch;
 mod door;
 mod elbv2;
 mod faults;
+mod regions;
 mod s3;
 mod server;
 mod ssm;
@@ -43,11 +44,15 @@ impl Account {
     }
 
     fn behind(sandbox: Arc<Mutex<Sandbox>>, with: impl FnOnce(Door) -> Door) -> Account {
+        Account::in_region("us-east-1", sandbox, with)
+    }
+
+    fn in_region(region: &'static str, sandbox: Arc<Mutex<Sandbox>>, with: impl FnOnce(Door) -> Door) -> Account {
         let clock = Clock::starting_at(START);
         let door = with(Door::new(sandbox.clone(), clock));
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
+            .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
             .http_client(door.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -94,6 +99,8 @@ pub(in crate::sandbox) fn spec() -> WorldSpec {
 
 fn env(name: &str, routes: Vec<RouteSpec>, size: u32) -> EnvSpec {
     EnvSpec {
+        region: None,
+        bucket: None,
         name: name.into(),
         routes,
         colors: vec![color(name, "blue", size), color(name, "green", 0)],

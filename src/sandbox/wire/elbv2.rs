@@ -14,6 +14,7 @@ const NAMED_MAX: usize = 20;
 const PAGE_MAX: u32 = 400;
 
 pub fn handle(world: &mut World, operation: &str, form: &Form) -> Result<Xml, Fault> {
+    of_this_region(world, form)?;
     match operation {
         "DescribeLoadBalancers" => describe_load_balancers(world, form),
         "DescribeListeners" => describe_listeners(world, form),
@@ -27,6 +28,21 @@ pub fn handle(world: &mut World, operation: &str, form: &Form) -> Result<Xml, Fa
         "DeregisterTargets" => targets::deregister(world, form),
         _ => Err(no_operation(operation, "2015-12-01")),
     }
+}
+
+/// An ARN of another region is no ARN here (seen on AWS: aws/aws-cli issue 3673).
+fn of_this_region(world: &World, form: &Form) -> Result<(), Fault> {
+    let here = format!("arn:aws:elasticloadbalancing:{}:", world.region);
+    let elsewhere = |value: &&String| value.starts_with("arn:aws:elasticloadbalancing:") && !value.starts_with(&here);
+    let Some(arn) = form.values().find(elsewhere) else { return Ok(()) };
+    let kind = match arn.splitn(6, ':').nth(5).and_then(|resource| resource.split('/').next()) {
+        Some("loadbalancer") => "load balancer",
+        Some("targetgroup") => "target group",
+        Some("listener-rule") => "listener rule",
+        Some("listener") => "listener",
+        Some(_) | None => "resource",
+    };
+    Err(validation(&format!("'{arn}' is not a valid {kind} ARN")))
 }
 
 fn describe_load_balancers(world: &World, form: &Form) -> Result<Xml, Fault> {

@@ -37,6 +37,8 @@ use xml::Xml;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     pub service: Service,
+    /// That is asked.
+    pub region: String,
     /// As in the service's API reference; for an instance the method and path.
     pub operation: String,
     input: Input,
@@ -70,9 +72,10 @@ pub struct Done {
     pub changed: bool,
 }
 
-/// Finds out which service and operation a request is for.
-pub fn read(request: &Request) -> Result<Call, Fault> {
+/// Finds out which service, region and operation a request is for.
+pub fn read(request: &Request, world: &World) -> Result<Call, Fault> {
     let service = route::service(request)?;
+    let region = route::region(service, request, world);
     let (operation, input) = match service {
         Service::AutoScaling | Service::LoadBalancing | Service::Sts => {
             let form = Form::parse(if request.body.is_empty() { request.query.as_bytes() } else { &request.body });
@@ -87,15 +90,21 @@ pub fn read(request: &Request) -> Result<Call, Fault> {
         Service::Instance | Service::Webhook => (format!("{} {}", request.method, request.path), Input::Instance),
         Service::GitHub => (format!("{} {}", request.method, github::path(request)), Input::Instance),
     };
-    Ok(Call { service, operation, input })
+    Ok(Call { service, region, operation, input })
 }
 
-/// Carries out a call at the present moment of the world, within the service's rate and what the caller may do.
+/// Carries out a call in its region at the present moment, within the service's rate there and what the caller may do.
 pub fn carry_out(world: &mut World, call: &Call, request: &Request, id: &str) -> Done {
+    // Buckets are the account's, wherever they lie.
+    let region = if call.service == Service::S3 { world.region.clone() } else { call.region.clone() };
+    world.in_region(&region, |there| carry_out_there(there, call, request, id))
+}
+
+fn carry_out_there(world: &mut World, call: &Call, request: &Request, id: &str) -> Done {
     let admitted = throttle::admit(world, call.service, &call.operation).and_then(|()| authorize::admit(world, call, request));
     let result = admitted.and_then(|()| dispatch(world, call, request, id));
     match result {
-        Ok(Outcome::Reply(reply)) => Done { changed: call.mutates() && reply.status < 400, outcome: Outcome::Reply(reply) },
+        Ok(Outcome::Reply(reply)) => Done { changed: call.mutates() && reply.status < 300, outcome: Outcome::Reply(reply) },
         Ok(outcome) => Done { outcome, changed: false },
         Err(fault) => Done { outcome: Outcome::Reply(error(call.service, request, &fault, id)), changed: false },
     }
@@ -117,7 +126,10 @@ fn dispatch(world: &mut World, call: &Call, request: &Request, id: &str) -> Resu
             cloudwatch::reply(200, &cloudwatch::handle(world, operation, input)?, request)
         }
         Input::Json(input) => json_reply(200, &ssm::handle(world, operation, input)?),
-        Input::Object(place) => s3::handle(world, operation, place, request)?,
+        Input::Object(place) => match s3::elsewhere(world, place, request, id) {
+            Some(redirect) => redirect,
+            None => s3::handle(world, operation, place, request)?,
+        },
         Input::Instance if call.service == Service::Webhook => return Ok(instances::notice(world, request)),
         Input::Instance if call.service == Service::GitHub => github::handle(world, request),
         Input::Instance => return Ok(instances::handle(world, request)),

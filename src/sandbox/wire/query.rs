@@ -16,6 +16,11 @@ impl Form {
         self.0.get(name).map(String::as_str)
     }
 
+    /// All of them.
+    pub fn values(&self) -> impl Iterator<Item = &String> {
+        self.0.values()
+    }
+
     pub fn required(&self, name: &str) -> Result<&str, Fault> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| invalid("null", name, "Member must not be null"))
     }

@@ -2,7 +2,7 @@
 
 use super::github::ENTERPRISE;
 use crate::sandbox::Request;
-use crate::sandbox::world::Fault;
+use crate::sandbox::world::{Fault, World};
 use std::net::Ipv4Addr;
 
 /// Where notices of a run go in the sandbox.
@@ -81,6 +81,31 @@ pub fn service(request: &Request) -> Result<Service, Fault> {
     })
 }
 
+/// The region that a request is for: of an instance where it runs, else by host name or, on a shared port, by the scope of its signature.
+pub fn region(service: Service, request: &Request, world: &World) -> String {
+    let named = match service {
+        Service::AutoScaling | Service::LoadBalancing | Service::Ssm | Service::CloudWatch | Service::Sts | Service::S3 => {
+            asked_region(request)
+        }
+        Service::Instance => {
+            let runs = |there: &&World| there.instances.values().any(|instance| instance.private_ip == request.host);
+            world.regions().find(runs).map(|there| there.region.clone())
+        }
+        Service::Webhook | Service::GitHub => None,
+    };
+    named.unwrap_or_else(|| world.region.clone())
+}
+
+/// The region that a request names.
+pub fn asked_region(request: &Request) -> Option<String> {
+    let is_region = |label: &&str| label.split('-').count() >= 3 && label.ends_with(|c: char| c.is_ascii_digit());
+    if let Some(labels) = request.host.strip_suffix(".amazonaws.com") {
+        let last = labels.rsplit('.').next()?;
+        return Some(last.strip_prefix("s3-").unwrap_or(last)).filter(is_region).map(str::to_owned);
+    }
+    scope(request)?.get(2).map(String::as_str).filter(is_region).map(str::to_owned)
+}
+
 /// `autoscaling.us-east-1`, `s3.us-east-1`, `my.bucket.s3.us-east-1`, `s3`.
 fn by_labels(labels: &str) -> Option<Service> {
     let first = labels.split('.').next().unwrap_or(labels);
@@ -90,12 +115,17 @@ fn by_labels(labels: &str) -> Option<Service> {
     }
 }
 
-/// `Credential=AKID/20261121/us-east-1/autoscaling/aws4_request`, in the header or in a presigned address.
-fn by_scope(request: &Request) -> Option<Result<Service, Fault>> {
+/// Parts of `Credential=AKID/20261121/us-east-1/autoscaling/aws4_request`, in the header or in a presigned address.
+fn scope(request: &Request) -> Option<Vec<String>> {
     let header = request.header("authorization").and_then(|text| text.split_once("Credential=")).map(|(_, rest)| rest.to_owned());
     let presigned = || form_urlencoded::parse(request.query.as_bytes()).find(|(n, _)| n == "X-Amz-Credential").map(|(_, v)| v.into_owned());
     let scope = header.or_else(presigned)?;
-    let name = scope.split([',', ' ']).next()?.split('/').nth(3)?;
+    Some(scope.split([',', ' ']).next()?.split('/').map(str::to_owned).collect())
+}
+
+fn by_scope(request: &Request) -> Option<Result<Service, Fault>> {
+    let scope = scope(request)?;
+    let name = scope.get(3)?;
     Some(Service::named(name).ok_or_else(|| unknown(&format!("the sandbox does not simulate `{name}`"))))
 }
 

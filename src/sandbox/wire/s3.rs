@@ -1,7 +1,7 @@
 //! S3, restXml, virtual-host and path style: objects, and conditions on writing them.
 
 use super::chunked;
-use super::{Service, Xml, content_type, http_date, s3_list};
+use super::{Service, Xml, content_type, http_date, route, s3_list};
 use crate::sandbox::world::{Fault, Object, ObjectMeta, PutCondition, World};
 use crate::sandbox::{Reply, Request};
 use base64::Engine as _;
@@ -69,11 +69,23 @@ pub fn handle(world: &mut World, operation: &str, place: &Place, request: &Reque
         "DeleteObject" => delete(world, place, request),
         "ListObjectsV2" => s3_list::list(world, place).map(|xml| xml_reply("ListBucketResult", &xml)),
         "HeadBucket" if world.buckets.contains_key(&place.bucket) => {
-            Ok(Reply { status: 200, headers: vec![header("x-amz-bucket-region", &world.region)], body: Vec::new() })
+            Ok(Reply { status: 200, headers: vec![header("x-amz-bucket-region", world.region_of_bucket(&place.bucket))], body: Vec::new() })
         }
         "HeadBucket" => Err(Fault::new(404, "NoSuchBucket", "The specified bucket does not exist")),
         _ => Err(Fault::new(501, "NotImplemented", format!("the sandbox does not simulate the S3 operation `{operation}`"))),
     }
+}
+
+/// 301 where another region is asked than the one in which the bucket lies (S3 user guide, "Making requests using the REST API",
+/// "PermanentRedirect"); the header names that region, as it does in the answer to HEAD, which has no body.
+pub fn elsewhere(world: &World, place: &Place, request: &Request, id: &str) -> Option<Reply> {
+    let lies = world.buckets.contains_key(&place.bucket).then(|| world.region_of_bucket(&place.bucket))?;
+    let asked = route::asked_region(request)?;
+    (asked != lies).then(|| {
+        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
+        let reply = error(request, &Fault::new(301, "PermanentRedirect", message), id);
+        Reply { headers: [reply.headers, vec![header("x-amz-bucket-region", lies)]].concat(), ..reply }
+    })
 }
 
 /// An S3 error; the answer to HEAD never has a body, so the SDK sees its status alone.

@@ -39,6 +39,12 @@ pub struct WorldSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnvSpec {
     pub name: String,
+    /// `None`: that of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// In place of the account's; it lies in the environment's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
     /// Where its traffic comes in; every entry forwards to the live colour (weight 1 as a single-target forward).
     pub routes: Vec<RouteSpec>,
     /// The colours; the first one is live.
@@ -127,30 +133,46 @@ impl World {
     /// A settled account: everything in `spec` exists, running instances are InService and healthy, nothing is pending.
     pub fn new(spec: &WorldSpec) -> World {
         let mut world = World::empty(spec);
-        let balancer = world.add_load_balancer(spec);
+        let balancer = if spec.has_envs_in(&spec.region) { world.add_load_balancer(spec) } else { String::new() };
         world.add_storage(spec);
-        for env in &spec.envs {
+        world.settle_region(spec, &balancer);
+        let abroad: BTreeSet<&str> = spec.envs.iter().map(|env| spec.region_of(env)).filter(|region| *region != spec.region).collect();
+        for region in abroad {
+            world.in_region(region, |there| {
+                let balancer = there.add_load_balancer(spec);
+                there.settle_region(spec, &balancer);
+            });
+        }
+        world.refresh();
+        world
+    }
+
+    /// The environments of this region.
+    fn settle_region(&mut self, spec: &WorldSpec, balancer: &str) {
+        let region = self.region.clone();
+        for env in spec.envs.iter().filter(|env| spec.region_of(env) == region) {
+            if env.backlog > 0.0 {
+                self.backlogs.insert(env.name.clone(), env.backlog);
+            }
             for (index, color) in env.colors.iter().enumerate() {
-                world.add_color(spec, env, color, index == 0);
+                self.add_color(spec, env, color, index == 0);
             }
             if let Some(live) = env.colors.first() {
                 for route in &env.routes {
                     let service = live.services.get(route.service).map_or("", |service| &service.target_group);
-                    world.add_route(&balancer, env, route, service);
+                    self.add_route(balancer, env, route, service);
                 }
             }
             for (name, count) in &env.side_groups {
-                world.add_side_group(spec, env, name, *count);
+                self.add_side_group(spec, env, name, *count);
             }
             for (name, value) in &env.parameters {
                 let history = BTreeMap::from([(1, value.clone())]);
                 let kind = "String".to_owned();
-                let parameter = Parameter { value: value.clone(), version: 1, kind, modified: world.now, history, stale: Past::default() };
-                world.parameters.insert(name.clone(), parameter);
+                let parameter = Parameter { value: value.clone(), version: 1, kind, modified: self.now, history, stale: Past::default() };
+                self.parameters.insert(name.clone(), parameter);
             }
         }
-        world.refresh();
-        world
     }
 
     /// An account without resources.
@@ -160,6 +182,7 @@ impl World {
             rng: Rng(spec.seed),
             account: spec.account.clone(),
             region: spec.region.clone(),
+            elsewhere: BTreeMap::new(),
             timing: spec.timing.clone(),
             groups: BTreeMap::new(),
             instances: BTreeMap::new(),
@@ -168,7 +191,8 @@ impl World {
             rules: BTreeMap::new(),
             target_groups: BTreeMap::new(),
             parameters: BTreeMap::new(),
-            buckets: BTreeMap::from([(spec.bucket.clone(), BTreeMap::new())]),
+            buckets: if spec.bucket.is_empty() { BTreeMap::new() } else { BTreeMap::from([(spec.bucket.clone(), BTreeMap::new())]) },
+            bucket_regions: BTreeMap::new(),
             commands: BTreeMap::new(),
             refreshes: BTreeMap::new(),
             flows: Vec::new(),
@@ -179,7 +203,7 @@ impl World {
             bad_builds: BTreeSet::new(),
             alarms: BTreeMap::new(),
             published: Vec::new(),
-            backlogs: spec.envs.iter().filter(|env| env.backlog > 0.0).map(|env| (env.name.clone(), env.backlog)).collect(),
+            backlogs: BTreeMap::new(),
             notices: Vec::new(),
             repository: None,
             policy: None,
@@ -247,20 +271,24 @@ impl World {
         self.flows.extend(self.load_balancers.get(balancer).map(|balancer| Flow::of(env, route, balancer)));
     }
 
+    /// Every bucket has the builds; each has the version keys of its own environments.
     fn add_storage(&mut self, spec: &WorldSpec) {
         let mut objects: Vec<(String, String)> = spec.objects.clone();
-        for color in spec.envs.iter().flat_map(|e| &e.colors) {
-            objects.push((color.version_key.clone(), color.version.clone()));
-        }
         for (branch, number) in &spec.builds {
             let key = spec.build_key.replace("{branch}", branch).replace("{number}", &number.to_string());
             let folder = key.find(&format!("{number}.")).map_or(key.as_str(), |at| &key[..at]).to_owned();
             objects.push((key, format!("build {number} of {branch}")));
             objects.push((format!("{folder}{number}.txt"), self.rng.hex(40)));
         }
-        let bucket = self.buckets.entry(spec.bucket.clone()).or_default();
-        for (key, text) in objects {
-            bucket.entry(key).or_insert_with(|| new_object(&text, spec.start));
+        let own = spec.envs.iter().filter(|env| env.bucket.is_some());
+        self.bucket_regions = own.map(|env| (spec.bucket_of(env).to_owned(), spec.region_of(env).to_owned())).collect();
+        for bucket in std::iter::once(&spec.bucket).chain(self.bucket_regions.keys()) {
+            let keys = spec.envs.iter().filter(|env| spec.bucket_of(env) == bucket).flat_map(|env| &env.colors);
+            let keys = keys.map(|color| (color.version_key.clone(), color.version.clone()));
+            let into = self.buckets.entry(bucket.clone()).or_default();
+            for (key, text) in keys.chain(objects.iter().cloned()) {
+                into.entry(key).or_insert_with(|| new_object(&text, spec.start));
+            }
         }
     }
 
@@ -287,7 +315,7 @@ impl World {
             version_key: color.version_key.clone(),
             tags: tags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
             traffic_in_service: if live && color.size > 0 { arns.iter().cloned().collect() } else { BTreeSet::new() },
-            ..plain_group(&color.group, &spec.bucket)
+            ..plain_group(&color.group, spec.bucket_of(env))
         };
         self.groups.insert(color.group.clone(), group);
         for _ in 0..color.size {
@@ -359,7 +387,7 @@ impl World {
 
     fn add_side_group(&mut self, spec: &WorldSpec, env: &EnvSpec, name: &str, count: u32) {
         let tags = BTreeMap::from([("Environment".to_owned(), env.name.clone()), ("Name".to_owned(), name.to_owned())]);
-        let group = Group { max: count.max(1), desired: count, tags, ..plain_group(name, &spec.bucket) };
+        let group = Group { max: count.max(1), desired: count, tags, ..plain_group(name, spec.bucket_of(env)) };
         self.groups.insert(name.to_owned(), group);
         for _ in 0..count {
             self.add_running(name, None, spec.start);

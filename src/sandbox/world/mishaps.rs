@@ -12,6 +12,9 @@ impl World {
         self.stir.traffic = true;
         self.stir.groups = self.groups.keys().cloned().collect();
         self.settle();
+        for region in self.elsewhere.keys().cloned().collect::<Vec<_>>() {
+            self.in_region(&region, World::refresh);
+        }
     }
 
     /// EC2 gives the two-minute notice to this spot instance now; false when it is not an instance in service without one.

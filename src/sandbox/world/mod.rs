@@ -24,6 +24,7 @@ mod policies;
 mod policy;
 mod probes;
 mod refresh;
+mod regions;
 mod standby;
 mod storage;
 mod take_up;
@@ -58,7 +59,11 @@ pub struct World {
     pub rng: Rng,
     /// 12-digit account id.
     pub account: String,
+    /// The account's home region, where its clock and its callers' bookkeeping are; in `elsewhere` the region itself.
     pub region: String,
+    /// The other regions, by name; none of them has any in its turn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<String, World>,
     pub timing: Timing,
     pub groups: BTreeMap<String, Group>,
     /// By instance id; terminated ones stay for a while, as in EC2.
@@ -71,6 +76,9 @@ pub struct World {
     pub parameters: BTreeMap<String, Parameter>,
     /// Bucket name -> key -> object.
     pub buckets: BTreeMap<String, BTreeMap<String, Object>>,
+    /// Where a bucket lies that does not lie in the home region.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bucket_regions: BTreeMap<String, String>,
     /// Run Command, by id.
     #[serde(default)]
     pub commands: BTreeMap<String, Command>,

@@ -30,6 +30,7 @@ impl World {
             self.follow_up();
         }
         self.now = self.now.max(to);
+        self.advance_elsewhere(to);
     }
 
     /// Follows up a change made just now, and does what fell due by it at this very moment.

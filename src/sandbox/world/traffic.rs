@@ -48,7 +48,7 @@ type Loads = BTreeMap<String, (f64, u32)>;
 impl World {
     /// What the users of `env` saw from `since` until now.
     pub fn users(&self, env: &str, since: Time) -> Users {
-        let marks = self.traffic.get(env).map_or(&[][..], Vec::as_slice);
+        let marks = self.regions().find_map(|region| region.traffic.get(env)).map_or(&[][..], Vec::as_slice);
         let mut users = Users::default();
         for (index, mark) in marks.iter().enumerate() {
             let end = marks.get(index + 1).map_or(self.now, |next| next.at);
@@ -68,6 +68,9 @@ impl World {
 
     /// Which share of an environment's requests each target group gets, by the rules that the nodes follow now.
     pub fn shares(&self, env: &str) -> BTreeMap<String, f64> {
+        if let Some(there) = self.elsewhere.values().find(|there| there.traffic.contains_key(env)) {
+            return there.shares(env);
+        }
         let mut shares: BTreeMap<String, f64> = BTreeMap::new();
         let flows: Vec<&Flow> = self.flows.iter().filter(|flow| flow.env == env).collect();
         for flow in &flows {

@@ -98,6 +98,9 @@ pub struct FaultAsk {
     pub alarm: Option<String>,
     #[serde(default)]
     pub state: Option<String>,
+    /// Only of calls to this region, or of what happens there; default: wherever.
+    #[serde(default)]
+    pub region: Option<String>,
 }
 
 /// A signal once the run has told of something.
@@ -112,7 +115,7 @@ pub struct SignalAsk {
 const WORLD: &[&str] =
     &["file", "start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "alarms"];
 const GROUP: &[&str] = &["desired", "min", "max", "version"];
-const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "build", "alarm", "state"];
+const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "build", "alarm", "state", "region"];
 const SIGNAL: &[&str] = &["name", "at"];
 
 pub fn world(map: Map) -> Result<WorldAsk, Raised> {

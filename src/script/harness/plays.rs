@@ -94,7 +94,7 @@ const ANSWERS: Opt = Opt::new("answers", Kind::Map, "question to key of the answ
 const YES: Opt = Opt::new("yes", Kind::Bool, "answer what is not for a human");
 const PAUSE: Opt = Opt::new("pause", Kind::Bool, "a failure leaves things as they are, as --on-failure pause");
 const WORLD: Opt = Opt::new("world", Kind::Map, "file, or start, seed, groups, parameters, objects, boot, requests_per_second");
-const FAULTS: Opt = Opt::new("faults", Kind::List, "of maps: fault, at (a call), nth, times, group, to");
+const FAULTS: Opt = Opt::new("faults", Kind::List, "of maps: fault, at (a call), nth, times, group, to, region");
 const SIGNAL: Opt = Opt::new("signal", Kind::Map, "name, and at: a part of the text of an event");
 const AFTER: Opt = Opt::new("after", Kind::Record, "a run whose account this one finds");
 

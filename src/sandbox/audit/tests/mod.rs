@@ -73,6 +73,8 @@ fn world_with(shared: bool) -> World {
 fn world_of(colors: Vec<ColorSpec>, target_group: &str) -> World {
     let route = |port| RouteSpec { port, path: None, host: None, priority: 1, service: 0 };
     let prod = EnvSpec {
+        region: None,
+        bucket: None,
         name: "prod".to_owned(),
         routes: vec![route(80), route(443)],
         colors,
@@ -126,7 +128,7 @@ fn after_undo() -> Phase {
 
 /// What the shipped way of deploying declares: six green instances, MinSize as given.
 fn after_deploy(green: u32, min: u32) -> Phase {
-    let green = Final { group: GREEN.to_owned(), min: Some(min), desired: Some(green), max: None };
+    let green = Final { group: GREEN.to_owned(), region: None, min: Some(min), desired: Some(green), max: None };
     Phase::AtRest { finals: vec![green], undone: false, lock_owner: None }
 }
 

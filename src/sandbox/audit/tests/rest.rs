@@ -50,7 +50,7 @@ fn a_pin_is_not_excused_by_declaring_it() {
     let before = world();
     let mut after = before.clone();
     resize(&mut after, BLUE, Some(6), Some(6), None);
-    let finals = vec![Final { group: BLUE.to_owned(), min: Some(6), max: Some(6), desired: None }];
+    let finals = vec![Final { group: BLUE.to_owned(), region: None, min: Some(6), max: Some(6), desired: None }];
     let phase = Phase::AtRest { finals, undone: false, lock_owner: None };
     assert_eq!(the(&judge(&before, &after, &charter(), &phase), "I3").subject, "prod-blue pinned");
 }

@@ -62,6 +62,8 @@ pub fn color(env: &str, name: &str, size: u32) -> ColorSpec {
 
 pub fn env(name: &str, live: u32, idle: u32) -> EnvSpec {
     EnvSpec {
+        region: None,
+        bucket: None,
         name: name.to_owned(),
         routes: vec![RouteSpec { port: 443, path: Some(format!("/{name}*")), host: None, priority: 101, service: 0 }],
         colors: vec![color(name, "blue", live), color(name, "green", idle)],

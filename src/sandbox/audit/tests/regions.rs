@@ -20,7 +20,7 @@ fn a_call_to_a_region_of_no_environment_is_outside_whatever_its_name() {
     let mut after = before.clone();
     let name = charter.active_color.clone();
     after.in_region(ABROAD, |there| there.put_parameter(&name, "green", Some("String"), true)).expect("it may");
-    assert_eq!(outside(&before, &after, std::slice::from_ref(&charter)), [name.clone()]);
+    assert_eq!(outside(&before, &after, std::slice::from_ref(&charter)), [name]);
     let there = Charter { region: Some(ABROAD.to_owned()), ..charter.clone() };
     assert!(outside(&before, &after, &[charter, there]).is_empty(), "it is that environment's own");
 }

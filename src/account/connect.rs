@@ -248,7 +248,7 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{connection, reply, success};
+    use super::super::testing::{Canned, connection, reply, success};
     use super::*;
     use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::{ProvideCredentials, future};
@@ -273,6 +273,33 @@ mod tests {
         let connection = Connection { endpoint: Some("http://127.0.0.1:5000".into()), ..connection };
         assert!(!Account::new(&connection).object_exists("bucket", "key").await.unwrap());
         assert_eq!(log.lock().unwrap()[0].uri, "http://127.0.0.1:5000/bucket/key");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_is_asked_for_where_it_lies_and_where_that_is_wrong_the_error_says_where_it_is() {
+        let headers = vec![("x-amz-bucket-region", "eu-west-1")];
+        let (connection, log) = connection(move |_, _| Canned::Reply { status: 301, headers: headers.clone(), body: String::new() });
+        let buckets = BTreeMap::from([("there".to_owned(), "ap-south-1".to_owned())]);
+        let account = Account::new(&Connection { buckets, ..connection });
+        let error = account.object_exists("there", "k").await.unwrap_err();
+        assert_eq!(error.kind, Kind::Invalid);
+        assert_eq!(error.message, "the bucket lies in eu-west-1, and bgx.toml says another region (HTTP status 301)");
+        account.object_exists("here", "k").await.unwrap_err();
+        let asked: Vec<String> = log.lock().unwrap().iter().map(|sent| sent.uri.clone()).collect();
+        assert_eq!(asked, ["https://there.s3.ap-south-1.amazonaws.com/k", "https://here.s3.us-east-1.amazonaws.com/k"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_region_has_clients_of_its_own_and_all_calls_are_one_record() {
+        let (connection, log) = connection(|_, _| who_am_i());
+        let accounts = Accounts::new(&connection);
+        let (home, abroad) = (accounts.in_region("us-east-1"), accounts.in_region("eu-west-1"));
+        assert!(Arc::ptr_eq(&abroad, &accounts.in_region("eu-west-1")));
+        abroad.identity().await.unwrap();
+        home.identity().await.unwrap();
+        let asked: Vec<String> = log.lock().unwrap().iter().map(|sent| sent.uri.clone()).collect();
+        assert_eq!(asked, ["https://sts.eu-west-1.amazonaws.com/", "https://sts.us-east-1.amazonaws.com/"]);
+        assert_eq!(home.take_calls().len(), 2);
     }
 
     #[derive(Debug)]

@@ -135,6 +135,18 @@ fn what_a_file_says_of_regions_must_be_so() {
     }
 }
 
+#[test]
+fn whatever_fails_in_the_second_region_and_when_it_is_gone_as_a_whole_users_are_unharmed() {
+    let project = shop();
+    let waves = "prove playbooks/waves.rhai --env us,eu --version 8 --bake 1m";
+    for (fault, every) in [("region unreachable 5 minutes", "90"), ("region unreachable for ever", "90"), ("killed, event kept", "90")] {
+        let args: Vec<&str> = waves.split_whitespace().chain(["--fault", fault, "--sample", every]).collect();
+        let text = project.bgx(&args);
+        assert!(exit_code(&text) == Some(0) && text.contains("ok: no invariant was breached"), "{fault}: {text}");
+        assert!(!text.contains(" 0 faults placed"), "{fault}: {text}");
+    }
+}
+
 /// boto3 starts, and the server stops.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Two switches, and a minute of real time after each in which the load balancer follows.

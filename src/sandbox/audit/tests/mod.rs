@@ -2,6 +2,7 @@
 
 mod calls;
 mod capacity;
+mod regions;
 mod replay;
 mod rest;
 mod targets;

@@ -100,6 +100,8 @@ pub struct SandboxEnv {
     pub full_load_per_instance: f64,
     /// Share of the requests that a build, by its number, answers with a 500.
     pub build_errors: BTreeMap<String, f64>,
+    /// Share of the requests that a build takes two seconds for, in place of a twentieth of one.
+    pub build_slow: BTreeMap<String, f64>,
     /// Where the application listens.
     pub port: u16,
     /// The same by service, where they differ.
@@ -127,6 +129,7 @@ impl Default for SandboxEnv {
             requests_per_second: 5.0,
             full_load_per_instance: 20.0,
             build_errors: BTreeMap::new(),
+            build_slow: BTreeMap::new(),
             port: 80,
             ports: BTreeMap::new(),
             routers: None,

@@ -2,12 +2,12 @@
 
 mod traffic;
 
-use bgx::run::judge::{Judgement, Minute, Policy, Side, Verdict, judge};
+use bgx::run::judge::{Judged, Judgement, Minute, Policy, Side, Slow, Verdict, judge};
 use traffic::{Counted, Traffic};
 
 const RUNS: u64 = 4000;
 /// What a playbook has when it says nothing else, with errors that do not clump.
-const POLICY: Policy = Policy { worse: 3.0, tolerated: 0.005, dispersion: 1.0 };
+const POLICY: Policy = Policy { worse: 3.0, tolerated: 0.005, dispersion: 1.0, metrics: 1 };
 
 fn main() {
     // What cargo hands to benchmarks (`--bench`) changes nothing here.
@@ -23,7 +23,28 @@ fn main() {
         let (fail, pass, unknown) = (of(Verdict::Fail), of(Verdict::Pass), of(Verdict::Inconclusive));
         println!("{name:<62} {:>6.2} {:>6.2} {:>9.2} {mean:>12}", percent(fail), percent(pass), percent(unknown));
     }
+    println!("with time judged too: 0.5 % errors on both sides, and requests that take longer than a bound");
+    for (name, slow, times, minutes) in SLOW {
+        let errors = Traffic { per_minute: 600.0, share: 0.1, errors: 0.005, times: 1.0 };
+        let policy = Policy { metrics: 2, ..POLICY };
+        let of = |traffic: Traffic, seed: u64| judge(&read(&traffic.minutes(minutes, seed)), policy);
+        let judged = (0..RUNS).map(|seed| {
+            let slow = of(Traffic { errors: slow, times, ..errors }, seed + RUNS);
+            Judged { errors: of(errors, seed), slow: Some(Slow { over_seconds: 0.5, judgement: slow }) }.verdict()
+        });
+        let verdicts: Vec<Verdict> = judged.collect();
+        let of = |verdict: Verdict| percent(verdicts.iter().filter(|v| **v == verdict).count());
+        println!("{name:<62} {:>6.2} {:>6.2} {:>9.2}", of(Verdict::Fail), of(Verdict::Pass), of(Verdict::Inconclusive));
+    }
 }
+
+/// Name, share of slow requests of the baseline, times that for the canary, minutes.
+const SLOW: [(&str, f64, f64, usize); 4] = [
+    ("A/A,  600 requests/min, 1 % slow, 120 minutes", 0.01, 1.0, 120),
+    ("A/A,  600 requests/min, 5 % slow, 120 minutes", 0.05, 1.0, 120),
+    ("4x as many slow,  600 requests/min, 0.5 % slow, 30 minutes", 0.005, 4.0, 30),
+    ("4x as many slow,  600 requests/min, 1 % slow, 30 minutes", 0.01, 4.0, 30),
+];
 
 /// Name, requests a minute, error rate of the baseline, times that for the canary, minutes.
 const CASES: [(&str, f64, f64, f64, usize); 9] = [

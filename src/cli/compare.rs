@@ -37,7 +37,7 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     for planned in &comparison.run {
         let name = planned.name.clone().unwrap_or_else(|| planned.playbook.clone());
         let (first, back) = subjects(&comparison, config, planned)?;
-        let figures = measure(&first, back.as_ref()).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+        let figures = measure(&first, &back).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
         found.push((name, figures));
     }
     let page = match text(matches, "format") {
@@ -49,17 +49,18 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     Ok(0)
 }
 
-/// The run, and the way back.
-fn subjects(comparison: &Comparison, project: &Config, planned: &Planned) -> Result<(Subject, Option<Subject>), Failure> {
+/// The run, and the way back in each of its environments, the last one first.
+fn subjects(comparison: &Comparison, project: &Config, planned: &Planned) -> Result<(Subject, Vec<Subject>), Failure> {
     let config = comparison.config(project, planned)?;
-    let subject = |name: &str, params: &BTreeMap<String, String>, answers: &BTreeMap<String, String>| {
-        let env = config.env(&comparison.account.env)?.clone();
+    let subject = |envs: &[&str], name: &str, params: &BTreeMap<String, String>, answers: &BTreeMap<String, String>| {
+        let mut also = envs.iter().map(|env| config.env(env).cloned()).collect::<Result<Vec<_>, _>>()?;
+        let env = also.remove(0);
         // Playbooks are the project's, whatever account they are played in.
         let playbook = Playbook::load(&run::find(name, project), &config, env.hooks.as_deref())
             .map_err(|problems| Failure::usage(problems.render(false).trim_end()))?;
         Ok::<Subject, Failure>(Subject {
             env,
-            also: Vec::new(),
+            also,
             playbook,
             path: name.to_owned(),
             params: params.clone(),
@@ -72,9 +73,11 @@ fn subjects(comparison: &Comparison, project: &Config, planned: &Planned) -> Res
             memo: None,
         })
     };
-    let first = subject(&planned.playbook, &planned.params, &planned.answers)?;
-    let back = planned.back.as_ref().map(|Back { playbook, params, answers }| subject(playbook, params, answers)).transpose()?;
-    Ok((first, back))
+    let envs = comparison.envs(planned);
+    let first = subject(&envs, &planned.playbook, &planned.params, &planned.answers)?;
+    let back = planned.back.iter().flat_map(|back| envs.iter().rev().map(move |env| (env, back)));
+    let back = back.map(|(env, Back { playbook, params, answers })| subject(&[env], playbook, params, answers));
+    Ok((first, back.collect::<Result<_, _>>()?))
 }
 
 fn rows(found: &[(String, Figures)]) -> Vec<Vec<String>> {
@@ -114,7 +117,8 @@ fn page(comparison: &Comparison, found: &[(String, Figures)]) -> String {
     let mut page = format!(
         "# Strategies side by side\n\nMade by `bgx compare docs/playbooks.toml --format md > docs/playbooks.md`. Each row is one run in a new simulated account of `{}`\n\
          with {} instances and {} requests a second, in virtual time and without a fault; nothing but the run moves instances. What a strategy keeps warm\n\
-         afterwards costs on until `cleanup`. The way back begins ten minutes after the end. `waves` is a `deploy` in one environment after the other.\n\n",
+         afterwards costs on until `cleanup`. The way back begins ten minutes after the end. `waves` runs over several environments of this shape: users' 5xx,\n\
+         instance-minutes and calls are those of all together, two builds and fewest healthy those of the worst, and its way back is one in each, in turn.\n\n",
         account.env, account.size, account.requests_per_second
     );
     page.push_str(&format!("| {} |\n|{}\n", HEADS.join(" | "), "---|".repeat(HEADS.len())));

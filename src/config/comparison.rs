@@ -30,13 +30,16 @@ pub struct Planned {
     /// As the table calls it; default: the playbook.
     pub name: Option<String>,
     pub playbook: String,
+    /// Environments that it runs over, in order, each of the account's shape; default: the account's alone.
+    #[serde(default)]
+    pub envs: Vec<String>,
     /// Folder of the project whose `bgx.toml` is taken, from the folder of this one.
     pub config: Option<PathBuf>,
     #[serde(default)]
     pub params: BTreeMap<String, String>,
     #[serde(default)]
     pub answers: BTreeMap<String, String>,
-    /// The way back.
+    /// The way back, in each environment by itself, the last one first.
     pub back: Option<Back>,
 }
 
@@ -62,16 +65,26 @@ impl Comparison {
         }
     }
 
+    /// The environments of one run.
+    pub fn envs<'a>(&'a self, planned: &'a Planned) -> Vec<&'a str> {
+        match planned.envs.is_empty() {
+            true => vec![&self.account.env],
+            false => planned.envs.iter().map(String::as_str).collect(),
+        }
+    }
+
     /// The configuration of one run, with the account as all have it.
     pub fn config(&self, project: &Config, planned: &Planned) -> Result<Config, ConfigError> {
         let mut config = match &planned.config {
             Some(folder) => Config::read(&project.root.join(folder).join("bgx.toml"))?,
             None => project.clone(),
         };
-        config.env(&self.account.env)?;
-        for env in config.envs.values_mut().filter(|env| env.name == self.account.env) {
+        let names = self.envs(planned);
+        names.iter().try_for_each(|name| config.env(name).map(drop))?;
+        for env in config.envs.values_mut().filter(|env| names.contains(&env.name.as_str())) {
             let sandbox = &mut env.sandbox;
             (sandbox.size, sandbox.requests_per_second) = (self.account.size, self.account.requests_per_second);
+            sandbox.max = sandbox.max.max(sandbox.size);
             (sandbox.on_demand_base, sandbox.spot_interruptions_per_hour, sandbox.cpu_target) = (None, 0.0, None);
         }
         Ok(config)

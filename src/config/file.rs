@@ -244,7 +244,8 @@ fn environment(app: &App, state: &State, name: &str, env: &EnvFile) -> Result<En
     check_ports(&env.sandbox, &services)?;
     check_range(&env.sandbox.boot)?;
     check_range(&env.sandbox.app_start)?;
-    check_build_errors(&env.sandbox.build_errors)?;
+    check_shares("build_errors", &env.sandbox.build_errors)?;
+    check_shares("build_slow", &env.sandbox.build_slow)?;
     if env.sandbox.cpu_target.is_some() && env.sandbox.backlog_target.is_some() {
         return Err("`cpu_target` and `backlog_target`: a group has one policy here".to_owned());
     }
@@ -451,11 +452,11 @@ fn timeout(given: Option<&str>, otherwise: &str) -> Result<Duration, String> {
 }
 
 /// Build numbers, each with a share of its requests.
-fn check_build_errors(shares: &BTreeMap<String, f64>) -> Result<(), String> {
+fn check_shares(key: &str, shares: &BTreeMap<String, f64>) -> Result<(), String> {
     let odd = shares.iter().find(|(build, share)| build.parse::<u32>().is_err() || !(0.0..=1.0).contains(*share));
     match odd {
         None => Ok(()),
-        Some((build, share)) => Err(format!("`build_errors`: \"{build}\" = {share} is no build number with a share from 0 to 1")),
+        Some((build, share)) => Err(format!("`{key}`: \"{build}\" = {share} is no build number with a share from 0 to 1")),
     }
 }
 

@@ -29,12 +29,15 @@ pub fn built(config: &Config, spec: &WorldSpec) -> Result<World, String> {
     for env in config.envs.values() {
         world.in_region(&env.region, |there| records(there, env))?;
         world.buckets.entry(env.state.bucket.clone()).or_default();
+        let key = |build: &String| build.parse().map(|number| version(env, number)).map_err(|_| format!("`{build}` is no build number"));
         for (build, share) in &env.sandbox.build_errors {
-            let number = build.parse().map_err(|_| format!("`{build}` is no build number"))?;
-            world.build_errors.insert(version(env, number), *share);
+            world.build_errors.insert(key(build)?, *share);
+        }
+        for (build, share) in &env.sandbox.build_slow {
+            world.build_slow.insert(key(build)?, *share);
         }
     }
-    if !world.build_errors.is_empty() {
+    if !(world.build_errors.is_empty() && world.build_slow.is_empty()) {
         world.refresh();
     }
     if let Some((name, bucket)) = config.envs.values().find_map(|env| Some((env.repository.as_ref()?, &env.bucket))) {

@@ -4,13 +4,13 @@ use super::lab::{Go, Left, Outcome, Subject, Trouble};
 use super::mishap::without_run;
 use super::trace::since;
 use super::{ProveError, is_done};
-use crate::sandbox::world::{Happening, Lifecycle, Time, World};
+use crate::sandbox::world::{Happening, Lifecycle, Time, Users, World};
 use serde::Serialize;
 
 /// Between the end of a run and the way back.
 const LATER_MS: u64 = 600_000;
 
-/// What one run costs and what its users see.
+/// What one run costs and what its users see: of several environments together, or of the worst.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
     /// From its first call to its end, in virtual time.
@@ -18,9 +18,9 @@ pub struct Figures {
     pub requests: f64,
     /// Requests that ended in a 5xx.
     pub errors: f64,
-    /// Seconds in which users met more than one build.
+    /// Seconds in which users met more than one build; of the environment with the most.
     pub mixed_seconds: f64,
-    /// Fewest healthy targets at any moment.
+    /// Fewest healthy targets at any moment, of the environment with the fewest.
     pub lowest_healthy: Option<u32>,
     /// Beyond what would have run without it, until its end.
     pub extra_instance_minutes: f64,
@@ -37,43 +37,44 @@ pub struct WayBack {
     pub errors: f64,
 }
 
-/// Plays a run in a new account, and the way back ten minutes after its end.
-pub fn measure(subject: &Subject, back: Option<&Subject>) -> Result<Figures, ProveError> {
+/// Plays a run in a new account, and the way back ten minutes after its end: in each environment, one after the other.
+pub fn measure(subject: &Subject, back: &[Subject]) -> Result<Figures, ProveError> {
     let before = subject.new_world()?;
     let done = play(subject, before.clone())?;
     let after = &done.left.world;
-    let users = after.users(&subject.env.name, before.now);
+    let users: Vec<Users> = std::iter::once(&subject.env).chain(&subject.also).map(|env| after.users(&env.name, before.now)).collect();
     let alone = without_run(&before, &[], after.now);
     let extra = instance_ms(&before, after, after.now) - instance_ms(&before, &alone, after.now);
     Ok(Figures {
         seconds: seconds(before.now, after.now),
-        requests: users.requests,
-        errors: users.errors,
-        mixed_seconds: users.mixed_seconds,
-        lowest_healthy: users.lowest_healthy,
+        requests: users.iter().map(|users| users.requests).sum(),
+        errors: users.iter().map(|users| users.errors).sum(),
+        mixed_seconds: users.iter().map(|users| users.mixed_seconds).fold(0.0, f64::max),
+        lowest_healthy: users.iter().filter_map(|users| users.lowest_healthy).min(),
         extra_instance_minutes: extra as f64 / 60_000.0,
         calls: done.trace.len(),
-        back: back.map(|back| way_back(back, after)).transpose()?,
+        back: way_back(back, after)?,
     })
 }
 
-fn way_back(subject: &Subject, left: &World) -> Result<WayBack, ProveError> {
+fn way_back(subjects: &[Subject], left: &World) -> Result<Option<WayBack>, ProveError> {
+    let Some(first) = subjects.first() else { return Ok(None) };
     let mut world = left.clone();
     world.advance(world.now.after_ms(LATER_MS));
     let begin = world.now;
-    let done = play(subject, world)?;
-    let after = &done.left.world;
-    let users = after.users(&subject.env.name, begin);
-    // Where the build is the same, or the instances stay, users have moved once the last node follows the rule.
-    let entries = since(left, after).into_iter().map(|(_, entry)| entry);
-    let followed = entries.filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
-    let last = followed.chain(users.switched.map(|(_, last)| last)).max().unwrap_or(begin);
-    Ok(WayBack {
-        playbook: subject.path.clone(),
-        users_seconds: seconds(begin, last),
-        seconds: seconds(begin, after.now),
-        errors: users.errors,
-    })
+    let (mut last, mut errors) = (begin, 0.0);
+    for subject in subjects {
+        let began = world;
+        world = play(subject, began.clone())?.left.world;
+        let users = world.users(&subject.env.name, began.now);
+        errors += users.errors;
+        // Where the build is the same, or the instances stay, users have moved once the last node follows the rule.
+        let entries = since(&began, &world).into_iter().map(|(_, entry)| entry);
+        let followed = entries.filter(|entry| matches!(entry.what, Happening::Propagated { .. })).map(|entry| entry.at);
+        last = followed.chain(users.switched.map(|(_, last)| last)).max().unwrap_or(began.now);
+    }
+    let users_seconds = seconds(begin, last);
+    Ok(Some(WayBack { playbook: first.path.clone(), users_seconds, seconds: seconds(begin, world.now), errors }))
 }
 
 fn play(subject: &Subject, world: World) -> Result<Outcome, ProveError> {

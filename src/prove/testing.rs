@@ -267,6 +267,7 @@ fn world(config: &Config, env: &Environment, ask: &WorldAsk) -> Result<World, Re
         shape.boot = ask.boot.clone().unwrap_or_else(|| shape.boot.clone());
         shape.requests_per_second = ask.requests_per_second.unwrap_or(shape.requests_per_second);
         shape.build_errors.extend(ask.build_errors.clone());
+        shape.build_slow.extend(ask.build_slow.clone());
     }
     let seed = ask.seed.unwrap_or(config.sandbox_seed);
     let refused = |text: String| Refusal::new(format!("world: {text}"));

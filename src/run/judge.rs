@@ -1,4 +1,5 @@
-//! Judges a canary against the colour that serves, from counts of requests and errors by minute; pure, and the same on every machine.
+//! Judges a canary against the colour that serves, from counts of requests, and of errors or slow ones among them, by minute; pure, and
+//! the same on every machine.
 //!
 //! Per minute, the canary's errors given those of both sides are Binomial(N, p(θ)) with p(θ) = θ n_c / (θ n_c + n_b), where θ is the
 //! canary's error rate over the baseline's: what shakes both sides in one minute cancels. Bad is told by a mixture of likelihood
@@ -6,10 +7,12 @@
 //! (Ville's inequality). A power 1/φ tempers it where errors come in clumps. What is assumed: requests are routed by weight
 //! alone (stickiness breaks it), and φ is an estimate, so that α is approximate where errors are clumped.
 
+mod judged;
 mod minutes;
 #[cfg(test)]
 mod tests;
 
+pub use judged::{Judged, Slow};
 pub use minutes::{Counts, DISPERSION_UNKNOWN, Dispersion, Series, Window, dispersion, join};
 
 use serde::{Deserialize, Serialize};
@@ -19,12 +22,12 @@ use std::fmt;
 const NO_WORSE: f64 = 1.25;
 /// Times `NO_WORSE`: the error ratios that are looked for, all alike.
 const ALTERNATIVES: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0];
-/// Chance that a good canary is ever called bad.
+/// Chance that a good canary is ever called bad, by any of what is judged.
 const FALSE_ALARM: f64 = 0.01;
 /// Chance that a bad canary is called good.
 const MISS: f64 = 0.05;
 
-/// Requests of one side, and those of them that failed.
+/// Requests of one side, and those of them that failed, or were slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     pub requests: u64,
@@ -51,6 +54,8 @@ pub struct Policy {
     pub tolerated: f64,
     /// φ, from 1 on: how much wider counts scatter than independent errors would.
     pub dispersion: f64,
+    /// How many metrics are judged: they share the chance of a false alarm.
+    pub metrics: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +97,17 @@ pub struct PolicyTold {
     pub worse: f64,
     pub tolerated: f64,
     pub dispersion: f64,
+    #[serde(default = "alone")]
+    pub metrics: u32,
+}
+
+fn alone() -> u32 {
+    1
+}
+
+/// The e-value at which a canary is called bad, where so many metrics are judged (Bonferroni).
+fn enough(metrics: u32) -> f64 {
+    f64::from(metrics) / FALSE_ALARM
 }
 
 /// Sums over the minutes so far, in logarithms.
@@ -116,7 +132,7 @@ pub fn judge(minutes: &[Minute], policy: Policy) -> Judgement {
         canary.add(minute.canary);
         baseline.add(minute.baseline);
         evidence.add(minute, policy);
-        failed = evidence.against(policy) >= ln(1.0 / FALSE_ALARM);
+        failed = evidence.against(policy) >= ln(enough(policy.metrics));
         if failed {
             break;
         }
@@ -127,7 +143,7 @@ pub fn judge(minutes: &[Minute], policy: Policy) -> Judgement {
         (false, true) => Verdict::Pass,
         (false, false) => Verdict::Inconclusive,
     };
-    let Policy { worse, tolerated, dispersion } = policy;
+    let Policy { worse, tolerated, dispersion, metrics } = policy;
     Judgement {
         verdict,
         minutes: counted,
@@ -137,7 +153,7 @@ pub fn judge(minutes: &[Minute], policy: Policy) -> Judgement {
         against: evidence.against(policy),
         in_favour,
         by_rate: tolerated > 0.0 && evidence.by_rate > evidence.by_ratio,
-        policy: PolicyTold { worse, tolerated, dispersion },
+        policy: PolicyTold { worse, tolerated, dispersion, metrics },
         more_requests: if verdict == Verdict::Inconclusive { evidence.more_requests(policy) } else { None },
         per_minute: evidence.canary.requests as f64 / evidence.minutes.max(1) as f64,
     }
@@ -237,27 +253,43 @@ impl Verdict {
     }
 }
 
+/// What is counted, in words.
+struct Words<'a> {
+    /// What such a request did.
+    did: &'a str,
+    /// Such requests among all.
+    rate: &'a str,
+    /// There are none.
+    nothing: &'a str,
+}
+
+const ERRORS: Words<'_> = Words { did: "failed", rate: "an error rate", nothing: "nothing fails" };
+
 /// `12 of 310 requests of the canary failed (3.87 %), and 4 of 5890 beside it (0.07 %): …`
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, &ERRORS)
+    }
+}
+
+impl Judgement {
+    fn tell(&self, f: &mut fmt::Formatter<'_>, words: &Words<'_>) -> fmt::Result {
         if self.minutes == 0 {
             return f.write_str("no data: there is no whole minute with requests on both sides");
         }
         let Judgement { canary, baseline, .. } = self;
         let percent = |side: &Side| side.rate() * 100.0;
-        write!(f, "{} of {} requests of the canary failed ({:.2} %), ", canary.errors, canary.requests, percent(canary))?;
+        write!(f, "{} of {} requests of the canary {} ({:.2} %), ", canary.errors, canary.requests, words.did, percent(canary))?;
         write!(f, "and {} of {} beside it ({:.2} %): ", baseline.errors, baseline.requests, percent(baseline))?;
         match self.verdict {
-            Verdict::Fail => write!(f, "it is worse (e-value {}, and {:.0} is enough)", odds(self.against), 1.0 / FALSE_ALARM),
-            Verdict::Pass if self.by_rate => write!(f, "an error rate of {} % is ruled out", self.policy.tolerated * 100.0),
+            Verdict::Fail => write!(f, "it is worse (e-value {}, and {:.0} is enough)", odds(self.against), enough(self.policy.metrics)),
+            Verdict::Pass if self.by_rate => write!(f, "{} of {} % is ruled out", words.rate, self.policy.tolerated * 100.0),
             Verdict::Pass => write!(f, "{} times worse is ruled out", self.policy.worse),
-            Verdict::Inconclusive => self.what_lacks(f),
+            Verdict::Inconclusive => self.what_lacks(f, words),
         }
     }
-}
 
-impl Judgement {
-    fn what_lacks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn what_lacks(&self, f: &mut fmt::Formatter<'_>, words: &Words<'_>) -> fmt::Result {
         if self.present_minutes == 0 {
             return f.write_str("no data yet at this share");
         }
@@ -266,7 +298,7 @@ impl Judgement {
                 let minutes = (more as f64 / self.per_minute.max(1e-9)).ceil();
                 write!(f, "too few to tell; a good canary needs about {more} more requests, {minutes} min at the present rate")
             }
-            None => f.write_str("more requests would not tell: nothing fails on either side"),
+            None => write!(f, "more requests would not tell: {} on either side", words.nothing),
         }
     }
 }

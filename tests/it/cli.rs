@@ -280,8 +280,9 @@ fn list_names_the_playbooks_with_their_first_sentence() {
     builds-set-current     Set the build that the next instance boots, without a
                            deploy
     canary                 Canary: a new build gets the traffic in rising shares,
-                           and at each its errors are judged against the live
-                           colour's, minute by minute
+                           and at each its errors, and with --slow the time it
+                           takes, are judged against the live colour's, minute by
+                           minute
     cleanup                Empty the colour that does not serve, and release the
                            floor that kept it warm
     deploy                 Standard blue-green: boot the idle colour, let the load

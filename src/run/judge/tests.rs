@@ -7,7 +7,7 @@ use traffic::Traffic;
 #[path = "../../../benches/judge/traffic.rs"]
 mod traffic;
 
-const POLICY: Policy = Policy { worse: 3.0, tolerated: 0.005, dispersion: 1.0 };
+const POLICY: Policy = Policy { worse: 3.0, tolerated: 0.005, dispersion: 1.0, metrics: 1 };
 
 fn minute(index: usize, [nc, xc, nb, xb]: [u64; 4]) -> Minute {
     let (canary, baseline) = (Side { requests: nc, errors: xc }, Side { requests: nb, errors: xb });
@@ -221,4 +221,69 @@ fn independent_errors_are_found_to_be_so_and_few_of_them_to_be_unknown() {
     assert!(found.freedom > 170 && found.phi < 1.3, "{found:?}");
     assert_eq!(dispersion(&[zone(0..5), zone(0..5)]).phi, 3.0, "too little to go by");
     assert_eq!(dispersion(&[]), Dispersion { phi: 3.0, freedom: 0 });
+}
+
+/// Errors and slow requests of the same runs, as they are judged together.
+fn both(errors: Traffic, slow: Traffic, minutes: usize, runs: u64) -> Vec<Judged> {
+    let policy = Policy { metrics: 2, ..POLICY };
+    let of = |traffic: Traffic, seed: u64| judge(&read(&traffic.minutes(minutes, seed)), policy);
+    let judged = |seed: u64| Judged {
+        errors: of(errors, seed),
+        slow: Some(Slow { over_seconds: 0.5, judgement: of(slow, seed.wrapping_mul(7919).wrapping_add(1)) }),
+    };
+    (0..runs).map(judged).collect()
+}
+
+fn share_of_both(judged: &[Judged], verdict: Verdict) -> f64 {
+    judged.iter().filter(|j| j.verdict() == verdict).count() as f64 / judged.len() as f64
+}
+
+const GOOD: Traffic = Traffic { per_minute: 600.0, share: 0.1, errors: 0.005, times: 1.0 };
+
+#[test]
+fn with_time_judged_too_a_good_canary_is_as_rarely_called_bad() {
+    for slow in [0.005, 0.01, 0.05] {
+        let judged = both(GOOD, Traffic { errors: slow, ..GOOD }, 120, 2000);
+        let failed = share_of_both(&judged, Verdict::Fail);
+        assert!(failed <= FALSE_ALARM, "{failed} of all where {slow} are slow");
+        assert!(share_of_both(&judged, Verdict::Pass) >= 0.9, "{} of all", share_of_both(&judged, Verdict::Pass));
+    }
+}
+
+#[test]
+fn a_canary_with_four_times_as_many_slow_requests_is_caught_within_half_an_hour() {
+    for slow in [0.005, 0.01, 0.05] {
+        let judged = both(GOOD, Traffic { errors: slow, times: 4.0, ..GOOD }, 30, 500);
+        let failed = share_of_both(&judged, Verdict::Fail);
+        assert!(failed >= 0.9, "{failed} of all where {slow} are slow");
+    }
+}
+
+#[test]
+fn one_that_fails_is_enough_and_only_both_pass() {
+    let of = |errors: u64| judge(&[minute(0, [600, errors, 5400, 20])], Policy { metrics: 2, ..POLICY });
+    let few = judge(&[minute(0, [30, 0, 270, 0])], Policy { metrics: 2, ..POLICY });
+    let (good, bad) = (of(0), of(40));
+    let judged = |errors: &Judgement, slow: &Judgement| Judged {
+        errors: errors.clone(),
+        slow: Some(Slow { over_seconds: 0.5, judgement: slow.clone() }),
+    };
+    assert_eq!(judged(&good, &good).verdict(), Verdict::Pass);
+    assert_eq!(judged(&good, &few).verdict(), Verdict::Inconclusive);
+    assert_eq!(judged(&few, &bad).verdict(), Verdict::Fail);
+    assert_eq!(judged(&bad, &good).verdict(), Verdict::Fail);
+    let slow = "40 of 600 requests of the canary took longer than 0.5 s (6.67 %), and 20 of 5400 beside it (0.37 %): it is worse (e-value over a million, and 200 is enough)";
+    assert_eq!(judged(&good, &bad).to_string(), slow);
+    assert_eq!(judged(&good, &good).to_string().matches("is ruled out").count(), 2);
+    assert_eq!((judged(&good, &few).more_requests(), judged(&good, &good).more_requests()), (few.more_requests, None));
+}
+
+#[test]
+fn what_an_earlier_journal_has_of_a_judge_is_read() {
+    let alone = judge(&[minute(0, [600, 3, 5400, 20])], POLICY);
+    let mut kept = serde_json::to_value(&alone).unwrap();
+    kept["policy"].as_object_mut().unwrap().remove("metrics");
+    let read: Judged = serde_json::from_value(kept).unwrap();
+    assert_eq!(read, Judged { errors: alone, slow: None });
+    assert_eq!(serde_json::from_value::<Judged>(serde_json::to_value(&read).unwrap()).unwrap(), read);
 }

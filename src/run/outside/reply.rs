@@ -27,7 +27,7 @@ pub(super) fn then(reply: &HttpReply, origin: &str, can_follow: bool, now: i64, 
             let number = |name: &str| header(name).and_then(|text| text.trim().parse::<i64>().ok());
             let said = number("retry-after");
             let used_up = number("x-ratelimit-remaining") == Some(0);
-            let reset = number("x-ratelimit-reset").filter(|_| used_up).map(|at| at - now);
+            let reset = number("x-ratelimit-reset").filter(|_| used_up).map(|at| at.saturating_sub(now));
             let limited = reply.status == 429 || said.is_some() || used_up;
             let length = said.or(reset).map_or(UNSAID, |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0).max(1)));
             Ok(if limited && waited + length <= PATIENCE { Then::Wait(length) } else { Then::Take })

@@ -126,7 +126,8 @@ fn asked(query: &Value) -> Result<(String, Asked), Fault> {
     }
     let statistic = text(stat, "Stat")?.to_owned();
     let percentile = statistic.strip_prefix('p').is_some_and(|p| p.parse::<f64>().is_ok());
-    if !percentile && !["Sum", "SampleCount", "Average", "Minimum", "Maximum"].contains(&statistic.as_str()) {
+    let trimmed = statistic.strip_prefix("TC(").and_then(|rest| rest.strip_suffix(":)")).is_some_and(|above| above.parse::<f64>().is_ok());
+    if !percentile && !trimmed && !["Sum", "SampleCount", "Average", "Minimum", "Maximum"].contains(&statistic.as_str()) {
         return Err(invalid(format!("the sandbox does not simulate the statistic {statistic}")));
     }
     let (metric, dimensions) = (&stat["Metric"], dimensions(&stat["Metric"])?);

@@ -208,6 +208,7 @@ impl World {
             repository: None,
             policy: None,
             build_errors: BTreeMap::new(),
+            build_slow: BTreeMap::new(),
             next_id: 0,
             stir: super::motion::Stir::default(),
         }

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMESPACE: &str = "AWS/ApplicationELB";
 /// CPU of the instances of a group, as EC2 publishes it.
 const EC2: &str = "AWS/EC2";
-/// Every request takes this long, so that all statistics of the response time are the same.
+/// Every request takes this long, but for the slow ones of a build.
 const RESPONSE_SECONDS: f64 = 0.05;
+const SLOW_SECONDS: f64 = 2.0;
 
 /// Millionths of a request a second at one node: all whose target was chosen, and those of them that failed, by how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Rates {
     pub connection_errors: u64,
     /// The load balancer itself answered with a 5xx: no target, or none that could be connected to.
     pub balancer_errors: u64,
+    /// The target took long to answer.
+    #[serde(default)]
+    pub slow: u64,
 }
 
 /// What a target group, or a load balancer, does from a moment on until the next gauge.
@@ -222,20 +226,52 @@ fn point(gauges: &[Gauge], subject: &Subject, asked: &Asked, from: Time, until: 
         "HTTPCode_Target_5XX_Count" => count(|rates| rates.target_errors),
         "TargetConnectionErrorCount" => count(|rates| rates.connection_errors),
         "HTTPCode_ELB_5XX_Count" => count(|rates| rates.balancer_errors),
-        "TargetResponseTime" => {
-            let total = requests as f64 * RESPONSE_SECONDS;
-            let value = match asked.statistic.as_str() {
-                "Sum" => total,
-                "SampleCount" => requests as f64,
-                _ => RESPONSE_SECONDS,
-            };
-            return (requests > 0).then_some(value);
-        }
+        "TargetResponseTime" => return response_time(&asked.statistic, requests, count(|rates| rates.slow)),
         "HealthyHostCount" | "UnHealthyHostCount" if subject.is_group => return hosts(gauges, asked, from, until),
         _ => return None,
     };
     let value = if matches!(asked.statistic.as_str(), "Sum" | "SampleCount") { sum as f64 } else { 1.0 };
     (sum > 0).then_some(value)
+}
+
+/// CloudWatch page "Statistics definitions"; nothing is published where there are no requests.
+fn response_time(statistic: &str, requests: u64, slow: u64) -> Option<f64> {
+    let total = requests.saturating_sub(slow) as f64 * RESPONSE_SECONDS + slow as f64 * SLOW_SECONDS;
+    let number = |prefix: &str, end: &str| statistic.strip_prefix(prefix)?.strip_suffix(end)?.parse::<f64>().ok();
+    // A percentile is that of the slow ones where they are more than what lies above it.
+    let percentile = |p: f64| if slow as f64 > requests as f64 * (1.0 - p / 100.0) { SLOW_SECONDS } else { RESPONSE_SECONDS };
+    let value = match statistic {
+        "Sum" => total,
+        "SampleCount" => requests as f64,
+        "Average" => total / requests.max(1) as f64,
+        "Minimum" => {
+            if slow < requests {
+                RESPONSE_SECONDS
+            } else {
+                SLOW_SECONDS
+            }
+        }
+        "Maximum" => {
+            if slow > 0 {
+                SLOW_SECONDS
+            } else {
+                RESPONSE_SECONDS
+            }
+        }
+        _ => match (number("TC(", ":)"), number("p", "")) {
+            (Some(above), _) if above < RESPONSE_SECONDS => requests as f64,
+            (Some(above), _) => {
+                if above < SLOW_SECONDS {
+                    slow as f64
+                } else {
+                    0.0
+                }
+            }
+            (None, Some(p)) => percentile(p),
+            (None, None) => return None,
+        },
+    };
+    (requests > 0).then_some(value)
 }
 
 /// Whole requests until a moment since the world began, so that the minutes of a day add up to the day.

@@ -116,6 +116,9 @@ pub struct World {
     /// Share of the requests that a build answers with a 500, by the text of its version key.
     #[serde(default)]
     pub build_errors: BTreeMap<String, f64>,
+    /// Share of the requests that a build takes two seconds for, in place of a twentieth of one.
+    #[serde(default)]
+    pub build_slow: BTreeMap<String, f64>,
     /// What the caller may do; `None`: everything.
     #[serde(default)]
     pub policy: Option<Policy>,

@@ -37,6 +37,7 @@ struct Reached<'a> {
     targets: u32,
     target_errors: f64,
     connection_errors: f64,
+    slow: f64,
 }
 
 /// What is measured at each node, by target group and load balancer.
@@ -201,13 +202,14 @@ impl World {
         }
         let part = share / reached.len().max(1) as f64;
         let targets = reached.len() as u32;
-        let mut got = Reached { target_group: arn, share, targets, target_errors: 0.0, connection_errors: 0.0 };
+        let mut got = Reached { target_group: arn, share, targets, target_errors: 0.0, connection_errors: 0.0, slow: 0.0 };
         for instance in reached {
             match instance {
                 Some(instance) if instance.answers(self.now) => {
                     let version = instance.version.as_deref().unwrap_or_default();
                     let failing = part * self.build_errors.get(version).copied().unwrap_or(0.0);
                     got.target_errors += failing;
+                    got.slow += part * self.build_slow.get(version).copied().unwrap_or(0.0);
                     served.versions.push((version, part - failing));
                 }
                 Some(instance) if instance.listens(self.now) => got.target_errors += part,
@@ -256,11 +258,13 @@ fn measure(measured: &mut Measured, flow: &Flow, nodes: usize, which: std::ops::
             node.target_errors += more.target_errors;
             node.connection_errors += more.connection_errors;
             node.balancer_errors += more.balancer_errors;
+            node.slow += more.slow;
         }
     };
     for group in served.groups.iter().filter(|group| group.targets > 0) {
         let (target_errors, connection_errors) = (rate(group.target_errors), rate(group.connection_errors));
-        let rates = Rates { requests: rate(group.share), target_errors, connection_errors, balancer_errors: connection_errors };
+        let (requests, slow) = (rate(group.share), rate(group.slow));
+        let rates = Rates { requests, target_errors, connection_errors, balancer_errors: connection_errors, slow };
         add(group.target_group, rates);
         add(&flow.load_balancer, rates);
     }

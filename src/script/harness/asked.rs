@@ -57,6 +57,8 @@ pub struct WorldAsk {
     pub requests_per_second: Option<f64>,
     /// Build number to the share of its requests that it answers with a 500.
     pub build_errors: BTreeMap<String, f64>,
+    /// As `build_slow` in bgx.toml.
+    pub build_slow: BTreeMap<String, f64>,
     /// Alarm to its state; of one that `bgx.toml` does not name, too.
     pub alarms: BTreeMap<String, String>,
 }
@@ -113,7 +115,7 @@ pub struct SignalAsk {
 }
 
 const WORLD: &[&str] =
-    &["file", "start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "alarms"];
+    &["file", "start", "seed", "groups", "parameters", "objects", "boot", "requests_per_second", "build_errors", "build_slow", "alarms"];
 const GROUP: &[&str] = &["desired", "min", "max", "version"];
 const FAULT: &[&str] = &["fault", "at", "nth", "times", "group", "to", "build", "alarm", "state", "region"];
 const SIGNAL: &[&str] = &["name", "at"];

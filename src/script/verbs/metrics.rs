@@ -3,7 +3,7 @@
 use super::environment::own_color;
 use super::{Answer, number, with};
 use crate::account::{Alarm, Metric, Series};
-use crate::run::judge::{self, Counts, Judgement, Policy, Side, Window};
+use crate::run::judge::{self, Counts, Judged, Policy, Side, Slow, Window};
 use crate::run::traffic::Topology;
 use crate::run::{Run, RunError};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
@@ -63,10 +63,12 @@ pub static VERBS: &[Verb] = &[
             Opt::new("worse", Kind::Float, "times the baseline's error rate that must be ruled out to pass; default 3"),
             Opt::new("tolerated", Kind::Float, "or this error rate, whatever the baseline's; 0: none; default 0.005"),
             Opt::new("dispersion", Kind::Float, "how errors clump, from dispersion(); default 3, which is cautious"),
+            Opt::new("slow", Kind::Duration, "requests that take longer are counted and judged as errors are; default: time is not judged"),
+            Opt::new("slow_dispersion", Kind::Float, "how slow requests clump, from dispersion(); default 3"),
             Opt::new("warm_up", Kind::Int, "minutes that are left out at the beginning of each share; default 2"),
         ],
         returns: "verdict (\"pass\", \"fail\", \"inconclusive\"), because, minutes, requests, errors, more_requests (() where none would tell)",
-        summary: "Compares the errors of the canary with those of the colour that serves, by whole minutes; no data is never a pass.",
+        summary: "Compares the errors of the canary, and its slow requests, with those of the colour that serves, by whole minutes; no data is never a pass.",
         errors: &["denied", "failed"],
         example: "judge(c, #{ phases: [now()] }).verdict",
         effect: Effect::Read,
@@ -77,7 +79,10 @@ pub static VERBS: &[Verb] = &[
     Verb {
         name: "dispersion",
         params: &[Param::required("color", Kind::Color, "one that serves alone, such as c.live")],
-        options: &[Opt::new("over", Kind::Duration, "how far back; default \"3h\"")],
+        options: &[
+            Opt::new("over", Kind::Duration, "how far back; default \"3h\""),
+            Opt::new("slow", Kind::Duration, "of requests that take longer, in place of errors"),
+        ],
         returns: "phi, 1 where errors are independent, 3 where too little is known; freedom, the degrees that it rests on",
         summary: "How much errors of one and the same build clump, from its availability zones against each other.",
         errors: &["denied", "failed"],
@@ -160,21 +165,45 @@ fn before(now: Timestamp, length: Duration) -> Timestamp {
     SignedDuration::try_from(length).ok().and_then(|length| now.checked_sub(length).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Requests and errors of several subjects, each a colour or a zone of it, in one call; of a colour's services together.
-async fn counts(run: &mut Run, subjects: &[(String, Option<String>)], from: Timestamp, until: Timestamp) -> Result<Vec<Counts>, RunError> {
+/// Metrics that are counted, each with its statistic: all requests, then what is counted among them.
+type Counted = Vec<(&'static str, String)>;
+
+fn of_errors() -> Counted {
+    std::iter::once("RequestCount").chain(ERRORS).map(|name| (name, "Sum".to_owned())).collect()
+}
+
+/// CloudWatch page "Statistics definitions": `TC(0.5:)` is the number of samples above 0.5.
+fn of_slow(over: Duration) -> Counted {
+    let above = format!("TC({}:)", over.as_secs_f64());
+    vec![("TargetResponseTime", "SampleCount".to_owned()), ("TargetResponseTime", above)]
+}
+
+/// What is counted of several subjects, each a colour or a zone of it, in one call; of a colour's services together. By subject, then by
+/// what is counted.
+async fn counts(
+    run: &mut Run,
+    subjects: &[(String, Option<String>)],
+    counted: &[Counted],
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<Vec<Counts>>, RunError> {
     let topology = run.topology().await?;
     let mut asked = Vec::new();
     for (color, zone) in subjects {
-        for name in std::iter::once("RequestCount").chain(ERRORS) {
+        for (name, statistic) in counted.iter().flatten() {
             for group in topology.groups(color) {
-                asked.push(of_balancer(&topology, name, Some(&group.arn), zone.as_deref())?);
+                asked.push(Metric { statistic: statistic.clone(), ..of_balancer(&topology, name, Some(&group.arn), zone.as_deref())? });
             }
         }
     }
     let found = run.account.metrics(&asked, from, until).await?;
-    let summed: Vec<Series> = found.chunks(1 + topology.others.len()).map(sum).collect();
-    let counts = summed.chunks(1 + ERRORS.len()).filter_map(|series| series.split_first());
-    Ok(counts.map(|(requests, errors)| Counts { requests: requests.clone(), errors: errors.to_vec() }).collect())
+    let mut summed = found.chunks(1 + topology.others.len()).map(sum);
+    let mut next = |metrics: &Counted| {
+        let series: Vec<Series> = summed.by_ref().take(metrics.len()).collect();
+        let (requests, errors) = series.split_first()?;
+        Some(Counts { requests: requests.clone(), errors: errors.to_vec() })
+    };
+    let all: Option<Vec<Vec<Counts>>> = subjects.iter().map(|_| counted.iter().map(&mut next).collect()).collect();
+    all.ok_or_else(|| RunError::failed("CloudWatch told of less than it was asked"))
 }
 
 /// By minute.
@@ -190,9 +219,11 @@ fn judge_canary(call: &Call) -> Answer {
     let (Some(live), Some(idle)) = (side("live"), side("idle")) else {
         return Err(Raised::argument("judge: wants what colors() gave").into());
     };
-    let (phases, policy) = (phases(call)?, policy(call)?);
+    let (phases, slow) = (phases(call)?, slow(call)?);
+    let metrics = 1 + u32::from(slow.is_some());
+    let (policy, of_time) = (policy(call, "dispersion", metrics)?, policy(call, "slow_dispersion", metrics)?);
     let warm_up = call.opt_count("warm_up")?.unwrap_or(WARM_UP_MINUTES);
-    let judged: Judgement = with(call, async |run| {
+    let judged: Judged = with(call, async |run| {
         let (canary, baseline) = (own_color(run, &idle)?.name, own_color(run, &live)?.name);
         let of = format!("{canary} beside {baseline}");
         run.read("judge", &of, async |run| {
@@ -201,28 +232,39 @@ fn judge_canary(call: &Call) -> Answer {
             let from = phases.first().and_then(|at| Timestamp::from_second(*at).ok()).filter(|at| *at < now);
             let from = from.ok_or_else(|| RunError::failed("the first phase has not begun"))?;
             let until = now.checked_sub(LAG).unwrap_or(now).as_second();
-            let sides = counts(run, &[subject(&canary), subject(&baseline)], from, now).await?;
-            let [canary, baseline] = sides.as_slice() else { return Err(RunError::failed("CloudWatch told of one side only")) };
-            Ok(judge::judge(&judge::join(canary, baseline, &Window { phases, warm_up, until }), policy))
+            let counted: Vec<Counted> = std::iter::once(of_errors()).chain(slow.map(of_slow)).collect();
+            let sides = counts(run, &[subject(&canary), subject(&baseline)], &counted, (from, now)).await?;
+            let window = Window { phases, warm_up, until };
+            let judged = |which: usize, policy| judge::judge(&judge::join(&sides[0][which], &sides[1][which], &window), policy);
+            let slow = slow.map(|over| Slow { over_seconds: over.as_secs_f64(), judgement: judged(1, of_time) });
+            Ok(Judged { errors: judged(0, policy), slow })
         })
         .await
     })?;
     Ok(Dynamic::from(verdict(&judged)))
 }
 
-fn verdict(judged: &Judgement) -> Record {
+fn verdict(judged: &Judged) -> Record {
     let side = |side: Side| Dynamic::from(Record::new("side", [("requests", number(side.requests)), ("errors", number(side.errors))]));
     Record::new(
         "judgement",
         [
-            ("verdict", Dynamic::from(judged.verdict.word())),
+            ("verdict", Dynamic::from(judged.verdict().word())),
             ("because", Dynamic::from(judged.to_string())),
-            ("minutes", number(judged.minutes)),
-            ("canary", side(judged.canary)),
-            ("baseline", side(judged.baseline)),
-            ("more_requests", judged.more_requests.map_or(Dynamic::UNIT, number)),
+            ("minutes", number(judged.errors.minutes)),
+            ("canary", side(judged.errors.canary)),
+            ("baseline", side(judged.errors.baseline)),
+            ("more_requests", judged.more_requests().map_or(Dynamic::UNIT, number)),
         ],
     )
+}
+
+/// CloudWatch's bounds are seconds.
+fn slow(call: &Call) -> Result<Option<Duration>, Raised> {
+    match call.opt_duration("slow") {
+        Some(over) if over.is_zero() => Err(Raised::argument(format!("{}: `slow` is longer than \"0s\"", call.verb.name))),
+        over => Ok(over),
+    }
 }
 
 /// When each share began: whole seconds, ascending.
@@ -232,7 +274,7 @@ fn phases(call: &Call) -> Result<Vec<i64>, VerbError> {
     phases.ok_or_else(|| Raised::argument("judge: `phases` is a list of what now() gave, in order").into())
 }
 
-fn policy(call: &Call) -> Result<Policy, VerbError> {
+fn policy(call: &Call, dispersion: &str, metrics: u32) -> Result<Policy, VerbError> {
     let within = |key: &str, otherwise: f64, low: f64, high: f64| {
         let given = call.opt_float(key).unwrap_or(otherwise);
         let fits = (low..=high).contains(&given);
@@ -241,7 +283,8 @@ fn policy(call: &Call) -> Result<Policy, VerbError> {
     Ok(Policy {
         worse: within("worse", WORSE, 1.5, 100.0)?,
         tolerated: within("tolerated", TOLERATED, 0.0, 0.5)?,
-        dispersion: within("dispersion", judge::DISPERSION_UNKNOWN, 1.0, 1000.0)?,
+        dispersion: within(dispersion, judge::DISPERSION_UNKNOWN, 1.0, 1000.0)?,
+        metrics,
     })
 }
 
@@ -255,13 +298,14 @@ struct Clumped {
 fn dispersion(call: &Call) -> Answer {
     let color = call.record(0);
     let over = call.opt_duration("over").unwrap_or(DISPERSION_OVER);
+    let counted = slow(call)?.map_or_else(of_errors, of_slow);
     let found: Clumped = with(call, async |run| {
         let names = own_color(run, &color)?;
         run.read("dispersion", &names.name.clone(), async |run| {
             let zones = zones(run, &names.asg).await?;
             let subjects: Vec<(String, Option<String>)> = zones.into_iter().map(|zone| (names.name.clone(), Some(zone))).collect();
             let until = run.now().checked_sub(LAG).unwrap_or(Timestamp::UNIX_EPOCH);
-            let zones = counts(run, &subjects, before(until, over), until).await?;
+            let zones = counts(run, &subjects, &[counted], (before(until, over), until)).await?.concat();
             let judge::Dispersion { phi, freedom } = judge::dispersion(&zones);
             Ok(Clumped { phi, freedom })
         })

@@ -96,6 +96,24 @@ fn a_faulty_build_answers_its_share_of_requests_with_a_500() {
 }
 
 #[test]
+fn slow_requests_are_counted_above_any_bound() {
+    let mut world = world();
+    world.build_slow.insert(NEW.to_owned(), 0.05);
+    let both = forward(&[(world.tg("Beta-Blue"), 80), (world.tg("Beta-Green"), 20)]);
+    world.modify_rule(&world.rule(), both).unwrap();
+    world.wait(360);
+    let of = |name: &str, statistic: &str| {
+        let asked =
+            Asked { statistic: statistic.to_owned(), ..asked(&world, "TargetResponseTime", &[("TargetGroup", group(&world, name))]) };
+        points(&world, &asked).last().map(|point| point.1)
+    };
+    let counts = ["SampleCount", "TC(0.01:)", "TC(0.5:)", "TC(2:)"].map(|statistic| of("Beta-Green", statistic));
+    assert_eq!(counts, [Some(120.0), Some(120.0), Some(6.0), Some(0.0)]);
+    assert_eq!((of("Beta-Blue", "TC(0.5:)"), of("Beta-Blue", "p99")), (Some(0.0), Some(0.05)));
+    assert_eq!((of("Beta-Green", "p99"), of("Beta-Green", "p90"), of("Beta-Green", "Maximum")), (Some(2.0), Some(0.05), Some(2.0)));
+}
+
+#[test]
 fn a_dead_machine_is_a_connection_error_and_the_balancers_own_5xx() {
     let mut world = world();
     let id = world.ids("beta-blue")[0].clone();

@@ -11,6 +11,7 @@ mod autoscaling;
 mod cbor;
 mod chunked;
 mod cloudwatch;
+pub mod codes;
 mod commands;
 mod elbv2;
 mod github;
@@ -93,7 +94,12 @@ pub fn read(request: &Request) -> Result<Call, Fault> {
 /// Carries out a call at the present moment of the world, within the service's rate and what the caller may do.
 pub fn carry_out(world: &mut World, call: &Call, request: &Request, id: &str) -> Done {
     let admitted = throttle::admit(world, call.service, &call.operation).and_then(|()| authorize::admit(world, call, request));
-    let result = admitted.and_then(|()| dispatch(world, call, request, id));
+    let result = admitted.and_then(|()| {
+        let result = dispatch(world, call, request, id);
+        let odd = result.as_ref().err().filter(|fault| codes::may_answer(&call.operation, &fault.code) == Some(false));
+        debug_assert!(odd.is_none(), "{} cannot be answered with {odd:?}", call.operation);
+        result
+    });
     match result {
         Ok(Outcome::Reply(reply)) => Done { changed: call.mutates() && reply.status < 400, outcome: Outcome::Reply(reply) },
         Ok(outcome) => Done { outcome, changed: false },

@@ -1,7 +1,9 @@
 //! The text of `bgx.toml`, as written, and how a [`Config`] is made of it.
 
 use super::outside::{MetricsFile, NotifyFile, OutsideFile, hosts, label, namespace, repository, webhook};
-use super::{ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range};
+use super::{
+    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, SandboxTiming, State, duration, range,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -160,6 +162,7 @@ struct TimeoutFile {
 struct SandboxFile {
     seed: Option<u64>,
     builds: Vec<(String, u32)>,
+    timing: SandboxTiming,
 }
 
 fn two_colors() -> [String; 2] {
@@ -207,6 +210,7 @@ impl Config {
             envs,
             sandbox_seed: file.sandbox.seed.unwrap_or(1),
             sandbox_builds: file.sandbox.builds,
+            sandbox_timing: file.sandbox.timing,
         })
     }
 }

@@ -79,7 +79,7 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 /// The run as it stands now; where its journal is in S3 and cannot be asked, as it stands here.
-fn newest(config: &Config, matches: &ArgMatches) -> Result<Past, Failure> {
+pub(super) fn newest(config: &Config, matches: &ArgMatches) -> Result<Past, Failure> {
     let past = recovery::find(config, matches)?;
     if past.is_over() || past.began.journal.is_none() {
         return Ok(past);
@@ -125,7 +125,7 @@ fn began(run: &Past) -> Option<Timestamp> {
     run.events.first().map(|event| event.at)
 }
 
-fn state(run: &Past) -> String {
+pub(super) fn state(run: &Past) -> String {
     if let Some(fault) = &run.fault {
         return fault.short();
     }
@@ -184,7 +184,7 @@ fn line(what: &What) -> Option<String> {
         What::BlockEnded { name, .. } => format!("{name} did not come to its end"),
         What::Read { step, verb, of, .. } => format!("  {step:3} read {verb} {of}"),
         What::ReadFailed { step, verb, of, error } => format!("  {step:3} read {verb} {of}: {error}"),
-        What::Waited { step, what, seconds, error } => match error {
+        What::Waited { step, what, seconds, error, .. } => match error {
             None => format!("  {step:3} waited for {what}: {}", minutes(*seconds)),
             Some(error) => format!("  {step:3} waited for {what}: {error}"),
         },

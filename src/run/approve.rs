@@ -80,7 +80,7 @@ impl Run {
             OnTimeout::Pause => Err(Halt::Paused { why: text }.into()),
             OnTimeout::Fail => {
                 let error = RunError::Timeout { text };
-                self.record(What::Waited { step, what, seconds: waited.as_secs_f64(), error: Some(error.clone()) })?;
+                self.record(What::Waited { step, what, seconds: waited.as_secs_f64(), error: Some(error.clone()), seen: Vec::new() })?;
                 Err(error)
             }
         }

@@ -2,6 +2,7 @@
 
 use super::desk::{Asking, Given};
 use super::plan::Bound;
+use super::sight::{ReadBack, Sighting};
 use super::table::Table;
 use super::traffic::Topology;
 use super::{EffectRequest, RunError};
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Format version of the journal; raised when a field is added. `docs/journal.md` has the rules and what each version brought.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +96,9 @@ pub enum What {
         what: String,
         seconds: f64,
         error: Option<RunError>,
+        /// What its looks showed, as far as it changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seen: Vec<Sighting>,
     },
     Asked {
         step: u64,
@@ -133,6 +137,9 @@ pub enum What {
         after: Fields,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         calls: Vec<CallRecord>,
+        /// What else was read back; absent where nothing was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Box<ReadBack>>,
     },
     /// The account was already so; nothing was sent.
     Unchanged {

@@ -43,13 +43,14 @@ fn line(ends: &[usize], index: usize) -> (usize, usize) {
 }
 
 /// Journals as bgx 0.1.0 wrote them, of every format.
-const REAL: [&[u8]; 6] = [
+const REAL: [&[u8]; 7] = [
     include_bytes!("../../tests/fixtures/journal/v1/paused.jsonl"),
     include_bytes!("../../tests/fixtures/journal/v2/paused.jsonl"),
     include_bytes!("../../tests/fixtures/journal/v3/paused.jsonl"),
     include_bytes!("../../tests/fixtures/journal/v4/paused.jsonl"),
     include_bytes!("../../tests/fixtures/journal/v5/paused.jsonl"),
     include_bytes!("../../tests/fixtures/journal/v6/paused.jsonl"),
+    include_bytes!("../../tests/fixtures/journal/v7/paused.jsonl"),
 ];
 
 #[test]

@@ -33,7 +33,7 @@ fn started(step: u64) -> What {
 }
 
 fn finished(step: u64) -> What {
-    What::Finished { step, after: BTreeMap::new(), calls: Vec::new() }
+    What::Finished { step, after: BTreeMap::new(), calls: Vec::new(), seen: None }
 }
 
 fn undo(step: u64) -> [What; 2] {

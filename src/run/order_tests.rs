@@ -32,7 +32,7 @@ fn leased(step: u64) -> What {
 }
 
 fn finished(step: u64) -> What {
-    What::Finished { step, after: std::collections::BTreeMap::new(), calls: Vec::new() }
+    What::Finished { step, after: std::collections::BTreeMap::new(), calls: Vec::new(), seen: None }
 }
 
 fn failed(step: u64, effect: Effect) -> What {

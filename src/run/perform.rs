@@ -4,6 +4,7 @@ use super::event::{Effect, Place, What};
 use super::guard::{self, Receiver};
 use super::invariant;
 use super::replay::Recorded;
+use super::sight::ReadBack;
 use super::traffic::{self, Traffic};
 use super::undo::strange;
 use super::{Done, Entry, Halt, Run, RunError};
@@ -171,7 +172,7 @@ impl Run {
         let facts = self.account.facts(action).await?;
         let found = facts.fields(action);
         if action.seen(&before, &facts) {
-            self.record(What::Finished { step, after: found, calls: Vec::new() })?;
+            self.record(What::Finished { step, after: found, calls: Vec::new(), seen: None })?;
             return Ok(true);
         }
         if let Some(why) = strange(action, &before, &found) {
@@ -232,15 +233,15 @@ impl Run {
         };
         match self.account.apply_while(may_write.clone(), action, facts, self.env.object_acl.as_deref()).await {
             Ok(()) => {
-                let after = self.read_back(action, before).await?;
-                self.judge(action, facts, &after).await
+                let (after, unseen) = self.read_back(action, before).await?;
+                self.judge(action, facts, &after, unseen).await
             }
             Err(error) if may_write().is_zero() => {
                 self.fenced = true;
                 Err(Unsent::Unseen(format!("the lease of the lock ended while {action} was tried: {error}")))
             }
             Err(error) if error.kind == Kind::Lost => match self.read_back(action, before).await {
-                Ok(after) => self.judge(action, facts, &after).await,
+                Ok((after, unseen)) => self.judge(action, facts, &after, unseen).await,
                 Err(_) => Err(self.left_behind(action, before, error).await),
             },
             Err(error) => Err(self.left_behind(action, before, error).await),
@@ -256,18 +257,22 @@ impl Run {
         }
     }
 
-    async fn read_back(&self, action: &Action, before: &Fields) -> Result<Facts, Unsent> {
-        let deadline = tokio::time::Instant::now() + READ_BACK;
-        let mut pause = LOOK_FIRST;
+    /// The facts that show the effect; and how long after the reply the last look began that did not.
+    async fn read_back(&self, action: &Action, before: &Fields) -> Result<(Facts, Option<Duration>), Unsent> {
+        let replied = tokio::time::Instant::now();
+        let deadline = replied + READ_BACK;
+        let (mut pause, mut unseen) = (LOOK_FIRST, None);
         loop {
+            let looked = replied.elapsed();
             let facts = self
                 .account
                 .facts(action)
                 .await
                 .map_err(|e| Unsent::Unseen(format!("{action} was sent, but the account could not be read after it: {e}")))?;
             if action.seen(before, &facts) {
-                return Ok(facts);
+                return Ok((facts, unseen));
             }
+            unseen = Some(looked);
             if tokio::time::Instant::now() >= deadline {
                 return Err(Unsent::Unseen(format!("{action} was accepted, but is not seen after {} s", READ_BACK.as_secs())));
             }
@@ -277,8 +282,8 @@ impl Run {
     }
 
     /// The invariants that this action can move, on the read that showed its effect.
-    async fn judge(&mut self, action: &Action, before: &Facts, after: &Facts) -> Result<Seen, Unsent> {
-        let fields = after.fields(action);
+    async fn judge(&mut self, action: &Action, before: &Facts, after: &Facts, unseen: Option<Duration>) -> Result<Seen, Unsent> {
+        let (fields, read_back) = (after.fields(action), ReadBack::of(before, after, unseen));
         let breach = match action {
             // Going back to a split that was found there is no split of ours.
             Action::Forward { .. } | Action::ForwardEach { .. } if self.undoing => None,
@@ -291,18 +296,18 @@ impl Run {
             Action::Standby { .. } | Action::Refresh { .. } | Action::CancelRefresh { .. } => None,
             Action::Targets { .. } | Action::Terminate { .. } => None,
         };
-        let Some(breach) = breach else { return Ok(Seen { fields, worse: None }) };
+        let Some(breach) = breach else { return Ok(Seen { fields, read_back, worse: None }) };
         if breach.ours {
-            return Ok(Seen { fields, worse: Some(breach.text) });
+            return Ok(Seen { fields, read_back, worse: Some(breach.text) });
         }
         let step = self.step;
         self.record(What::Noticed { step, text: breach.text }).map_err(|halt| Unsent::Unseen(halt.to_string()))?;
-        Ok(Seen { fields, worse: None })
+        Ok(Seen { fields, read_back, worse: None })
     }
 
     /// The effect is there. That it broke an invariant is a failure of the step all the same.
     fn seen(&mut self, step: u64, seen: Seen, calls: Vec<CallRecord>) -> Result<(), RunError> {
-        self.record(What::Finished { step, after: seen.fields, calls })?;
+        self.record(What::Finished { step, after: seen.fields, calls, seen: Some(Box::new(seen.read_back)) })?;
         seen.worse.map_or(Ok(()), |text| Err(RunError::failed(text)))
     }
 
@@ -457,6 +462,7 @@ fn weights_of(routes: &[RouteFacts], route: &RouteRef) -> BTreeMap<String, u32> 
 /// An action that went through.
 pub(super) struct Seen {
     fields: Fields,
+    read_back: ReadBack,
     /// An invariant that the action itself broke.
     worse: Option<String>,
 }

@@ -52,7 +52,7 @@ fn an_action_that_failed_and_was_done_by_the_next_process_is_done() {
     };
     let refused = What::Refused { step: 1, verb: "scale".into(), place: None, text: "not yet".into(), hint: None };
     let broke = What::Broke { text: "not yet".into(), place: None, stays: false, rolled_back: false };
-    let finished = What::Finished { step: 1, after: Fields::new(), calls: Vec::new() };
+    let finished = What::Finished { step: 1, after: Fields::new(), calls: Vec::new(), seen: None };
     let all = vec![refused, broke, taken_up("resume"), started(), finished];
     let replay = Replay::of(&events(all.clone()));
     assert_eq!(replay.action(1, &action).map(Result::unwrap), Some(Recorded::Done { changed: true }));

@@ -50,7 +50,7 @@ impl Run {
         })?;
         self.touched = true;
         match self.account.apply(action, &facts, self.env.object_acl.as_deref()).await {
-            Ok(()) => self.record(What::Finished { step, after: action.wanted(), calls: Vec::new() })?,
+            Ok(()) => self.record(What::Finished { step, after: action.wanted(), calls: Vec::new(), seen: None })?,
             Err(error) => {
                 self.record(What::Failed { step, error: error.clone(), effect: Effect::Unknown, calls: Vec::new() })?;
                 return Err(error.into());

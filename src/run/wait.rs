@@ -2,6 +2,7 @@
 
 use super::event::What;
 use super::overdue::Overdue;
+use super::sight::Looks;
 use super::{Run, RunError};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Wait {
     /// How long it takes when all goes well, for people; the timeout where nobody knows.
     expected: Duration,
     pub(super) outermost: bool,
+    /// What its looks show.
+    pub looks: Looks,
 }
 
 impl Wait {
@@ -57,7 +60,8 @@ impl Run {
             return known.map(|()| None);
         }
         let (started, outermost) = (self.now(), self.inside == 0);
-        let wait = Wait { step, what: what.to_owned(), started, timeout, limit: timeout, color: None, expected: timeout, outermost };
+        let looks = Looks::default();
+        let wait = Wait { step, what: what.to_owned(), started, timeout, limit: timeout, color: None, expected: timeout, outermost, looks };
         self.inside += 1;
         Ok(Some(wait))
     }
@@ -107,7 +111,7 @@ impl Run {
             return Ok(());
         }
         let seconds = self.elapsed(&wait).as_secs_f64();
-        Ok(self.record(What::Waited { step: wait.step, what: wait.what, seconds, error: error.cloned() })?)
+        Ok(self.record(What::Waited { step: wait.step, what: wait.what, seconds, error: error.cloned(), seen: wait.looks.told() })?)
     }
 
     /// Sleeps; a signal ends the sleep.

@@ -13,13 +13,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(90);
-const FORMATS: [(&str, &[u8]); 6] = [
+const FORMATS: [(&str, &[u8]); 7] = [
     ("v1", include_bytes!("../fixtures/journal/v1/paused.jsonl")),
     ("v2", include_bytes!("../fixtures/journal/v2/paused.jsonl")),
     ("v3", include_bytes!("../fixtures/journal/v3/paused.jsonl")),
     ("v4", include_bytes!("../fixtures/journal/v4/paused.jsonl")),
     ("v5", include_bytes!("../fixtures/journal/v5/paused.jsonl")),
     ("v6", include_bytes!("../fixtures/journal/v6/paused.jsonl")),
+    ("v7", include_bytes!("../fixtures/journal/v7/paused.jsonl")),
 ];
 /// A few actions, a lease, and no waiting.
 const SHORT: &str = "//! Changes sizes.\nlet c = colors();\nprotect_asg(c.live);\nscale(c.idle, #{ max: 5 });\nscale(c.idle, #{ max: 6 });\n\

@@ -73,7 +73,7 @@ fn restart(call: &Call) -> Answer {
     with(call, async |run| {
         let comment = run.restart(&asg, &instance).await?;
         let Some(wait) = run.begin_wait(&format!("restart of {instance}"), timeout)? else { return Ok(()) };
-        poll(run, wait, EVERY, async |run| {
+        poll(run, wait, EVERY, async |run, _| {
             let waiting =
                 |why: &str| Some(Progress { what: format!("restart of {instance}"), why: vec![why.to_owned()], ..Progress::default() });
             let Some(id) = run.account.command_with(&instance, &comment).await? else { return Ok(waiting("not seen yet")) };

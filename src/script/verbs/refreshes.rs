@@ -70,7 +70,7 @@ fn wait_refreshed(call: &Call) -> Answer {
     with(call, async |run| {
         let asg = own_color(run, &color)?.asg;
         let Some(wait) = run.begin_wait(&format!("{asg} refreshed"), timeout)? else { return Ok(()) };
-        poll(run, wait, EVERY, async |run| progress(&asg, run.account.newest_refresh(&asg).await?)).await
+        poll(run, wait, EVERY, async |run, _| progress(&asg, run.account.newest_refresh(&asg).await?)).await
     })?;
     Ok(Dynamic::UNIT)
 }

@@ -5,6 +5,7 @@ use super::reads::states;
 use super::{Answer, lock, raise, with};
 use crate::account::{Activity, Group, Target};
 use crate::config::ColorNames;
+use crate::run::sight::{Looks, Of, of_members, of_targets};
 use crate::run::{Halt, Progress, Run, RunError, Wait};
 use crate::script::verb::{Effect, Kind, Opt, Param, Verb};
 use crate::script::{Call, Raised, VerbError, explain};
@@ -92,9 +93,11 @@ fn wait_in_service(call: &Call) -> Answer {
         let timeout = timeout.unwrap_or(run.env.boot_timeout);
         let Some(wait) = run.begin_wait(&format!("{asg} in service"), timeout)? else { return Ok(()) };
         let (mut looks, mut failed) = (0, None);
-        poll(run, wait, BOOT_EVERY, async |run| {
+        poll(run, wait, BOOT_EVERY, async |run, seen| {
+            let from = run.now();
             let group = run.account.groups(&[&asg]).await?.remove(&asg);
             let group = group.ok_or_else(|| RunError::failed(format!("there is no group `{asg}`")))?;
+            seen.note(Of::Instances, &asg, (from, run.now()), of_members(&group.instances));
             looks += 1;
             if looks % ACTIVITIES_EVERY == 0 {
                 let activities = run.account.activities(&asg, 10).await?;
@@ -133,12 +136,15 @@ fn wait_healthy(call: &Call) -> Answer {
             run.end_wait(wait, Some(&error))?;
             return Err(error);
         }
-        poll(run, wait.healthy(&names.name), EVERY, async |run| {
+        poll(run, wait.healthy(&names.name), EVERY, async |run, seen| {
             let wanted = match count {
                 Some(count) => count,
                 None => desired_of(run, &names.asg).await?,
             };
-            Ok(healthy(&names.asg, &run.color_targets(&names, &topology).await?, wanted))
+            let from = run.now();
+            let targets = run.color_targets(&names, &topology).await?;
+            seen.note(Of::Targets, &names.target_group, (from, run.now()), of_targets(&targets));
+            Ok(healthy(&names.asg, &targets, wanted))
         })
         .await
     })?;
@@ -186,10 +192,10 @@ pub(super) async fn poll(
     run: &mut Run,
     mut wait: Wait,
     every: Duration,
-    mut look: impl AsyncFnMut(&mut Run) -> Result<Option<Progress>, RunError>,
+    mut look: impl AsyncFnMut(&mut Run, &mut Looks) -> Result<Option<Progress>, RunError>,
 ) -> Result<(), RunError> {
     let result = loop {
-        let progress = match look(run).await {
+        let progress = match look(run, &mut wait.looks).await {
             Ok(None) => break Ok(()),
             Ok(Some(progress)) => progress,
             Err(error) => break Err(error),

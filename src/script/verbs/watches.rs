@@ -7,6 +7,7 @@ use super::waits::{desired_of, kept, unwell};
 use super::{Answer, lock, raise, with};
 use crate::account::{Forward, RouteRef, Target};
 use crate::config::ColorNames;
+use crate::run::sight::{Looks, Of, of_targets};
 use crate::run::targets::serving;
 use crate::run::traffic::{self, Serving, Topology};
 use crate::run::{Progress, Run, RunError, Wait};
@@ -140,7 +141,7 @@ fn look(
 ) -> Result<bool, VerbError> {
     let (elapsed, mut seen) = with(call, async |run| {
         let elapsed = Duration::try_from(run.now().duration_since(began)).unwrap_or_default();
-        Ok((elapsed, standing.look(run, watched).await?))
+        Ok((elapsed, standing.look(run, watched, &mut wait.looks).await?))
     })?;
     let checked = check()?;
     let ends = checked.as_ref().is_some_and(|answer| answer.as_bool() == Ok(true));
@@ -155,19 +156,21 @@ fn look(
 }
 
 impl Standing {
-    async fn look(&mut self, run: &mut Run, watched: &Watched) -> Result<Progress, RunError> {
+    async fn look(&mut self, run: &mut Run, watched: &Watched, looks: &mut Looks) -> Result<Progress, RunError> {
         let Watched { names, .. } = watched;
         if self.looks.is_multiple_of(SIZE_EVERY) || self.lacking.is_some() {
             self.desired = desired_of(run, &names.asg).await?;
         }
         self.looks += 1;
         let topology = run.topology().await?;
+        let from = run.now();
         let (weights, targets, alarms) = tokio::join!(
             traffic::read(&run.account, &run.env, &topology),
             run.color_targets(names, &topology),
             alarm_states(run, &watched.alarms)
         );
         let targets = targets?;
+        looks.note(Of::Targets, &names.target_group, (from, run.now()), of_targets(&targets));
         match &watched.split {
             None => serves(&names.name, &serving(&run.account, &run.env, &topology, &weights?).await?)?,
             Some(split) => is_split(&names.name, &topology, split, &weights?)?,

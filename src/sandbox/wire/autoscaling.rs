@@ -3,7 +3,7 @@
 use super::page::page;
 use super::query::{Form, invalid, not_simulated};
 use super::{Xml, no_operation, uuid_of};
-use crate::sandbox::world::{Activity, Fault, Group, GroupUpdate, GroupView, Instance, Lifecycle, Time, World};
+use crate::sandbox::world::{Activity, Fault, Group, GroupUpdate, GroupView, Instance, Time, World};
 
 /// When every simulated group was created; nothing depends on it.
 const CREATED: Time = Time(1_700_000_000_000);
@@ -196,7 +196,7 @@ fn instance(xml: &mut Xml, instance: &Instance) {
     xml.leaf("InstanceId", &instance.id)
         .leaf("InstanceType", &instance.instance_type)
         .leaf("AvailabilityZone", &instance.zone)
-        .leaf("LifecycleState", lifecycle(instance.lifecycle))
+        .leaf("LifecycleState", instance.lifecycle.word())
         .leaf("HealthStatus", if instance.healthy { "Healthy" } else { "Unhealthy" })
         .within("LaunchTemplate", |xml| template(xml, &instance.group))
         .leaf("ProtectedFromScaleIn", instance.protected);
@@ -220,7 +220,7 @@ fn describe_instances(world: &World, form: &Form) -> Result<Xml, Fault> {
         xml.leaf("InstanceId", &shown.id)
             .leaf("InstanceType", &shown.instance_type)
             .leaf("AvailabilityZone", &shown.zone)
-            .leaf("LifecycleState", lifecycle(shown.lifecycle))
+            .leaf("LifecycleState", shown.lifecycle.word())
             .leaf("HealthStatus", if shown.healthy { "HEALTHY" } else { "UNHEALTHY" })
             .within("LaunchTemplate", |xml| template(xml, &shown.group))
             .leaf("ProtectedFromScaleIn", shown.protected);
@@ -257,16 +257,6 @@ fn activity(xml: &mut Xml, activity: &Activity) {
         .leaf_if("StatusMessage", activity.status_message.as_ref())
         .leaf("Progress", activity.progress)
         .leaf("Details", "{}");
-}
-
-fn lifecycle(state: Lifecycle) -> &'static str {
-    match state {
-        Lifecycle::Pending => "Pending",
-        Lifecycle::InService => "InService",
-        Lifecycle::Standby => "Standby",
-        Lifecycle::Terminating => "Terminating",
-        Lifecycle::Terminated => "Terminated",
-    }
 }
 
 pub(super) fn group_arn(world: &World, name: &str) -> String {

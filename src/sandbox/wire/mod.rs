@@ -11,6 +11,7 @@ mod autoscaling;
 mod cbor;
 mod chunked;
 mod cloudwatch;
+pub mod codes;
 mod commands;
 mod elbv2;
 mod github;
@@ -102,7 +103,12 @@ pub fn carry_out(world: &mut World, call: &Call, request: &Request, id: &str) ->
 
 fn carry_out_there(world: &mut World, call: &Call, request: &Request, id: &str) -> Done {
     let admitted = throttle::admit(world, call.service, &call.operation).and_then(|()| authorize::admit(world, call, request));
-    let result = admitted.and_then(|()| dispatch(world, call, request, id));
+    let result = admitted.and_then(|()| {
+        let result = dispatch(world, call, request, id);
+        let odd = result.as_ref().err().filter(|fault| codes::may_answer(&call.operation, &fault.code) == Some(false));
+        debug_assert!(odd.is_none(), "{} cannot be answered with {odd:?}", call.operation);
+        result
+    });
     match result {
         Ok(Outcome::Reply(reply)) => Done { changed: call.mutates() && reply.status < 300, outcome: Outcome::Reply(reply) },
         Ok(outcome) => Done { outcome, changed: false },

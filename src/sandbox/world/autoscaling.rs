@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The processes that SuspendProcesses knows (AWS page "Suspend and resume Amazon EC2 Auto Scaling processes").
-const PROCESSES: [&str; 9] = [
+pub(super) const PROCESSES: [&str; 9] = [
     "AZRebalance",
     "AddToLoadBalancer",
     "AlarmNotification",
@@ -47,9 +47,9 @@ pub(super) fn invalid(message: impl Into<String>) -> Fault {
     Fault::new(400, "ValidationError", message)
 }
 
-/// Min, max and desired after an update, or AWS's refusal. `current` is the size that a lone min or max is compared with.
-fn bounds(group: &Group, update: &GroupUpdate, current: u32) -> Result<(u32, u32, u32), Fault> {
-    let (min, max) = (update.min.unwrap_or(group.min), update.max.unwrap_or(group.max));
+/// Min, max and desired (`sizes`) after an update, or AWS's refusal. `current` is the size that a lone min or max is compared with.
+pub(super) fn bounds(sizes: (u32, u32, u32), update: &GroupUpdate, current: u32) -> Result<(u32, u32, u32), Fault> {
+    let (min, max) = (update.min.unwrap_or(sizes.0), update.max.unwrap_or(sizes.1));
     if max < min {
         return Err(invalid(format!("Max bound, {max}, must be greater than or equal to min bound, {min}")));
     }
@@ -59,7 +59,7 @@ fn bounds(group: &Group, update: &GroupUpdate, current: u32) -> Result<(u32, u32
         }
         return Ok((min, max, desired));
     }
-    let mut desired = group.desired;
+    let mut desired = sizes.2;
     if update.min.is_some_and(|m| m > current) {
         desired = min;
     }
@@ -83,7 +83,7 @@ impl World {
     pub fn update_group(&mut self, name: &str, update: &GroupUpdate) -> Result<(), Fault> {
         let group = self.group(name)?;
         let current = if self.timing.current_size_is_instances { self.members(name).count() as u32 } else { group.desired };
-        let (min, max, desired) = bounds(group, update, current)?;
+        let (min, max, desired) = bounds((group.min, group.max, group.desired), update, current)?;
         self.remember_view(name);
         let set = [("min", update.min), ("max", update.max), ("desired", update.desired)];
         let set: Vec<String> = set.iter().filter_map(|(k, v)| v.map(|v| format!("{k}={v}"))).collect();

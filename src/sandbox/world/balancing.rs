@@ -1,13 +1,11 @@
 //! Elastic Load Balancing v2 as its API says it: rules that spread to nodes, targets and their health as Describe shows it.
 
+use super::possible::{GROUPS_PER_ACTION, HIGHEST_WEIGHT};
 use super::targets::NOT_REGISTERED;
 use super::{Action, Actions, Fault, Happening, Lifecycle, Past, TargetGroup, Weighted, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Target groups in one forward action, at most (AWS page "Quotas for your Application Load Balancers").
-const GROUPS_PER_ACTION: usize = 5;
-const HIGHEST_WEIGHT: u32 = 999;
 const LONGEST_STICKINESS: u32 = 604_800;
 
 /// Target states that an Application Load Balancer reports, with the reason where there is one.

@@ -242,7 +242,7 @@ impl World {
         let mut was_pending = false;
         if let Some(instance) = self.instances.get_mut(id) {
             was_pending = instance.lifecycle == Lifecycle::Pending;
-            instance.lifecycle = Lifecycle::Terminating;
+            instance.enter(Lifecycle::Terminating);
             instance.until = Some(end);
             if by_hand {
                 instance.answers_until = Some(self.now);

@@ -1,6 +1,7 @@
 //! What must be true of every world at rest; for tests and for faults that change a world by hand.
 
 use super::balancing::forwards;
+use super::possible::are_sizes;
 use super::{Actions, Target, TargetState, World};
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ impl World {
     fn check_groups(&self) -> Result<(), String> {
         for group in self.groups.values() {
             let (name, min, max, desired) = (&group.name, group.min, group.max, group.desired);
-            require(min <= desired && desired <= max, || format!("{name}: {min} <= {desired} <= {max} does not hold"))?;
+            require(are_sizes(min, max, desired), || format!("{name}: {min} <= {desired} <= {max} does not hold"))?;
             let live = self.members(name).count();
             let kept = group.suspended.contains("Terminate") || group.told_protected || group.rebalancing.is_some();
             require(live <= (desired + self.spare(name)) as usize || kept, || format!("{name}: {live} instances, {desired} desired"))?;

@@ -62,7 +62,7 @@ impl World {
         let starts = self.now.after_ms(group.app_start.draw(&mut self.rng));
         let now = self.now;
         if let Some(instance) = self.instances.get_mut(id) {
-            instance.lifecycle = Lifecycle::InService;
+            instance.enter(Lifecycle::InService);
             instance.until = None;
             instance.in_service = Some(now);
             // Without a version there is nothing to start: the application never answers.
@@ -115,7 +115,7 @@ impl World {
     fn terminated(&mut self, id: &str) {
         let listed = self.now.after_ms(self.timing.terminated_listed.draw(&mut self.rng));
         let Some(instance) = self.instances.get_mut(id) else { return };
-        instance.lifecycle = Lifecycle::Terminated;
+        instance.enter(Lifecycle::Terminated);
         instance.until = Some(listed);
         let group = instance.group.clone();
         let registered: Vec<String> =

@@ -22,6 +22,7 @@ mod mishaps;
 mod motion;
 mod policies;
 mod policy;
+pub mod possible;
 mod probes;
 mod refresh;
 mod regions;
@@ -223,6 +224,13 @@ pub enum Lifecycle {
     Standby,
     Terminating,
     Terminated,
+}
+
+impl Instance {
+    fn enter(&mut self, next: Lifecycle) {
+        debug_assert!(self.lifecycle == next || self.lifecycle.may_become(next), "{}: {:?} to {next:?}", self.id, self.lifecycle);
+        self.lifecycle = next;
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

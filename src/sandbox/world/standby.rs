@@ -70,7 +70,7 @@ impl World {
         for id in ids {
             self.record_call("autoscaling", operation, id, set.to_owned());
             if let Some(instance) = self.instances.get_mut(id) {
-                instance.lifecycle = to;
+                instance.enter(to);
             }
         }
         if let Some(group) = self.groups.get_mut(name) {

@@ -1,5 +1,6 @@
 //! Targets of a target group: registered, checked, in use or not, drained.
 
+use super::possible::is_target_state;
 use super::{Action, Instance, Lifecycle, Past, Target, TargetGroup, TargetState, Time, World};
 use std::collections::BTreeSet;
 
@@ -100,6 +101,7 @@ impl World {
         let until = self.now.after_ms(self.timing.health_staleness.draw(&mut self.rng));
         let now = self.now;
         let Some(target) = self.target_groups.get_mut(group).and_then(|g| g.targets.get_mut(id)) else { return };
+        debug_assert!(is_target_state(state.texts().0, state.texts().1.unwrap_or_default()), "{state:?}");
         let old = std::mem::replace(&mut target.state, state.clone());
         target.stale.keep(now, until, old);
         target.passed = 0;

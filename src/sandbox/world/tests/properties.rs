@@ -1,7 +1,9 @@
 //! What holds for every sequence of calls: the world stays consistent, and one jump does what many small steps do.
 
+use super::super::possible::{self, Checks, Phase};
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// One thing that somebody does to the account; numbers choose among what is there.
 #[derive(Clone, Debug)]
@@ -160,6 +162,45 @@ proptest! {
         let half = Time(START.0 + world.now.since(START) / 2);
         let later = world.users("beta", half);
         prop_assert!(later.requests <= users.requests + 1e-6 && later.errors <= users.errors + 1e-6);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The rules that replies of a real account are judged by, of a world whose instances do everything.
+    #[test]
+    fn no_state_ends_too_soon_or_lasts_too_long(seed in any::<u64>(), deeds in proptest::collection::vec((0..200_000u64, deed()), 1..40)) {
+        let mut world = live_through(busy_world(seed, false), &deeds, u64::MAX);
+        world.wait(600);
+        let mut stays: BTreeMap<(String, String), (Phase, Time)> = BTreeMap::new();
+        let mut pending: BTreeMap<String, Time> = BTreeMap::new();
+        for Entry { at, what } in &world.log {
+            match what {
+                Happening::Launched { instance, .. } => drop(pending.insert(instance.clone(), *at)),
+                Happening::InService { group, instance } => {
+                    let (boot, took) = (world.groups[group].boot, pending.remove(instance).map(|since| at.since(since)));
+                    prop_assert!(took.is_none_or(|took| (boot.low..=boot.high).contains(&took)), "{instance} booted for {took:?} ms");
+                }
+                Happening::TargetState { target_group, instance, state, reason } => {
+                    prop_assert!(possible::is_target_state(state, reason), "{state} {reason}");
+                    let checks = Checks::of(&world.target_groups[target_group], &world.timing);
+                    let key = (target_group.clone(), instance.clone());
+                    let (known, next) = (stays.remove(&key), Phase::named(state));
+                    let registers = reason == "Elb.RegistrationInProgress";
+                    // From `initial` to `initial` is one stay.
+                    let began = known.filter(|(phase, _)| next == Some(*phase) && !registers).map_or(*at, |(_, began)| began);
+                    if let Some((phase, began)) = known.filter(|(phase, _)| next != Some(*phase)) {
+                        let took = at.since(began);
+                        prop_assert!(checks.most_ms(phase).is_none_or(|most| took <= most), "{instance} {phase:?} for {took} ms");
+                        let least = next.map_or(0, |next| checks.least_ms(phase, next));
+                        prop_assert!(took >= least, "{instance} {phase:?} to {next:?} after {took} ms");
+                    }
+                    stays.extend(next.map(|phase| (key, (phase, began))));
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -137,6 +137,23 @@ impl Default for SandboxEnv {
     }
 }
 
+/// How long things take in the sandbox where AWS documents no bound, `"0s..2s"`; absent: as bgx has it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxTiming {
+    /// A changed group, rule, target or parameter until a read shows it.
+    pub group_staleness: Option<String>,
+    pub rule_staleness: Option<String>,
+    pub health_staleness: Option<String>,
+    pub parameter_staleness: Option<String>,
+    /// A changed rule until a node of the load balancer follows it.
+    pub propagation: Option<String>,
+    /// Registration of a target until its first check.
+    pub registration: Option<String>,
+    /// The end of an instance, once it has drained.
+    pub termination: Option<String>,
+}
+
 /// A configuration that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -154,6 +171,7 @@ pub struct Config {
     pub sandbox_seed: u64,
     /// Builds that the sandbox's bucket holds: branch and number.
     pub sandbox_builds: Vec<(String, u32)>,
+    pub sandbox_timing: SandboxTiming,
 }
 
 /// One environment with every name filled in.

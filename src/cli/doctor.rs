@@ -24,10 +24,14 @@ pub fn command() -> Command {
                 .help("environment of bgx.toml; all when left away, and of them what is wrong"),
         )
         .arg(Arg::new("target").long("target").value_name("TARGET").help("sandbox, aws, or the URL of a server; wins over bgx.toml"))
+        .args(super::conformance::args())
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("as JSON on standard output"))
 }
 
 pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
+    if matches.contains_id("run") {
+        return super::conformance::run(matches, config);
+    }
     let one = super::run::text(matches, "env");
     let envs: Vec<&Environment> = match one {
         Some(name) => vec![config.env(name)?],

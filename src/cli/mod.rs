@@ -4,6 +4,7 @@ mod answer;
 mod check;
 mod compare;
 mod completions;
+mod conformance;
 mod docs;
 mod doctor;
 mod failure;

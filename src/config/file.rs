@@ -2,7 +2,8 @@
 
 use super::outside::{MetricsFile, NotifyFile, OutsideFile, hosts, label, namespace, repository, webhook};
 use super::{
-    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, State, duration, range, regions,
+    ColorNames, Config, Environment, Extra, JournalIn, Match, ORIGINAL, Restart, Route, SandboxEnv, SandboxTiming, State, duration, range,
+    regions,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -167,6 +168,7 @@ struct TimeoutFile {
 struct SandboxFile {
     seed: Option<u64>,
     builds: Vec<(String, u32)>,
+    timing: SandboxTiming,
 }
 
 fn two_colors() -> [String; 2] {
@@ -217,6 +219,7 @@ impl Config {
             envs,
             sandbox_seed: file.sandbox.seed.unwrap_or(1),
             sandbox_builds: file.sandbox.builds,
+            sandbox_timing: file.sandbox.timing,
         })
     }
 }

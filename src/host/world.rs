@@ -1,7 +1,7 @@
 //! The sandbox's world: made from `bgx.toml`, and kept in `.bgx/` between commands by one process at a time.
 
 use super::HostError;
-use crate::config::{Config, Environment, Match, SandboxEnv, range};
+use crate::config::{Config, Environment, Match, SandboxEnv, SandboxTiming, range};
 use crate::sandbox::world::{ColorSpec, EnvSpec, Range, RouteSpec, ServiceSpec, Time, Timing, World, WorldSpec};
 use std::fs::File;
 use std::io;
@@ -95,12 +95,33 @@ pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
         load_balancer: first.load_balancer.clone(),
         listeners: ports,
         bucket,
-        timing: Timing::default(),
+        timing: timing(&config.sandbox_timing)?,
         envs,
         builds,
         build_key: first.builds.clone().unwrap_or_else(|| BUILD_KEY.to_owned()),
         objects,
     })
+}
+
+/// As usual but where `bgx.toml` says otherwise.
+fn timing(given: &SandboxTiming) -> Result<Timing, String> {
+    let mut timing = Timing::default();
+    let SandboxTiming { group_staleness, rule_staleness, health_staleness, parameter_staleness, propagation, registration, termination } =
+        given;
+    for (text, range) in [
+        (group_staleness, &mut timing.group_staleness),
+        (rule_staleness, &mut timing.rule_staleness),
+        (health_staleness, &mut timing.health_staleness),
+        (parameter_staleness, &mut timing.parameter_staleness),
+        (propagation, &mut timing.propagation),
+        (registration, &mut timing.registration),
+        (termination, &mut timing.termination),
+    ] {
+        if let Some(text) = text {
+            *range = drawn(text).map_err(|why| format!("[sandbox.timing]: {why}"))?;
+        }
+    }
+    Ok(timing)
 }
 
 pub(super) fn env_spec(env: &Environment, priority: &mut u32) -> Result<EnvSpec, String> {

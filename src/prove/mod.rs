@@ -8,6 +8,7 @@ pub mod cells;
 mod chance;
 pub mod charter;
 pub mod compare;
+pub mod conform;
 pub mod faults;
 mod lab;
 mod mishap;

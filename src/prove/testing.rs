@@ -68,6 +68,11 @@ impl Bench {
         locked(&self.played).clone()
     }
 
+    /// The journal of each process, and the account that it left.
+    pub fn left(&self) -> Vec<(Vec<u8>, World)> {
+        locked(&self.kept).iter().map(|kept| (kept.journal.clone(), kept.world.clone())).collect()
+    }
+
     /// Plays what a test asks for.
     pub fn carry(&self, ask: Ask) -> Result<Told, Refusal> {
         let earlier = ask.after.and_then(|handle| locked(&self.kept).get(handle).cloned());

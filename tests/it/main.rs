@@ -9,6 +9,7 @@ mod boto3;
 mod broken;
 mod canary;
 mod cli;
+mod conformance;
 mod docs;
 mod doctor;
 mod examples;

@@ -225,7 +225,7 @@ impl Making<'_> {
     }
 
     fn instance(&mut self, group: &account::Group, read: &account::Instance, recorded: Option<String>) {
-        let Some(lifecycle) = lifecycle(&read.lifecycle) else { return };
+        let Some(lifecycle) = Lifecycle::named(&read.lifecycle) else { return };
         let at = self.reading.at;
         let launch = self.reading.activities.get(&group.name).and_then(|all| {
             let own = |a: &&account::Activity| a.description.starts_with("Launching") && a.description.ends_with(&read.id);
@@ -438,18 +438,6 @@ fn activity(group: &str, read: &account::Activity) -> Activity {
         description: read.description.clone(),
         cause: read.cause.clone(),
         progress: if read.end.is_some() { 100 } else { 50 },
-    }
-}
-
-/// `None`: it is no member any more, or in a warm pool.
-fn lifecycle(word: &str) -> Option<Lifecycle> {
-    match word {
-        "InService" => Some(Lifecycle::InService),
-        "Standby" | "EnteringStandby" => Some(Lifecycle::Standby),
-        "Terminated" => Some(Lifecycle::Terminated),
-        word if word.starts_with("Pending") => Some(Lifecycle::Pending),
-        word if word.starts_with("Terminating") => Some(Lifecycle::Terminating),
-        _ => None,
     }
 }
 

@@ -38,7 +38,7 @@ pub fn run(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
         Some(file) => (world::given(Path::new(file))?, format!("the world in {file}")),
         None => (world::new_world(config, 0).map_err(Failure::usage)?, "the sandbox of bgx.toml".to_owned()),
     };
-    let found = conform::examine(&past.events, &world);
+    let found = conform::examine(&past.events, &world, &config.envs);
     let page = match matches.get_flag("json") {
         true => format!("{}\n", document(&past, &found, &believed)),
         false => page(&past, &found, &believed, matches.get_flag("all"), Paint::stdout()),

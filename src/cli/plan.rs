@@ -78,7 +78,7 @@ pub fn run(matches: &ArgMatches, config: &Config, playbook: &Playbook) -> Result
     for env in envs.iter().filter(|_| !playbook.header.allows(Permission::WithoutState)) {
         recovery::none_open(config, &host, env, Duration::ZERO, &interrupt)?;
     }
-    let cloned = host.clone_of(&envs)?;
+    let cloned = host.clone_of(&envs)?.timed(config)?;
     let request = Request {
         config: config.clone(),
         envs: envs.iter().map(|env| (*env).clone()).collect(),

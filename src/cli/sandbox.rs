@@ -77,7 +77,7 @@ fn clone(matches: &ArgMatches, config: &Config) -> Result<i32, Failure> {
     let options = options(matches)?;
     let (target, _) = host::target_of(config, envs[0], &options);
     let host = Host::open(config, &target, &options)?;
-    let cloned = host.clone_of(&envs)?;
+    let cloned = host.clone_of(&envs)?.timed(config)?;
     let out = Path::new(text(matches, "out").unwrap_or_default());
     world::save(out, &cloned.world).map_err(|e| Failure::usage(format!("could not write `{}`: {e}", out.display())))?;
     let groups: usize = cloned.world.regions().map(|there| there.groups.len()).sum();

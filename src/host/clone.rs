@@ -11,7 +11,7 @@ pub use read::Reading;
 
 use super::{Host, HostError};
 use crate::account::{AccountError, Kind};
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::sandbox::fault::Rule;
 use crate::sandbox::world::World;
 use futures_util::future::try_join_all;
@@ -69,6 +69,14 @@ impl Denied {
 
 /// HTTP straight to instances, as the sandbox's faults call it.
 const INSTANCE: &str = "instance";
+
+impl Cloned {
+    /// How late its reads are no account tells: it is what `bgx.toml` says of it.
+    pub fn timed(mut self, config: &Config) -> Result<Cloned, HostError> {
+        self.world.timing = super::world::timing(&config.sandbox_timing).map_err(HostError::Refused)?;
+        Ok(self)
+    }
+}
 
 impl Host {
     /// Reads these environments and makes a world of them, at the account's own present moment.

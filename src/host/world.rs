@@ -104,7 +104,7 @@ pub fn spec(config: &Config, seed: u64) -> Result<WorldSpec, String> {
 }
 
 /// As usual but where `bgx.toml` says otherwise.
-fn timing(given: &SandboxTiming) -> Result<Timing, String> {
+pub(super) fn timing(given: &SandboxTiming) -> Result<Timing, String> {
     let mut timing = Timing::default();
     let SandboxTiming { group_staleness, rule_staleness, health_staleness, parameter_staleness, propagation, registration, termination } =
         given;

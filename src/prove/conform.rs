@@ -8,6 +8,7 @@ mod alone;
 mod lists;
 
 use crate::account::{AccountError, Action, Alarm, Group, GroupSettings, Instance, Kind, Target};
+use crate::config::Environment;
 use crate::run::RunError;
 use crate::run::event::{Event, What};
 use crate::run::sight::{Of, States, of_members, of_targets};
@@ -16,7 +17,8 @@ use crate::sandbox::world::World;
 use jiff::Timestamp;
 use lists::{Lists, Look};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A rule by its name, what it says, where that is from, and what to do about a reply that breaks it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -127,9 +129,11 @@ impl Conformance {
     }
 }
 
-/// Judges the replies of a journal by a world: its ranges, and by name its groups and target groups.
-pub fn examine(events: &[Event], world: &World) -> Conformance {
-    let mut judge = Judge::new(world);
+/// Judges the replies of a journal by a world: its ranges, and by name the groups and target groups of the region that an environment is in.
+pub fn examine(events: &[Event], world: &World, envs: &BTreeMap<String, Environment>) -> Conformance {
+    let names: BTreeSet<&String> = envs.values().map(|env| &env.region).chain([&world.region]).collect();
+    let worlds = names.into_iter().map(|region| (region.as_str(), world.seen_from(region))).collect();
+    let mut judge = Judge::new(&worlds, &world.region, envs);
     let mut before = None;
     for event in events {
         judge.place = Place { event: event.seq, at: event.at, from: before.unwrap_or(event.at) };
@@ -157,20 +161,31 @@ struct Told {
     measured: String,
 }
 
+/// What was seen in one region: names mean something else in another.
+#[derive(Default)]
+struct Seen {
+    topologies: Vec<Topology>,
+    lists: Lists,
+    /// Versions of parameters as they were last seen.
+    versions: BTreeMap<String, u64>,
+}
+
 struct Judge<'a> {
+    envs: &'a BTreeMap<String, Environment>,
+    worlds: &'a BTreeMap<&'a str, Cow<'a, World>>,
+    /// The one of the region that the journal is about now, and what was seen there.
     world: &'a World,
+    seen: Seen,
+    /// What was seen in the other regions.
+    aside: BTreeMap<String, Seen>,
     place: Place,
     /// The environment that the journal is about now.
     env: String,
     result: Conformance,
     /// Whether a rule had something to say about the present reply.
     is_judged: bool,
-    topologies: Vec<Topology>,
-    lists: Lists,
     /// The action that is under way, and when it was begun.
     started: Option<(Action, Timestamp, Option<String>)>,
-    /// Versions of parameters as they were last seen.
-    versions: BTreeMap<String, u64>,
     /// Zone, type and group by instance.
     instances: BTreeMap<String, (String, String, String)>,
 }
@@ -184,20 +199,31 @@ struct Members {
 }
 
 impl<'a> Judge<'a> {
-    fn new(world: &'a World) -> Judge<'a> {
+    fn new(worlds: &'a BTreeMap<&'a str, Cow<'a, World>>, home: &str, envs: &'a BTreeMap<String, Environment>) -> Judge<'a> {
         let place = Place { event: 0, at: Timestamp::UNIX_EPOCH, from: Timestamp::UNIX_EPOCH };
         Judge {
-            world,
+            envs,
+            worlds,
+            world: &worlds[home],
+            seen: Seen::default(),
+            aside: BTreeMap::new(),
             place,
             env: String::new(),
             result: Conformance::default(),
             is_judged: false,
-            topologies: Vec::new(),
-            lists: Lists::default(),
             started: None,
-            versions: BTreeMap::new(),
             instances: BTreeMap::new(),
         }
+    }
+
+    /// The journal goes on in an environment, which may be in another region.
+    fn enter(&mut self, env: &str) {
+        env.clone_into(&mut self.env);
+        let there = self.envs.get(env).and_then(|env| self.worlds.get(env.region.as_str()));
+        let Some(there) = there.filter(|there| there.region != self.world.region) else { return };
+        let seen = self.aside.remove(&there.region).unwrap_or_default();
+        self.aside.insert(self.world.region.clone(), std::mem::replace(&mut self.seen, seen));
+        self.world = there;
     }
 
     /// Asks one rule about the present reply.
@@ -225,8 +251,8 @@ impl<'a> Judge<'a> {
 
     fn event(&mut self, what: &What) {
         match what {
-            What::Began(began) => self.env.clone_from(&began.env),
-            What::Entered { env } => self.env.clone_from(env),
+            What::Began(began) => self.enter(&began.env),
+            What::Entered { env } => self.enter(env),
             What::Found { topology } => self.reply("target groups", |judge| judge.found(topology)),
             What::Read { verb, of, answer, .. } => self.reply(&format!("read {verb}"), |judge| judge.read(verb, of, answer)),
             What::ReadFailed { error: RunError::Account(error), .. } => self.error(error),
@@ -250,7 +276,7 @@ impl<'a> Judge<'a> {
                     judge.read_back(&action, seen, calls);
                     let emptied = desired.as_deref() == Some("0");
                     if let Some(group) = seen.group.as_ref().filter(|group| emptied && !group.suspended.contains("Terminate")) {
-                        judge.lists.was_empty(&group.name, at);
+                        judge.seen.lists.was_empty(&group.name, at);
                     }
                 });
             }
@@ -260,7 +286,8 @@ impl<'a> Judge<'a> {
             }
             What::Failed { error, .. } => self.error(error),
             What::Resumed { .. } => {
-                self.lists.other_clock();
+                self.seen.lists.other_clock();
+                self.aside.values_mut().for_each(|seen| seen.lists.other_clock());
                 self.started.iter_mut().for_each(|(_, _, desired)| *desired = None);
             }
             _ => {}

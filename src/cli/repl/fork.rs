@@ -77,7 +77,7 @@ impl Desk<'_> {
     /// The account as it is, and the calls that it refuses. What it does not tell is said, with what follows from that.
     fn world(&self, host: &Host) -> Result<(World, Vec<Denied>), Failure> {
         let Some(sandbox) = &host.sandbox else {
-            let Cloned { world, unknown, denied, .. } = host.clone_of(&[self.env])?;
+            let Cloned { world, unknown, denied, .. } = host.clone_of(&[self.env])?.timed(self.config)?;
             for unknown in &unknown {
                 say_dim(self.paint, &format!("not known: {} ({}); {}", unknown.what, unknown.why, unknown.consequence));
             }

@@ -197,3 +197,11 @@ fn instances_that_cannot_be_reached_from_here_cannot_be_reached_in_the_clone() {
     let again = Host::over(sandbox, 7, None).unwrap().clone_of(&config.env_list("beta").unwrap()).unwrap();
     assert_eq!(again.denied, cloned.denied);
 }
+
+#[test]
+fn how_late_reads_are_is_what_the_file_says() {
+    let mut config = config();
+    config.sandbox_timing.group_staleness = Some("1s..7s".to_owned());
+    let (cloned, _, _) = clone_of(&config, "beta", new_world(&config), &[]);
+    assert_eq!(cloned.timed(&config).unwrap().world.timing.group_staleness.high, 7_000);
+}

@@ -19,7 +19,7 @@ impl Judge<'_> {
                 ..Told::default()
             });
         }
-        self.topologies.push(topology.clone());
+        self.seen.topologies.push(topology.clone());
     }
 
     pub(super) fn settings(&mut self, group: &GroupSettings) {
@@ -135,7 +135,7 @@ impl Judge<'_> {
     /// A write that was answered raised the version; one whose reply was lost may have. A parameter that was deleted begins anew.
     fn version(&mut self, name: &str, is_put: bool, (before, after): (u64, u64), calls: &[CallRecord]) {
         let answered = calls.iter().filter(|call| call.operation == "PutParameter" && call.outcome == "ok").count() as u64;
-        let last = self.versions.insert(name.to_owned(), after).unwrap_or(0);
+        let last = self.seen.versions.insert(name.to_owned(), after).unwrap_or(0);
         let holds = if is_put { after >= before + answered.max(1) } else { after == 0 };
         self.ask("parameter version", holds && (before >= last || before == 0), || Told {
             call: format!("GetParameter {name}"),

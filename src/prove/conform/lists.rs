@@ -97,7 +97,7 @@ fn ms(from: Timestamp, until: Timestamp) -> i64 {
 impl Judge<'_> {
     pub(super) fn look(&mut self, look: &Look) {
         let key = (look.list, look.of.clone());
-        let mut list = self.lists.lists.remove(&key).unwrap_or_default();
+        let mut list = self.seen.lists.lists.remove(&key).unwrap_or_default();
         if let Some(before) = look.before {
             // The look before showed everything as it is known.
             list.stays.values_mut().for_each(|stay| stay.last = stay.last.max(before));
@@ -121,7 +121,7 @@ impl Judge<'_> {
             list.stays.insert(id, stay);
         }
         list.last = Some(look.from);
-        self.lists.lists.insert(key, list);
+        self.seen.lists.lists.insert(key, list);
     }
 
     /// One line of the list: what it was, what it is, and how long that took.
@@ -250,7 +250,8 @@ impl Judge<'_> {
             let arns: BTreeSet<&str> = topology.target_groups.values().map(|group| group.arn.as_str()).collect();
             !topology.others.is_empty() || arns.len() < topology.target_groups.len()
         };
-        let of_all = self.topologies.iter().rev().flat_map(|topology| topology.target_groups.values().map(move |group| (topology, group)));
+        let of_all =
+            self.seen.topologies.iter().rev().flat_map(|topology| topology.target_groups.values().map(move |group| (topology, group)));
         let (topology, found) = of_all.into_iter().find(|(_, group)| group.name == of || group.arn == of)?;
         let known = self.world.target_groups.values().find(|group| group.name == found.name)?;
         let checks = Checks::of(known, &self.world.timing);

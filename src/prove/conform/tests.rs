@@ -46,9 +46,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, what: &str, journal: &[u8], base: &Baseline) {
+    fn add(&mut self, what: &str, journal: &[u8], base: &Baseline, subject: &Subject) {
         let opened = journal::open(journal);
-        let found = examine(&opened.events, &base.before);
+        let found = examine(&opened.events, &base.before, &subject.config.envs);
         self.journals += 1;
         self.judged += found.judged;
         found.rules.iter().for_each(|(rule, count)| *self.rules.entry(rule).or_default() += count);
@@ -62,7 +62,7 @@ impl Tally {
     }
 
     fn played(&mut self, bench: &Bench<'_>, played: &Played) {
-        self.add(&format!("{:?}", played.scenario), &played.outcome.left.journal, bench.base);
+        self.add(&format!("{:?}", played.scenario), &played.outcome.left.journal, bench.base, bench.subject);
         if let Some(pause) = played.pause() {
             self.paused(bench, &pause);
         }
@@ -71,7 +71,7 @@ impl Tally {
     fn paused(&mut self, bench: &Bench<'_>, pause: &Pause) {
         for go in bench.ways(pause) {
             let played = bench.go(Some(pause), go, Vec::new(), Snap::None);
-            self.add(&format!("{:?}", played.scenario), &played.outcome.left.journal, bench.base);
+            self.add(&format!("{:?}", played.scenario), &played.outcome.left.journal, bench.base, bench.subject);
         }
     }
 
@@ -111,10 +111,31 @@ fn no_timing_makes_a_reply_impossible_in_its_own_account() {
         let subject = subject(playbook, env, &[("version", "latest")], 11);
         for timing in Timing::longest() {
             let base = Baseline::play(&subject, &timing).unwrap();
-            tally.add(&format!("{playbook} in {env}, {timing}"), &base.whole.outcome.left.journal, &base);
+            tally.add(&format!("{playbook} in {env}, {timing}"), &base.whole.outcome.left.journal, &base, &subject);
         }
     }
     tally.is_clean(500);
+}
+
+#[test]
+fn the_same_names_in_two_regions_are_two_groups() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = Config::find(&root.join("examples/two-regions")).unwrap();
+    let script = Playbook::load(&root.join("playbooks/waves.rhai"), &config, None).unwrap_or_else(|p| panic!("{}", p.render(false)));
+    let usual = subject("deploy", "beta", &[("version", "latest"), ("bake", "1m")], 5);
+    let (env, also) = (config.env("us").unwrap().clone(), vec![config.env("eu").unwrap().clone()]);
+    let waves = Subject { config, env, also, playbook: script, path: "waves".to_owned(), ..usual };
+    let base = Baseline::play(&waves, &Timing::default()).unwrap();
+    let journal = &base.whole.outcome.left.journal;
+    let mut tally = Tally::default();
+    tally.add("waves in two regions", journal, &base, &waves);
+    let booted = tally.rules.get("boot").copied().unwrap_or(0);
+    assert!(booted >= 5, "two instances in one region and three in the other: {booted}");
+    tally.is_clean(50);
+    // Who takes them for one sees instances that were replaced by strangers.
+    let mut mixed = waves;
+    mixed.config.envs.values_mut().for_each(|env| env.region = "us-east-1".to_owned());
+    assert!(examine(&journal::open(journal).events, &base.before, &mixed.config.envs).rules.get("boot").copied().unwrap_or(0) < booted);
 }
 
 #[test]
@@ -126,7 +147,7 @@ fn a_run_in_an_account_of_another_timing_is_impossible() {
     {
         let other = Baseline::play(&subject, &Timing::one(dial, value)).unwrap();
         let events = journal::open(&other.whole.outcome.left.journal).events;
-        let found = examine(&events, &usual.before);
+        let found = examine(&events, &usual.before, &subject.config.envs);
         let rules: Vec<&str> = found.impossible.iter().map(|finding| finding.rule.name).collect();
         assert!(!rules.is_empty() && rules.iter().all(|found| *found == rule), "{dial} {value}: {rules:?}");
         assert!(!found.impossible[0].measured.is_empty() && found.impossible[0].act.contains("bgx.toml"));

@@ -44,7 +44,7 @@ const OF_ONE_REPLY: [&str; 3] = ["date", "x-amz-request-id", "x-amzn-requestid"]
 const OF_ONE_REQUEST: [&str; 6] =
     ["amz-sdk-invocation-id", "amz-sdk-request", "authorization", "user-agent", "x-amz-date", "x-amz-user-agent"];
 /// Every so many-th call that need not go through the SDK does, so that what was to be sent is seen to be what was sent.
-const CHECKED_EVERY: usize = if cfg!(debug_assertions) { 1 } else { 64 };
+const CHECKED_EVERY: usize = if cfg!(debug_assertions) { 1 } else { 1024 };
 /// What is kept of replies; beyond it all of them are forgotten.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 

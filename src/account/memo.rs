@@ -17,7 +17,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Operations whose request is told by [`Call`]: its resource, and what it says besides.
-const TOLD: [&str; 18] = [
+const TOLD: [&str; 20] = [
+    "DeleteObject",
     "DescribeAutoScalingGroups",
     "DescribeInstanceInformation",
     "DescribeInstanceRefreshes",
@@ -32,6 +33,7 @@ const TOLD: [&str; 18] = [
     "GetParameters",
     "ModifyListener",
     "ModifyRule",
+    "PutObject",
     "PutParameter",
     "ResumeProcesses",
     "SuspendProcesses",
@@ -45,7 +47,9 @@ const OF_ONE_REQUEST: [&str; 6] =
     ["amz-sdk-invocation-id", "amz-sdk-request", "authorization", "user-agent", "x-amz-date", "x-amz-user-agent"];
 /// Every so many-th call that need not go through the SDK does, so that what was to be sent is seen to be what was sent.
 const CHECKED_EVERY: usize = if cfg!(debug_assertions) { 1 } else { 1024 };
-/// What is kept of replies; beyond it all of them are forgotten.
+/// What a request holds besides its body, about.
+const HEADERS: usize = 2048;
+/// What is kept of requests and replies, about; beyond it all of them are forgotten.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What the accounts of a process have read. A clone is the same memory.
@@ -55,7 +59,7 @@ pub struct Memo(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     asked: BTreeMap<Key, Asked>,
-    /// Of all replies.
+    /// Of all requests and replies.
     bytes: usize,
     /// Calls that were known.
     hits: usize,
@@ -182,7 +186,10 @@ impl Memo {
         }
         let Known { asked, bytes, .. } = &mut *known;
         let asked = match asked.entry(key) {
-            Entry::Vacant(vacant) => vacant.insert(Asked { request, replies: BTreeMap::new() }),
+            Entry::Vacant(vacant) => {
+                *bytes += HEADERS + 2 * request.body().bytes().unwrap_or_default().len();
+                vacant.insert(Asked { request, replies: BTreeMap::new() })
+            }
             Entry::Occupied(known) => {
                 assert_eq!(
                     words(&known.get().request),

@@ -148,7 +148,8 @@ impl Account {
     ) -> Result<String, AccountError> {
         let resource = url(bucket, key);
         let content_type = if key.ends_with(".json") { "application/json" } else { "text/plain" };
-        self.call(call("PutObject", &resource, when.class()), || async {
+        let words = format!("{when:?} {acl:?} {}", body.escape_ascii());
+        self.call(call("PutObject", &resource, when.class()).saying(&words), || async {
             let request =
                 self.s3(bucket).put_object().bucket(bucket).key(key).content_type(content_type).set_acl(acl.map(ObjectCannedAcl::from));
             let request = request.body(ByteStream::from(body.to_vec()));
@@ -165,7 +166,8 @@ impl Account {
     /// DeleteObject, whole or if unchanged; that it is gone already is as good, where it need not be unchanged.
     pub async fn delete_object(&self, bucket: &str, key: &str, when: When<'_>) -> Result<(), AccountError> {
         let resource = url(bucket, key);
-        self.call(call("DeleteObject", &resource, when.class()), || async {
+        let words = format!("{when:?}");
+        self.call(call("DeleteObject", &resource, when.class()).saying(&words), || async {
             let request = self.s3(bucket).delete_object().bucket(bucket).key(key);
             let request = match when {
                 When::Always => request,

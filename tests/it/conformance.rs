@@ -5,7 +5,7 @@ use crate::program::{exit_code, project};
 use crate::support::{Outcome, config, lab, root};
 use bgx::account::{AccountError, Action, GroupSettings, Kind};
 use bgx::host::world;
-use bgx::prove::conform::{Conformance, RULES, examine};
+use bgx::prove::conform::{self, Conformance, RULES};
 use bgx::prove::testing::Bench;
 use bgx::run::RunError;
 use bgx::run::event::{Event, What};
@@ -70,6 +70,11 @@ fn runs_that_the_tests_of_playbooks_play_are_possible() {
     }
     println!("{judged} replies of {journals} journals judged");
     assert!(judged > 150 && journals > 20, "{judged} of {journals}");
+}
+
+/// Each environment in its region of the repository's file.
+fn examine(events: &[Event], world: &World) -> Conformance {
+    conform::examine(events, world, &config().envs)
 }
 
 /// The world that a lab's run of beta believes in.

@@ -81,6 +81,11 @@ impl Twin {
         matches!(self.with_run, Mishap::NeverHealthy { .. } | Mishap::LimitCapacity { .. })
     }
 
+    /// Somebody else does it, by a call.
+    pub fn is_strangers(&self) -> bool {
+        matches!(self.with_run, Mishap::Actions { .. } | Mishap::Parameter { .. } | Mishap::Object { .. })
+    }
+
     /// What a stranger set on a group may be left so, and what AWS makes of it.
     pub fn left_by_stranger(&self) -> Option<Final> {
         let Mishap::Resize { group, update } = &self.with_run else { return None };

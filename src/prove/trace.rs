@@ -9,7 +9,7 @@ use super::walk::{Fate, Played};
 use crate::run::event::{Event, What};
 use crate::sandbox::Traced;
 use crate::sandbox::audit::{Charter, Findings, Phase, judge_all};
-use crate::sandbox::world::{Caller, Entry, Happening, World};
+use crate::sandbox::world::{Caller, Entry, Happening, Time, World};
 use std::collections::BTreeMap;
 
 /// An account without the run is watched this long; longer than runs take.
@@ -113,6 +113,12 @@ fn thin(trace: &[Traced], from: usize, to: usize, keep: &mut [bool]) {
         let wanted = [polls.first(), polls.get(polls.len() / 2), polls.last()];
         polls.iter().filter(|poll| !wanted.contains(&Some(*poll))).for_each(|poll| keep[*poll] = false);
     }
+}
+
+/// When somebody else first called between two states of an account, at or after a moment.
+pub fn first_by_other(before: &World, after: &World, from: Time) -> Option<Time> {
+    let by_other = |entry: &Entry| matches!(&entry.what, Happening::Call { by: Caller::Other, .. });
+    since(before, after).into_iter().map(|(_, entry)| entry).filter(|entry| entry.at >= from && by_other(entry)).map(|entry| entry.at).min()
 }
 
 /// The changes that a client made between two states of an account, for people.

@@ -4,6 +4,7 @@ use super::cells::{self, Death, Leg, Scenario, Strike, deaths};
 use super::faults::{Fault, Harm};
 use super::lab::{Go, Left, Outcome, Snap, Trouble};
 use super::mishap::{Befall, Scene, Twin};
+use super::trace::first_by_other;
 use super::verdict::{Bench, Verdict};
 use crate::run::event::{self, What};
 use crate::run::journal::Journal;
@@ -181,6 +182,9 @@ impl Bench<'_> {
         let first = placed.iter().map(|(strike, _)| strike.call).min().filter(|_| from.is_none());
         let number = u64::try_from(number).unwrap_or(u64::MAX);
         let outcome = self.begun_alike(left, &trouble, first).unwrap_or_else(|| self.subject.play(left, trouble, go, number));
+        // Where the call that somebody waited for came late, so did they.
+        let strangers = fate.twins.iter_mut().filter(|twin| twin.at >= left.world.now && twin.is_strangers());
+        strangers.for_each(|twin| twin.at = first_by_other(&left.world, &outcome.left.world, twin.at).unwrap_or(twin.at));
         // A torn line is cut off before anything is added.
         let lines = left.journal.iter().filter(|byte| **byte == b'\n').count();
         Played { scenario, outcome, lines, placed: placed.into_iter().map(|(_, place)| place).collect(), fate }

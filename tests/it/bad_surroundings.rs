@@ -47,7 +47,7 @@ fn a_configuration_that_does_not_parse_shows_the_line() {
       |
     6 | load_balancr = "GccExplorerApp"
       | ^^^^^^^^^^^^
-    unknown field `load_balancr`, expected one of `load_balancer`, `bucket`, `parameters`, `asg`, `target_group`, `version_key`, `builds`, `discovery`, `version_probe`, `object_acl`, `hooks`, `build_lock`, `message`, `restart`, `colors`, `account`, `region`
+    unknown field `load_balancr`, expected one of `load_balancer`, `bucket`, `parameters`, `asg`, `target_group`, `version_key`, `builds`, `discovery`, `version_probe`, `object_acl`, `hooks`, `build_lock`, `message`, `restart`, `colors`, `repository`, `account`, `region`
     [exit status: 2]
     "#);
     assert_snapshot!(config("boot = \"15m\"", "boot = \"15 parsecs\""), @r#"

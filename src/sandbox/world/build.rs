@@ -287,7 +287,8 @@ impl World {
             let keys = spec.envs.iter().filter(|env| spec.bucket_of(env) == bucket).flat_map(|env| &env.colors);
             let keys = keys.map(|color| (color.version_key.clone(), color.version.clone()));
             let into = self.buckets.entry(bucket.clone()).or_default();
-            for (key, text) in keys.chain(objects.iter().cloned()) {
+            // What is given says more than what follows from sizes.
+            for (key, text) in objects.iter().cloned().chain(keys) {
                 into.entry(key).or_insert_with(|| new_object(&text, spec.start));
             }
         }
